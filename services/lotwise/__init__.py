@@ -1,0 +1,1 @@
+"""Lotwise: property, uncertainty, referral and explanation of materials lots from SEM tiles."""

@@ -1,0 +1,41 @@
+"""`python -m lotwise.explain`: run the explain service."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+from lotwise.explain.editing import EditorModels
+from lotwise.explain.handler import ExplainHandler
+from lotwise.explain.metrics import ExplainMetrics
+from lotwise.explain.servicer import ExplainServicer
+from lotwise.explain.settings import ExplainSettings
+from lotwise.runtime.engines import connect
+from lotwise.runtime.metrics import RpcMetrics
+from lotwise.runtime.server import Service, run
+from lotwise.v1 import explain_pb2_grpc
+
+
+def build(settings: ExplainSettings) -> Service:
+    """The service, not yet listening. Call it inside an event loop."""
+    registry = CollectorRegistry()
+    rpc_metrics = RpcMetrics(registry)
+    inference = connect(settings)
+    models = EditorModels(settings.regressor, settings.encoder, settings.decoder, settings.gradient)
+    handler = ExplainHandler(inference, models)
+    servicer = ExplainServicer(handler, settings, ExplainMetrics(registry), rpc_metrics)
+    return Service(
+        name="explain",
+        full_name="lotwise.v1.ExplainService",
+        register=lambda server: explain_pb2_grpc.add_ExplainServiceServicer_to_server(
+            servicer, server
+        ),
+        ready=handler.ready,
+        close=inference.close,
+        registry=registry,
+        rpc_metrics=rpc_metrics,
+    )
+
+
+if __name__ == "__main__":
+    settings = ExplainSettings()
+    run("explain", settings, lambda: build(settings))

@@ -1,0 +1,139 @@
+"""One tile, encoded once, edited and judged as often as asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lotwise.core.counterfactual import Evaluation
+from lotwise.core.errors import Contradiction
+from lotwise.core.preprocessing import fit_to_model
+from lotwise.core.quality import Quality, assess_quality, require_signal
+from lotwise.core.signature import ModelMetadata, PropertySpec
+from lotwise.core.tile import DecodedTile, Grey
+from lotwise.runtime.inference import Inference, ServedModel, infer_in_chunks
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class EditorModels:
+    """Names of the models in the repository that an explanation composes."""
+
+    regressor: str
+    encoder: str
+    decoder: str
+    gradient: str
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every one of them."""
+        return (self.regressor, self.encoder, self.decoder, self.gradient)
+
+
+@dataclass(frozen=True)
+class Edits:
+    """Edited tiles and what the regressor reads off them.
+
+    Attributes:
+        images: uint8 [N, px, px].
+        values: float64 [N], as predict would answer for these very images.
+    """
+
+    images: npt.NDArray[np.uint8]
+    values: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class EditableTile:
+    """G(I, .) and R(G(I, .)) of Liu et al. 2020 for one tile I.
+
+    Attributes:
+        original: R(I), in the property's unit.
+        quality: Of the picture.
+        models: In the order regressor, encoder, decoder, gradient.
+    """
+
+    inference: Inference
+    names: EditorModels
+    models: tuple[ServedModel, ...]
+    original: float
+    quality: Quality
+    _code: dict[str, npt.NDArray[Any]]
+
+    @classmethod
+    async def encode(
+        cls, inference: Inference, names: EditorModels, tile: DecodedTile
+    ) -> EditableTile:
+        """Fit the tile to the models and encode it; the code does not depend on attributes.
+
+        Raises:
+            InvalidTile, NotFound, InferenceError: As the engine and the scale rule do.
+            Contradiction: EDITOR_MISMATCH where the models do not belong together.
+        """
+        models = tuple([await inference.describe(name) for name in names.all])
+        regressor, encoder = (served.signature.metadata for served in models[:2])
+        if regressor.geometry is None or regressor.geometry != encoder.geometry:
+            raise Contradiction(
+                "EDITOR_MISMATCH",
+                "Regressor and editor do not see the same field. Export them together.",
+            )
+        quality = assess_quality(tile.grey)
+        require_signal(quality)
+        image = fit_to_model(tile, regressor.geometry)[None, None]
+        code = await inference.infer(names.encoder, {"image": image})
+        answer = await inference.infer(names.regressor, {"image": image})
+        return cls(inference, names, models, float(answer["property"][0, 0]), quality, code)
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """Of the decoder: attributes and the lots whose attributes are known."""
+        return self.models[2].signature.metadata
+
+    @property
+    def property(self) -> PropertySpec:
+        """What the regressor gives."""
+        specification = self.models[0].signature.metadata.property
+        if specification is None:
+            raise Contradiction(
+                "EDITOR_MISMATCH", "The regressor states no property. Export it again."
+            )
+        return specification
+
+    async def edit(self, attributes: npt.ArrayLike) -> Edits:
+        """Redraw the tile with other attributes and read the property off the pictures.
+
+        Args:
+            attributes: [N, n_attributes] in 0-1.
+        """
+        wanted = np.asarray(attributes, dtype=np.float32)
+        drawn = await infer_in_chunks(self.inference, self.names.decoder, self._inputs(wanted))
+        images = to_pixels(drawn["image"])
+        judged = await infer_in_chunks(self.inference, self.names.regressor, {"image": images})
+        return Edits(images[:, 0], judged["property"][:, 0].astype(np.float64))
+
+    async def evaluate(self, attributes: npt.ArrayLike) -> Evaluation:
+        """R(G(I, A)) and its exact gradient in A, from the gradient graph.
+
+        Args:
+            attributes: [n_attributes] in 0-1.
+        """
+        at = np.asarray(attributes, dtype=np.float32)[None]
+        answer = await self.inference.infer(self.names.gradient, self._inputs(at))
+        return Evaluation(float(answer["property"][0, 0]), answer["gradient"][0].astype(np.float64))
+
+    def _inputs(self, attributes: Floats) -> dict[str, npt.NDArray[Any]]:
+        n = len(attributes)
+        code = {
+            name: np.ascontiguousarray(np.broadcast_to(tensor, (n, *tensor.shape[1:])))
+            for name, tensor in self._code.items()
+        }
+        return {**code, "attributes": attributes}
+
+
+def to_pixels(grey: Floats) -> Grey:
+    """Grey levels as the editor draws them -> uint8."""
+    return np.rint(np.clip(grey, 0.0, 255.0)).astype(np.uint8)

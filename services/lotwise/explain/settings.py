@@ -1,0 +1,29 @@
+"""Settings of the explain service."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from lotwise.runtime.settings import InferenceSettings
+
+
+class ExplainSettings(InferenceSettings):
+    """Read from LOTWISE_EXPLAIN_*."""
+
+    model_config = SettingsConfigDict(env_prefix="LOTWISE_EXPLAIN_")
+
+    regressor: str = "regressor"
+    """Gives the property of a tile and of its edits."""
+
+    encoder: str = "editor_encoder"
+    """Encodes a tile once for all its edits."""
+
+    decoder: str = "editor_decoder"
+    """Redraws the tile with other attributes."""
+
+    gradient: str = "edit_gradient"
+    """Property and its gradient in the attributes."""
+
+    stream_window: int = Field(default=2, gt=0, le=64)
+    """Explanations of one stream that are worked on at the same time; each is many runs."""

@@ -1,0 +1,1 @@
+"""The property of a lot (peak stress, say) from one tile."""

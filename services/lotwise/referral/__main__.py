@@ -1,0 +1,49 @@
+"""`python -m lotwise.referral`: run the referral service."""
+
+from __future__ import annotations
+
+import sys
+
+from prometheus_client import CollectorRegistry
+
+from lotwise.core.errors import Contradiction
+from lotwise.core.policy import ReferralPolicy
+from lotwise.referral.handler import ReferralHandler
+from lotwise.referral.metrics import ReferralMetrics
+from lotwise.referral.servicer import ReferralServicer
+from lotwise.referral.settings import ReferralSettings
+from lotwise.referral.uncertainty_client import UncertaintyClient
+from lotwise.runtime.metrics import RpcMetrics
+from lotwise.runtime.server import MESSAGE_OVERHEAD_BYTES, Service, run
+from lotwise.v1 import referral_pb2_grpc
+
+
+def build(settings: ReferralSettings, policy: ReferralPolicy) -> Service:
+    """The service, not yet listening. Call it inside an event loop."""
+    registry = CollectorRegistry()
+    rpc_metrics = RpcMetrics(registry)
+    assessor = UncertaintyClient(
+        settings.uncertainty_address, settings.max_tile_bytes + MESSAGE_OVERHEAD_BYTES
+    )
+    handler = ReferralHandler(assessor, policy)
+    servicer = ReferralServicer(handler, settings, ReferralMetrics(registry), rpc_metrics)
+    return Service(
+        name="referral",
+        full_name="lotwise.v1.ReferralService",
+        register=lambda server: referral_pb2_grpc.add_ReferralServiceServicer_to_server(
+            servicer, server
+        ),
+        ready=handler.ready,
+        close=assessor.close,
+        registry=registry,
+        rpc_metrics=rpc_metrics,
+    )
+
+
+if __name__ == "__main__":
+    settings = ReferralSettings()
+    try:
+        policy = ReferralPolicy.read(settings.policy_file)
+    except Contradiction as error:
+        sys.exit(f"{error.reason}: {error.message}")
+    run("referral", settings, lambda: build(settings, policy))

@@ -1,0 +1,25 @@
+"""Settings of the referral service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from lotwise.runtime.settings import ServiceSettings
+
+
+class ReferralSettings(ServiceSettings):
+    """Read from LOTWISE_REFERRAL_*."""
+
+    model_config = SettingsConfigDict(env_prefix="LOTWISE_REFERRAL_")
+
+    uncertainty_address: str = "127.0.0.1:50052"
+    """gRPC address of the uncertainty service; `dns:///name:port` balances over its pods."""
+
+    policy_file: Path = Path("model_repository/committee/referral_policy.json")
+    """The policy; fitted by `lotwise-train policy` for the committee that is served."""
+
+    max_lot_tiles: int = Field(default=100_000, gt=0)
+    """A stream of one lot ends with LOT_TOO_LARGE after so many tiles."""

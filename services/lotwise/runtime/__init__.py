@@ -1,0 +1,1 @@
+"""What every service needs: server, settings, health, inference, metrics, logging."""

@@ -1,0 +1,322 @@
+"""Put served graphs together from the parts that are kept in the repository.
+
+Two models are not stored whole, because other files hold their weights already:
+
+- ``committee/<version>/model.onnx``: all members as branches of one graph, from ``member_*.onnx``
+  beside it. One request then costs one call of the engine, not one for each member.
+- ``edit_gradient/<version>/model.onnx``: from ``skeleton.onnx`` beside it, which names weights of
+  the decoder and the regressor. ``lotwise_training.export.skeleton`` writes it; what the two
+  modules agree on are the metadata keys, the names of the transforms and the digest.
+
+Runs at set-up on the user's machine with numpy and onnx only. A file that is up to date stays
+untouched; others are replaced atomically, and the same parts give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import TensorProto, compose, helper, numpy_helper
+
+from lotwise.core.errors import Contradiction
+
+REFERENCES_KEY: Final = "lotwise.weights"
+SOURCES_KEY: Final = "lotwise.sources"
+ASSEMBLED_KEY: Final = "lotwise.assembled_from"
+ASSEMBLER: Final = "1"  # raise it when the output changes, so that old files count as stale
+
+_MEMBER: Final = re.compile(r"member_(\d+)\.onnx")
+_HALF: Final = ".half"
+
+
+class AssemblyError(Contradiction):
+    """Parts of a model are missing, unreadable, or do not belong together."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ASSEMBLY_FAILED", message)
+
+
+def assemble_repository(root: Path) -> list[Path]:
+    """Assemble every model of the repository that is kept in parts.
+
+    Args:
+        root: the model repository.
+
+    Returns:
+        The assembled files, fresh or up to date already, in the order of their paths.
+
+    Raises:
+        AssemblyError: nothing to assemble, or as :func:`assemble_committee` and
+            :func:`assemble_gradient`.
+    """
+    assembled = []
+    for folder in sorted(root.glob("committee/*/")):
+        assemble_committee(find_members(folder), folder / "model.onnx")
+        assembled.append(folder / "model.onnx")
+    for folder in sorted(root.glob("edit_gradient/*/")):
+        assemble_gradient(folder / "skeleton.onnx", root, folder / "model.onnx")
+        assembled.append(folder / "model.onnx")
+    if not assembled:
+        raise AssemblyError(f"{root} holds neither committee/1 nor edit_gradient/1")
+    return assembled
+
+
+def find_members(folder: Path) -> list[Path]:
+    """The files ``member_<n>.onnx`` of ``folder`` by number.
+
+    Raises:
+        AssemblyError: there is none, or a number is missing between the first and the last.
+    """
+    numbered = {
+        int(match[1]): path
+        for path in folder.glob("member_*.onnx")
+        if (match := _MEMBER.fullmatch(path.name))
+    }
+    if not numbered:
+        raise AssemblyError(f"{folder} holds no member_<n>.onnx")
+    missing = sorted(set(range(min(numbered), max(numbered) + 1)) - set(numbered))
+    if missing:
+        raise AssemblyError(f"{folder} lacks member_{missing[0]}.onnx")
+    return [numbered[number] for number in sorted(numbered)]
+
+
+def assemble_committee(member_paths: Sequence[Path], out_path: Path) -> bool:
+    """Merge members into one graph.
+
+    Args:
+        member_paths: T graphs, each with the one input ``image`` [B, ...] and the one output
+            ``logits`` float32 [B, K]; alike in shapes, types, opset and IR version.
+        out_path: the graph with input ``image`` and output ``logits`` float32 [B, T, K], members
+            in the given order.
+
+    Returns:
+        Whether it was written; False if it was up to date.
+
+    Raises:
+        AssemblyError: no members, or they are unreadable or not alike.
+    """
+    if not member_paths:
+        raise AssemblyError(f"no members to assemble for {out_path}")
+    content = [_read(path) for path in member_paths]
+    origin = _origin(*content)
+    if _is_up_to_date(out_path, origin):
+        return False
+    members = [_parse(data, path) for data, path in zip(content, member_paths, strict=True)]
+    first = members[0]
+    for member, path in zip(members, member_paths, strict=True):
+        _check_member(member, path, first, member_paths[0])
+
+    graph = onnx.GraphProto(name="committee")
+    graph.input.append(first.graph.input[0])
+    # In opset 13 and later the axes of Unsqueeze are a tensor.
+    graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "member_axis"))
+    for number, member in enumerate(members):
+        branch = compose.add_prefix_graph(member.graph, f"m{number}/", rename_inputs=False)
+        graph.initializer.extend(branch.initializer)
+        graph.node.extend(branch.node)
+        graph.node.append(
+            helper.make_node("Unsqueeze", [f"m{number}/logits", "member_axis"], [f"m{number}/row"])
+        )
+    rows = [f"m{number}/row" for number in range(len(members))]
+    graph.node.append(helper.make_node("Concat", rows, ["logits"], axis=1))
+    logits = graph.output.add()
+    logits.CopyFrom(first.graph.output[0])
+    batch, classes = logits.type.tensor_type.shape.dim
+    shape = onnx.TensorShapeProto()
+    shape.dim.add().CopyFrom(batch)
+    shape.dim.add(dim_value=len(members))
+    shape.dim.add().CopyFrom(classes)
+    logits.type.tensor_type.shape.CopyFrom(shape)
+
+    committee = onnx.ModelProto(
+        ir_version=first.ir_version,
+        producer_name="lotwise",
+        opset_import=first.opset_import,
+        graph=graph,
+    )
+    _write(committee, out_path, origin)
+    return True
+
+
+def assemble_gradient(skeleton_path: Path, repository_root: Path, out_path: Path) -> bool:
+    """Put the weights back into a skeleton.
+
+    Each weight comes from the version of the named model whose weights the skeleton was made of.
+
+    Args:
+        skeleton_path: the graph without its large weights.
+        repository_root: folder of the models that the skeleton names.
+        out_path: the complete graph.
+
+    Returns:
+        Whether it was written; False if it was up to date.
+
+    Raises:
+        AssemblyError: the skeleton or a source is missing or unreadable, a source has other
+            weights than those the skeleton was made of, or lacks one of them.
+    """
+    skeleton_content = _read(skeleton_path)
+    skeleton = _parse(skeleton_content, skeleton_path)
+    references = _json_metadata(skeleton, REFERENCES_KEY, skeleton_path)
+    digests = _json_metadata(skeleton, SOURCES_KEY, skeleton_path)
+    # The digests in the skeleton stand for the sources, but only once they have been compared:
+    # so the weights are read even if the output turns out to be up to date.
+    weights = {
+        name: _source_weights(repository_root, name, digest) for name, digest in digests.items()
+    }
+    origin = _origin(skeleton_content)
+    if _is_up_to_date(out_path, origin):
+        return False
+
+    casts = []
+    for name, reference in sorted(references.items()):
+        weight = _referenced(reference, weights, skeleton_path)
+        tensor = numpy_helper.from_array(np.ascontiguousarray(weight), name + _HALF)
+        skeleton.graph.initializer.append(tensor)
+        casts.append(helper.make_node("Cast", [name + _HALF], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *skeleton.graph.node]
+    del skeleton.graph.node[:]
+    skeleton.graph.node.extend(nodes)
+    del skeleton.metadata_props[:]
+    _write(skeleton, out_path, origin)
+    return True
+
+
+def _check_member(member: onnx.ModelProto, path: Path, first: onnx.ModelProto, at: Path) -> None:
+    names = [[v.name for v in values] for values in (member.graph.input, member.graph.output)]
+    if names != [["image"], ["logits"]]:
+        raise AssemblyError(f"{path} maps {names[0]} to {names[1]}, not image to logits")
+    if len(member.graph.output[0].type.tensor_type.shape.dim) != 2:
+        raise AssemblyError(f"{path}: logits must have the shape [batch, classes]")
+    if len(member.functions):
+        raise AssemblyError(f"{path} has functions of its own, which are not supported")
+    for what, mine, wanted in (
+        ("image", member.graph.input[0].type, first.graph.input[0].type),
+        ("logits", member.graph.output[0].type, first.graph.output[0].type),
+        ("opset", _opsets(member), _opsets(first)),
+        ("IR version", member.ir_version, first.ir_version),
+    ):
+        if mine != wanted:
+            raise AssemblyError(f"{path} differs from {at} in {what}")
+
+
+def _opsets(model: onnx.ModelProto) -> dict[str, int]:
+    return {opset.domain: opset.version for opset in model.opset_import}
+
+
+def _source_weights(root: Path, name: str, digest: str) -> dict[str, NDArray[np.float16]]:
+    """The weights of the version of model ``name`` that has this digest."""
+    versions = sorted(root.glob(f"{name}/*/model.onnx"))
+    if not versions:
+        raise AssemblyError(f"{root / name} holds no model, but edit_gradient needs its weights")
+    for path in versions:
+        weights = _half_weights(_parse(_read(path), path))
+        if _digest(weights) == digest:
+            return weights
+    raise AssemblyError(
+        f"{root / name} holds other weights than those the skeleton was made of; "
+        "export the gradient again, or restore that version of the model"
+    )
+
+
+def _half_weights(model: onnx.ModelProto) -> dict[str, NDArray[np.float16]]:
+    return {
+        tensor.name.removesuffix(_HALF): numpy_helper.to_array(tensor)
+        for tensor in model.graph.initializer
+        if tensor.data_type == TensorProto.FLOAT16
+    }
+
+
+def _digest(weights: dict[str, NDArray[np.float16]]) -> str:
+    digest = hashlib.sha256()
+    for name, weight in sorted(weights.items()):
+        digest.update(f"{name}{list(weight.shape)}".encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
+
+
+def _referenced(
+    reference: dict[str, str], weights: dict[str, dict[str, NDArray[np.float16]]], skeleton: Path
+) -> NDArray[np.float16]:
+    weight = weights.get(reference["model"], {}).get(reference["initializer"])
+    if weight is None:
+        raise AssemblyError(f"{reference['model']} has no weight {reference['initializer']}")
+    match reference["transform"]:
+        case "identity":
+            return weight
+        case "transpose":
+            return weight.swapaxes(0, 1)
+        case "transpose_flip":
+            return weight.swapaxes(0, 1)[:, :, ::-1, ::-1]
+        case other:
+            raise AssemblyError(f"{skeleton} asks for the unknown transform {other!r}")
+
+
+def _json_metadata(model: onnx.ModelProto, key: str, path: Path) -> dict[str, Any]:
+    values = [entry.value for entry in model.metadata_props if entry.key == key]
+    if not values:
+        raise AssemblyError(f"{path} is no skeleton: it lacks the metadata {key}")
+    try:
+        parsed: dict[str, Any] = json.loads(values[0])
+    except ValueError as error:
+        raise AssemblyError(f"{path} has unreadable metadata {key}") from error
+    return parsed
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AssemblyError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _parse(content: bytes, path: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise AssemblyError(f"{path} is no ONNX model") from error
+    if not model.HasField("graph"):
+        raise AssemblyError(f"{path} is no ONNX model")
+    return model
+
+
+def _origin(*parts: bytes) -> str:
+    digest = hashlib.sha256(ASSEMBLER.encode())
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
+
+
+def _is_up_to_date(path: Path, origin: str) -> bool:
+    if not path.exists():
+        return False
+    try:
+        model = _parse(_read(path), path)
+    except AssemblyError:
+        return False  # a damaged file is written anew
+    return any(e.key == ASSEMBLED_KEY and e.value == origin for e in model.metadata_props)
+
+
+def _write(model: onnx.ModelProto, path: Path, origin: str) -> None:
+    model.metadata_props.add(key=ASSEMBLED_KEY, value=origin)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise AssemblyError(f"{path} would not be a valid model: {error}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(model.SerializeToString(deterministic=True))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,95 @@
+"""What services ask of an inference engine, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lotwise.core.errors import InferenceFailed
+from lotwise.core.signature import DataType, ModelSignature, TensorSpec
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+DTYPES: Final[dict[DataType, np.dtype[Any]]] = {
+    "UINT8": np.dtype(np.uint8),
+    "FP32": np.dtype(np.float32),
+}
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model as the engine serves it."""
+
+    signature: ModelSignature
+    version: str
+
+
+class Inference(Protocol):
+    """An engine that serves the models of a repository.
+
+    Every method may raise EngineUnavailable, and `infer` also EngineOverloaded,
+    DeadlineExceeded and InferenceFailed. An unknown model is NotFound (MODEL_UNKNOWN).
+    The deadline and the trace are those of `current_request()`.
+    """
+
+    @property
+    def engine(self) -> str:
+        """Name for the provenance of answers."""
+        ...
+
+    async def describe(self, model: str) -> ServedModel:
+        """What the engine serves under this name."""
+        ...
+
+    async def infer(self, model: str, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
+        """Run one batch: every tensor [batch, ...] as the signature says."""
+        ...
+
+    async def ready(self, models: Iterable[str]) -> bool:
+        """Whether all of them can be asked now. Does not raise."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""
+        ...
+
+
+def check_inputs(signature: ModelSignature, inputs: Tensors) -> None:
+    """Refuse tensors that are not as the signature says.
+
+    Raises:
+        InferenceFailed: A mistake of the calling service, found before the engine sees it.
+    """
+    if set(inputs) != {spec.name for spec in signature.inputs}:
+        raise InferenceFailed(f"{signature.name} does not take the inputs {sorted(inputs)}.")
+    for spec in signature.inputs:
+        given = inputs[spec.name]
+        if given.dtype != DTYPES[spec.dtype] or not _fits(given.shape[1:], spec):
+            raise InferenceFailed(
+                f"{signature.name} takes {spec.name} as {spec.dtype} {spec.shape}, "
+                f"not {given.dtype} {given.shape[1:]}."
+            )
+
+
+def _fits(shape: tuple[int, ...], spec: TensorSpec) -> bool:
+    return len(shape) == len(spec.shape) and all(
+        want in (-1, have) for have, want in zip(shape, spec.shape, strict=True)
+    )
+
+
+async def infer_in_chunks(
+    inference: Inference, model: str, inputs: Tensors
+) -> dict[str, npt.NDArray[Any]]:
+    """`infer` for any number of rows: as many calls as the model's batch limit asks for."""
+    limit = (await inference.describe(model)).signature.max_batch_size
+    rows = len(next(iter(inputs.values())))
+    parts = [
+        await inference.infer(
+            model, {name: tensor[start : start + limit] for name, tensor in inputs.items()}
+        )
+        for start in range(0, rows, limit)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,121 @@
+"""The engine for machines without Triton: ONNX Runtime in the service's own process.
+
+It reads the same repository and the same config.pbtxt, and answers the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy.typing as npt
+import onnxruntime
+
+from lotwise.core.errors import (
+    DeadlineExceeded,
+    EngineOverloaded,
+    EngineUnavailable,
+    InferenceFailed,
+    NotFound,
+)
+from lotwise.runtime.inference import ServedModel, Tensors, check_inputs
+from lotwise.runtime.model_config import read_pbtxt
+from lotwise.runtime.request import current_request
+
+THREADS: Final = 1  # ONNX Runtime parallelises within a run; more runs at once only compete
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    served: ServedModel
+    session: onnxruntime.InferenceSession
+
+
+class OnnxRuntimeInference:
+    """Runs the repository's networks in this process; a model is loaded when first asked for.
+
+    Args:
+        repository: The model repository.
+    """
+
+    engine = "onnxruntime"
+
+    def __init__(self, repository: Path) -> None:
+        self.repository = repository
+        self._loaded: dict[str, _Loaded] = {}
+        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="onnxruntime")
+        self._waiting: dict[str, int] = {}
+
+    async def describe(self, model: str) -> ServedModel:
+        """See `Inference`."""
+        return self._load(model).served
+
+    async def infer(self, model: str, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
+        """See `Inference`."""
+        loaded = self._load(model)
+        signature = loaded.served.signature
+        check_inputs(signature, inputs)
+        names = [spec.name for spec in signature.outputs]
+        if self._waiting.get(model, 0) >= signature.max_queue_size:
+            raise EngineOverloaded("The engine's queue is full. Try again in a moment.")
+        self._waiting[model] = self._waiting.get(model, 0) + 1
+        try:
+            run = asyncio.get_running_loop().run_in_executor(
+                self._executor, loaded.session.run, names, dict(inputs)
+            )
+            results = await asyncio.wait_for(run, current_request().remaining_s())
+        except TimeoutError:
+            raise DeadlineExceeded("The engine did not answer within the deadline.") from None
+        except RuntimeError as error:  # base of ONNX Runtime's own errors
+            raise InferenceFailed(f"The engine could not run {model} on this request.") from error
+        finally:
+            self._waiting[model] -= 1
+        return dict(zip(names, results, strict=True))
+
+    async def ready(self, models: Iterable[str]) -> bool:
+        """See `Inference`."""
+        try:
+            for model in models:
+                self._load(model)
+        except (NotFound, EngineUnavailable):
+            return False
+        return True
+
+    async def close(self) -> None:
+        """See `Inference`."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _load(self, model: str) -> _Loaded:
+        if model not in self._loaded:
+            folder = self.repository / model
+            if not model.isidentifier() or not (folder / "config.pbtxt").is_file():
+                raise NotFound(
+                    "MODEL_UNKNOWN",
+                    f"The repository has no model named '{model}'. Leave the field empty for "
+                    "the service's default.",
+                )
+            versions = sorted((p for p in folder.iterdir() if p.name.isdigit()), key=_number)
+            path = versions[-1] / "model.onnx" if versions else folder / "1" / "model.onnx"
+            options = onnxruntime.SessionOptions()
+            # As in Triton's backend: a thread that waits must not burn a core.
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            try:
+                session = onnxruntime.InferenceSession(
+                    path, options, providers=["CPUExecutionProvider"]
+                )
+            except Exception as error:  # a missing or damaged file, in many guises
+                raise EngineUnavailable(
+                    f"The network {path} cannot be loaded. Run `make models`."
+                ) from error
+            self._loaded[model] = _Loaded(
+                ServedModel(read_pbtxt(folder / "config.pbtxt"), path.parent.name), session
+            )
+        return self._loaded[model]
+
+
+def _number(path: Path) -> int:
+    return int(path.name)

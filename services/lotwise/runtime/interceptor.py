@@ -1,0 +1,133 @@
+"""One interceptor around every call: trace, deadline, errors, metrics and a log line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from lotwise.core.errors import LotwiseError
+from lotwise.runtime.metrics import RpcMetrics
+from lotwise.runtime.request import TRACEPARENT, Request, continue_trace, set_request
+from lotwise.runtime.status import abort, status_code, unexpected
+
+logger = logging.getLogger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class RequestInterceptor(grpc.aio.ServerInterceptor):
+    """Serves our services' calls inside a `Request`; leaves health and reflection alone.
+
+    A domain error becomes its status; any other exception is logged with its trace and told
+    to the caller as UNKNOWN with the request id alone. Never INTERNAL, never a trace.
+    """
+
+    def __init__(self, metrics: RpcMetrics) -> None:
+        self._metrics = metrics
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wrap the method's behaviour."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith("/lotwise."):
+            return handler
+        name = method.rpartition("/")[2]
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                self._stream(name, handler.stream_stream),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(name, handler.unary_unary),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+
+    def _unary(self, name: str, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Any:
+        async def serve(message: Any, context: Context) -> Any:
+            async with _Call(name, context, self._metrics) as call:
+                return await behaviour(message, context)
+            return await call.abort()
+
+        return serve
+
+    def _stream(
+        self, name: str, behaviour: Callable[[AsyncIterator[Any], Context], AsyncIterator[Any]]
+    ) -> Any:
+        async def serve(messages: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+            async with _Call(name, context, self._metrics) as call:
+                async for answer in behaviour(messages, context):
+                    yield answer
+                return
+            await call.abort()
+
+        return serve
+
+
+class _Call:
+    """Bookkeeping of one call; swallows a failure so that `abort` can tell it afterwards."""
+
+    def __init__(self, method: str, context: Context, metrics: RpcMetrics) -> None:
+        self._method = method
+        self._context = context
+        self._metrics = metrics
+        self._error: LotwiseError | None = None
+        self._started = time.monotonic()
+        self._request_id = ""
+
+    async def __aenter__(self) -> _Call:
+        metadata = dict(self._context.invocation_metadata() or ())
+        given = metadata.get(TRACEPARENT)
+        trace = continue_trace(given if isinstance(given, str) else None)
+        remaining = self._context.time_remaining()
+        deadline = None if remaining is None else time.monotonic() + remaining
+        set_request(Request(trace, deadline))
+        self._request_id = trace.trace_id
+        await self._context.send_initial_metadata(((TRACEPARENT, trace.traceparent),))
+        self._metrics.in_flight.labels(self._method).inc()
+        return self
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        code = "OK"
+        if isinstance(error, LotwiseError):
+            self._error = error
+        elif isinstance(error, asyncio.CancelledError | GeneratorExit):
+            code = "CANCELLED"
+        elif isinstance(error, Exception) and not _aborted(error):
+            logger.exception("unexpected failure in %s", self._method)
+            self._error = unexpected(self._request_id)
+        if self._error is not None:
+            code = status_code(self._error).name
+        seconds = time.monotonic() - self._started
+        self._metrics.in_flight.labels(self._method).dec()
+        self._metrics.requests.labels(self._method, code).inc()
+        self._metrics.seconds.labels(self._method).observe(seconds)
+        logger.info(
+            "call finished",
+            extra={
+                "method": self._method,
+                "code": code,
+                "reason": self._error.reason if self._error else None,
+                "seconds": round(seconds, 4),
+            },
+        )
+        return self._error is not None
+
+    async def abort(self) -> None:
+        """Tell the caller what went wrong."""
+        if self._error is not None:
+            await abort(self._context, self._error)
+
+
+def _aborted(error: Exception) -> bool:
+    return isinstance(error, grpc.aio.AbortError)

@@ -1,0 +1,106 @@
+"""Streams of tiles: several in work at once, answers in the order of arrival, none lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+from lotwise.core.errors import LotwiseError
+from lotwise.runtime.metrics import RpcMetrics
+from lotwise.runtime.request import current_request
+from lotwise.runtime.status import tile_error, unexpected
+
+logger = logging.getLogger(__name__)
+
+Incoming = TypeVar("Incoming")
+Answer = TypeVar("Answer")
+
+
+async def answer_in_order(
+    messages: AsyncIterator[Incoming],
+    handle: Callable[[Incoming], Awaitable[Answer]],
+    *,
+    window: int,
+) -> AsyncIterator[tuple[Incoming, Answer | LotwiseError]]:
+    """Handle up to `window` messages at once and yield outcomes in the order of arrival.
+
+    A message that fails yields its error in its place; the stream goes on. No more than
+    `window` messages are taken before their answers are read, so a slow reader slows the
+    sender (backpressure) and memory stays bounded.
+
+    Args:
+        messages: What the caller sends.
+        handle: Answers one message.
+        window: Messages in work at once.
+    """
+    # The permit of a message is given back only after its answer has been taken.
+    permits = asyncio.Semaphore(window)
+    pending: asyncio.Queue[tuple[Incoming, asyncio.Task[Answer | LotwiseError]] | None] = (
+        asyncio.Queue()
+    )
+
+    async def attempt(message: Incoming) -> Answer | LotwiseError:
+        try:
+            return await handle(message)
+        except LotwiseError as error:
+            return error
+        except Exception:
+            logger.exception("unexpected failure on one message of a stream")
+            return unexpected(current_request().trace.trace_id)
+
+    async def take() -> None:
+        try:
+            async for message in messages:
+                await permits.acquire()
+                pending.put_nowait((message, asyncio.create_task(attempt(message))))
+        finally:
+            pending.put_nowait(None)
+
+    taker = asyncio.create_task(take())
+    try:
+        while (item := await pending.get()) is not None:
+            message, task = item
+            try:
+                outcome = await task
+            except asyncio.CancelledError:
+                task.cancel()
+                raise
+            yield message, outcome
+            permits.release()
+        await taker
+    finally:
+        taker.cancel()
+        while not pending.empty():
+            if (item := pending.get_nowait()) is not None:
+                item[1].cancel()
+
+
+async def stream_responses(
+    messages: AsyncIterator[Any],
+    handle: Callable[[Any], Awaitable[Any]],
+    response_type: Callable[..., Answer],
+    *,
+    window: int,
+    metrics: RpcMetrics,
+) -> AsyncIterator[Answer]:
+    """The streams that all services have: one response a tile, its result or its error.
+
+    Args:
+        messages: Stream requests, each with a `request` for one tile.
+        handle: The unary method behind the stream.
+        response_type: Stream response with `tile_id` and the outcomes `result` and `error`.
+        window: Tiles in work at once.
+        metrics: Counts the errors by reason.
+    """
+    async for message, outcome in answer_in_order(
+        messages, lambda message: handle(message.request), window=window
+    ):
+        response: Any = response_type(tile_id=message.request.tile.tile_id)
+        if isinstance(outcome, LotwiseError):
+            metrics.tile_errors.labels(outcome.reason).inc()
+            response.error.CopyFrom(tile_error(outcome))
+        else:
+            response.result.CopyFrom(outcome)
+        yield response

@@ -1,0 +1,1 @@
+"""A real Triton without a container: installation, backend, supervision."""

@@ -1,0 +1,1 @@
+"""Which reference lot a tile looks like, and how sure the committee is."""

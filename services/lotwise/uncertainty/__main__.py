@@ -1,0 +1,39 @@
+"""`python -m lotwise.uncertainty`: run the uncertainty service."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+from lotwise.runtime.engines import connect
+from lotwise.runtime.metrics import RpcMetrics
+from lotwise.runtime.server import Service, run
+from lotwise.uncertainty.handler import UncertaintyHandler
+from lotwise.uncertainty.metrics import UncertaintyMetrics
+from lotwise.uncertainty.servicer import UncertaintyServicer
+from lotwise.uncertainty.settings import UncertaintySettings
+from lotwise.v1 import uncertainty_pb2_grpc
+
+
+def build(settings: UncertaintySettings) -> Service:
+    """The service, not yet listening. Call it inside an event loop."""
+    registry = CollectorRegistry()
+    rpc_metrics = RpcMetrics(registry)
+    inference = connect(settings)
+    handler = UncertaintyHandler(inference, settings.model)
+    servicer = UncertaintyServicer(handler, settings, UncertaintyMetrics(registry), rpc_metrics)
+    return Service(
+        name="uncertainty",
+        full_name="lotwise.v1.UncertaintyService",
+        register=lambda server: uncertainty_pb2_grpc.add_UncertaintyServiceServicer_to_server(
+            servicer, server
+        ),
+        ready=handler.ready,
+        close=inference.close,
+        registry=registry,
+        rpc_metrics=rpc_metrics,
+    )
+
+
+if __name__ == "__main__":
+    settings = UncertaintySettings()
+    run("uncertainty", settings, lambda: build(settings))

@@ -1,0 +1,1 @@
+"""Messages and stubs generated from proto/lotwise/v1 by scripts/generate-proto."""

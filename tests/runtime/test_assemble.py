@@ -1,0 +1,199 @@
+"""Graphs put together from their parts compute what the parts compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from lotwise.runtime.assemble import (
+    AssemblyError,
+    assemble_committee,
+    assemble_gradient,
+    assemble_repository,
+)
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+TILE = (8, 8)
+
+
+def member(path: Path, seed: int, *, classes: int = 3, output: str = "logits") -> Path:
+    """A graph image -> logits: Cast, Reshape, MatMul with weights of its own."""
+    weights = np.random.default_rng(seed).normal(size=(TILE[0] * TILE[1], classes))
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["w.half"], ["w"], to=TensorProto.FLOAT),
+            helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("Flatten", ["pixels"], ["flat"], axis=1),
+            helper.make_node("MatMul", ["flat", "w"], [output]),
+        ],
+        "member",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", 1, *TILE])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", classes])],
+        [numpy_helper.from_array(weights.astype(np.float16), "w.half")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path)
+    return path
+
+
+def run(path: Path, **feed: NDArray[np.generic]) -> list[NDArray[np.float32]]:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    outputs: list[NDArray[np.float32]] = session.run(None, feed)
+    return outputs
+
+
+def tiles(batch: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(batch).integers(0, 256, (batch, 1, *TILE), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_committee_is_its_members_in_order(tmp_path: Path, batch: int) -> None:
+    members = [member(tmp_path / f"{seed}.onnx", seed) for seed in range(3)]
+    out = tmp_path / "model.onnx"
+    assert assemble_committee(members, out)
+    (logits,) = run(out, image=tiles(batch))
+    assert logits.shape == (batch, 3, 3)
+    for number, path in enumerate(members):
+        np.testing.assert_array_equal(logits[:, number], run(path, image=tiles(batch))[0])
+
+
+def test_committee_is_written_once_and_again_when_a_member_changes(tmp_path: Path) -> None:
+    members = [member(tmp_path / f"{seed}.onnx", seed) for seed in range(2)]
+    out = tmp_path / "model.onnx"
+    assert assemble_committee(members, out)
+    first = out.read_bytes()
+    assert not assemble_committee(members, out)
+    assert assemble_committee(list(reversed(members)), out)
+    assert assemble_committee(members, out)
+    assert out.read_bytes() == first
+    member(members[0], 7)
+    assert assemble_committee(members, out)
+    assert out.read_bytes() != first
+    out.write_bytes(first[:100])
+    assert assemble_committee(members, out)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["0.onnx", "1.onnx", "model.onnx"]
+
+
+def test_contradictory_members_are_refused(tmp_path: Path) -> None:
+    good = member(tmp_path / "good.onnx", 0)
+    out = tmp_path / "model.onnx"
+    with pytest.raises(AssemblyError, match=r"differs from .* in logits"):
+        assemble_committee([good, member(tmp_path / "classes.onnx", 1, classes=4)], out)
+    with pytest.raises(AssemblyError, match="not image to logits"):
+        assemble_committee([good, member(tmp_path / "name.onnx", 1, output="scores")], out)
+    with pytest.raises(AssemblyError, match="cannot be read"):
+        assemble_committee([good, tmp_path / "absent.onnx"], out)
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(AssemblyError, match="no ONNX model"):
+        assemble_committee([good, broken], out)
+    with pytest.raises(AssemblyError, match="no members"):
+        assemble_committee([], out)
+    assert not out.exists()
+
+
+def test_repository_finds_members_by_number(tmp_path: Path) -> None:
+    folder = tmp_path / "committee" / "1"
+    for number in range(11):
+        member(folder / f"member_{number}.onnx", number)
+    assert assemble_repository(tmp_path) == [folder / "model.onnx"]
+    (logits,) = run(folder / "model.onnx", image=tiles(2))
+    (tenth,) = run(folder / "member_10.onnx", image=tiles(2))
+    np.testing.assert_array_equal(logits[:, 10], tenth)
+    (folder / "member_4.onnx").unlink()
+    with pytest.raises(AssemblyError, match=r"lacks member_4\.onnx"):
+        assemble_repository(tmp_path)
+
+
+def test_an_empty_repository_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AssemblyError, match="holds neither"):
+        assemble_repository(tmp_path)
+
+
+def gradient_repository(root: Path) -> tuple[Path, list[NDArray[np.float32]]]:
+    """A small trained-like editor and regressor, exported and stripped; torch needed."""
+    torch = pytest.importorskip("torch")
+    from lotwise_training.export.gradient import export_gradient
+    from lotwise_training.export.onnx_export import export_module
+    from lotwise_training.export.onnx_weights import halve_weights
+    from lotwise_training.export.skeleton import save_skeleton, strip_weights
+    from lotwise_training.models.attgan import Decoder
+
+    torch.manual_seed(0)
+    decoder = Decoder(4, 4)
+    regressor = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 16, 5, stride=2),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(16, 16, 3, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(5),
+        torch.nn.Flatten(),
+        torch.nn.Linear(400, 16),
+        torch.nn.Tanh(),
+        torch.nn.Linear(16, 1),
+    )
+    inputs = [torch.randn(2, 64, 2, 2), torch.randn(2, 32, 4, 4), torch.rand(2, 4)]
+    with torch.no_grad():
+        regressor(decoder(*inputs))
+    for network in (decoder, regressor):
+        halve_weights(network.eval())
+    whole = root / "whole.onnx"
+    model = export_gradient(decoder, regressor, inputs, whole)
+    names = ["latent", "skip", "attributes"]
+    sources = {
+        "editor_decoder": export_module(
+            decoder, inputs, names, ["image"], root / "editor_decoder/1/model.onnx"
+        ),
+        "regressor": export_module(
+            regressor,
+            [torch.rand(2, 1, 64, 64)],
+            ["image"],
+            ["property"],
+            root / "regressor/1/model.onnx",
+        ),
+    }
+    save_skeleton(strip_weights(model, sources), root / "edit_gradient/1/skeleton.onnx")
+    return whole, [tensor.numpy() for tensor in inputs]
+
+
+def test_gradient_survives_stripping_and_assembly(tmp_path: Path) -> None:
+    whole, (latent, skip, attributes) = gradient_repository(tmp_path)
+    folder = tmp_path / "edit_gradient/1"
+    assert assemble_repository(tmp_path) == [folder / "model.onnx"]
+    feed = {"latent": latent, "skip": skip, "attributes": attributes}
+    for got, wanted in zip(run(folder / "model.onnx", **feed), run(whole, **feed), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    stripped = (folder / "skeleton.onnx").stat().st_size
+    assert stripped < 0.5 * (folder / "model.onnx").stat().st_size
+    large = [
+        tensor.name
+        for tensor in onnx.load(folder / "skeleton.onnx").graph.initializer
+        if np.prod(tensor.dims) >= 256 and tensor.data_type == TensorProto.FLOAT
+    ]
+    assert not large
+
+    before = (folder / "model.onnx").read_bytes()
+    out = tmp_path / "again.onnx"
+    assert assemble_gradient(folder / "skeleton.onnx", tmp_path, out)
+    assert not assemble_gradient(folder / "skeleton.onnx", tmp_path, out)
+    assert out.read_bytes() == before
+
+    # Another training's weights, a missing model and a file that is no skeleton.
+    decoder = tmp_path / "editor_decoder/1/model.onnx"
+    model = onnx.load(decoder)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT16:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * 2, tensor.name))
+    onnx.save(model, decoder)
+    with pytest.raises(AssemblyError, match="other weights"):
+        assemble_repository(tmp_path)
+    decoder.unlink()
+    with pytest.raises(AssemblyError, match="holds no model"):
+        assemble_repository(tmp_path)
+    with pytest.raises(AssemblyError, match="no skeleton"):
+        assemble_gradient(whole, tmp_path, out)

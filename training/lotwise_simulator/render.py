@@ -1,0 +1,162 @@
+"""Visible surface of packed crystals: a depth buffer with the normal kept at every pixel."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lotwise_simulator.crystals import Crystals
+
+BOUND: Final = 1.3
+"""Bodies are cut at this multiple of their ellipsoid: it blunts the rare long corner and bounds
+where a ray can meet the body."""
+FLOOR: Final = -1
+"""Crystal index of a pixel where no crystal is met."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """What the beam meets at each pixel of a square scene.
+
+    Attributes:
+        height: float32 (h, w), um above the floor.
+        normal: float32 (h, w, 3), unit, z towards the beam.
+        crystal: int32 (h, w), index of the crystal, ``FLOOR`` where there is none.
+    """
+
+    height: NDArray[np.float32]
+    normal: NDArray[np.float32]
+    crystal: NDArray[np.int32]
+
+
+def render(crystals: Crystals, centres: NDArray[np.float32], side_px: int) -> Surface:
+    """Render crystals from above at 1 um/px on a torus of ``side_px`` pixels a side.
+
+    Args:
+        crystals: the bodies.
+        centres: float32 (n, 3), um.
+        side_px: side of the scene, px.
+    """
+    surface = Surface(
+        height=np.zeros((side_px, side_px), dtype=np.float32),
+        normal=np.zeros((side_px, side_px, 3), dtype=np.float32),
+        crystal=np.full((side_px, side_px), FLOOR, dtype=np.int32),
+    )
+    surface.normal[..., 2] = 1.0
+    # Highest first: most of what is hidden then fails the depth test before any root is sought.
+    order = np.argsort(-(centres[:, 2] + crystals.extent[:, 2]), kind="stable")
+    _render(
+        order,
+        centres,
+        crystals.frame,
+        crystals.facets,
+        crystals.extent,
+        np.float32(crystals.facet_blend),
+        surface.height,
+        surface.normal,
+        surface.crystal,
+    )
+    return surface
+
+
+@njit(cache=True)
+def _render(
+    order: NDArray[np.int64],
+    centres: NDArray[np.float32],
+    frame: NDArray[np.float32],
+    facets: NDArray[np.float32],
+    extent: NDArray[np.float32],
+    blend: np.float32,
+    height: NDArray[np.float32],
+    normal: NDArray[np.float32],
+    crystal: NDArray[np.int32],
+) -> None:
+    """Fill the surface arrays in place."""
+    side = height.shape[0]
+    n_facets = facets.shape[1]
+    one = np.float32(1.0)
+    zero = np.float32(0.0)
+    bound = np.float32(BOUND)
+    round_blend = one - blend
+    plane_x = np.empty(n_facets, dtype=np.float32)
+    plane_y = np.empty(n_facets, dtype=np.float32)
+    plane_z = np.empty(n_facets, dtype=np.float32)
+    offset = np.empty(n_facets, dtype=np.float32)
+    for i in order:
+        m = frame[i]
+        k0, k1, k2 = m[0, 2], m[1, 2], m[2, 2]
+        kk = k0 * k0 + k1 * k1 + k2 * k2
+        # Facets as planes in the lab frame: facet . (frame x) <= 1.
+        for j in range(n_facets):
+            f0, f1, f2 = facets[i, j, 0], facets[i, j, 1], facets[i, j, 2]
+            plane_x[j] = f0 * m[0, 0] + f1 * m[1, 0] + f2 * m[2, 0]
+            plane_y[j] = f0 * m[0, 1] + f1 * m[1, 1] + f2 * m[2, 1]
+            plane_z[j] = f0 * k0 + f1 * k1 + f2 * k2
+        centre_x, centre_y, centre_z = centres[i, 0], centres[i, 1], centres[i, 2]
+        x_first = int(np.ceil(centre_x - bound * extent[i, 0]))
+        x_last = int(np.floor(centre_x + bound * extent[i, 0]))
+        y_first = int(np.ceil(centre_y - bound * extent[i, 1]))
+        y_last = int(np.floor(centre_y + bound * extent[i, 1]))
+        for y_px in range(y_first, y_last + 1):
+            row = y_px % side
+            dy = np.float32(y_px) - centre_y
+            for x_px in range(x_first, x_last + 1):
+                column = x_px % side
+                dx = np.float32(x_px) - centre_x
+                u0 = m[0, 0] * dx + m[0, 1] * dy
+                u1 = m[1, 0] * dx + m[1, 1] * dy
+                u2 = m[2, 0] * dx + m[2, 1] * dy
+                half_b = u0 * k0 + u1 * k1 + u2 * k2
+                uu = u0 * u0 + u1 * u1 + u2 * u2
+                discriminant = half_b * half_b - kk * (uu - bound * bound)
+                if discriminant <= zero:
+                    continue
+                z = (np.sqrt(discriminant) - half_b) / kk
+                seen = height[row, column] - centre_z
+                if z <= seen:
+                    continue
+                for j in range(n_facets):
+                    offset[j] = plane_x[j] * dx + plane_y[j] * dy
+                # Newton from the bounding ellipsoid downwards: the gauge is convex along the ray,
+                # so the iterates fall monotonically on the upper root and cannot pass it.
+                hit = False
+                active = -1
+                norm = one
+                for _ in range(12):
+                    gauge = zero
+                    for j in range(n_facets):
+                        value = offset[j] + plane_z[j] * z
+                        if value > gauge:
+                            gauge = value
+                            active = j
+                    norm = np.sqrt(uu + z * (np.float32(2.0) * half_b + z * kk))
+                    excess = blend * gauge + round_blend * norm - one
+                    if excess <= np.float32(2e-3):
+                        hit = True
+                        break
+                    slope = blend * plane_z[active] + round_blend * (half_b + z * kk) / norm
+                    if slope <= np.float32(1e-6):
+                        break
+                    z -= excess / slope
+                    if z <= seen:
+                        break
+                if not hit or z <= seen:
+                    continue
+                # Gradient of the gauge (of the bounding ellipsoid where the body was cut by it).
+                w0 = round_blend * (u0 + z * k0) / norm
+                w1 = round_blend * (u1 + z * k1) / norm
+                w2 = round_blend * (u2 + z * k2) / norm
+                gx = m[0, 0] * w0 + m[1, 0] * w1 + m[2, 0] * w2
+                gy = m[0, 1] * w0 + m[1, 1] * w1 + m[2, 1] * w2
+                gz = m[0, 2] * w0 + m[1, 2] * w1 + m[2, 2] * w2
+                gx += blend * plane_x[active]
+                gy += blend * plane_y[active]
+                gz += blend * plane_z[active]
+                length = np.sqrt(gx * gx + gy * gy + gz * gz)
+                height[row, column] = centre_z + z
+                normal[row, column, 0] = gx / length
+                normal[row, column, 1] = gy / length
+                normal[row, column, 2] = max(gz / length, zero)
+                crystal[row, column] = i

@@ -1,0 +1,42 @@
+"""One scene: a patch of a lot as wide as a mosaic, rendered at once so that tiles share its cost.
+
+A scene depends on the material alone (attributes and seed); no instrument enters.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lotwise_simulator.attributes import Attributes
+from lotwise_simulator.crystals import draw_crystals
+from lotwise_simulator.packing import deposit
+from lotwise_simulator.pores import prick
+from lotwise_simulator.render import render
+from lotwise_simulator.secondary_electrons import secondary_electron_yield
+
+SMALLEST_SIDE_PX = 64
+
+
+def draw_scene(
+    attributes: Attributes, side_px: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Pack, render and shade one square scene with periodic borders, at 1 um/px.
+
+    Args:
+        attributes: the lot's attributes.
+        side_px: side of the scene; keep it well above the largest crystals (230 um).
+        rng: source of shapes, places and pores.
+
+    Returns:
+        float32 (side_px, side_px): secondary-electron yield, about 0 to 1.3.
+
+    Raises:
+        ValueError: ``side_px`` below 64.
+    """
+    if side_px < SMALLEST_SIDE_PX:
+        raise ValueError(f"side_px must be at least {SMALLEST_SIDE_PX}, got {side_px}")
+    crystals = draw_crystals(attributes, float(side_px) ** 2, rng)
+    centres = deposit(crystals, float(side_px), rng)
+    surface = render(crystals, centres, side_px)
+    grey = secondary_electron_yield(surface, crystals, attributes.diameter_um)
+    prick(grey, surface, attributes.pore_fraction, rng)
+    return grey

@@ -1,0 +1,54 @@
+"""State of a training on disk: written whole or not at all, read back only where it fits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that belongs to another recipe or to other data."""
+
+
+def fingerprint(recipe: Any, *parts: Any) -> str:
+    """What a checkpoint must agree on with the run that resumes it, as text.
+
+    Args:
+        recipe: A recipe dataclass.
+        parts: Anything else of JSON's types, such as the hash of the data and the member's number.
+    """
+    return json.dumps([dataclasses.asdict(recipe), *parts], sort_keys=True)
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` (tensors and plain values) so that a crash leaves the old file or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".partial")
+    torch.save(state, unfinished)
+    os.replace(unfinished, path)
+
+
+def load_checkpoint(path: Path, *, expected: str | None = None) -> dict[str, Any] | None:
+    """The state that `save_checkpoint` wrote, on the CPU; None where there is no file.
+
+    Args:
+        path: The file.
+        expected: The `fingerprint` of this run; None takes any.
+
+    Raises:
+        CheckpointError: The file was written by another recipe or from other data.
+    """
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    if expected is not None and state["fingerprint"] != expected:
+        raise CheckpointError(
+            f"{path} was trained by another recipe or on other data. "
+            "Remove it, or give the run another name."
+        )
+    return state

@@ -1,0 +1,202 @@
+"""Recipes: every number that decides a training run, read from a TOML file.
+
+A recipe has no defaults in code. The file lists every key with its reason, once per profile, and
+a key that is unknown or missing raises, so a misspelt hyper-parameter cannot be ignored. The
+files lie in training/configs/.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+
+RECIPES: Final = Path(__file__).resolve().parents[1] / "configs"
+"""Where the recipes lie in a source tree; an installed package is given its own."""
+
+Recipe = TypeVar("Recipe")
+Crops = tuple[tuple[float, int], ...]
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be followed; the message names the file, the table and the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitteeDataRecipe:
+    """How many tiles of each reference lot."""
+
+    train_tiles: int
+    validation_tiles: int
+    test_tiles: int
+    shift_tiles: int
+
+    def __post_init__(self) -> None:
+        _positive(self, "train_tiles", "validation_tiles", "test_tiles", "shift_tiles")
+
+
+@dataclass(frozen=True, slots=True)
+class StrengthDataRecipe:
+    """How many tiles of each lot with strength tests, for the regressor and the editor."""
+
+    train_tiles: int
+    test_tiles: int
+    held_out_lots: int
+    held_out_tiles: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        _positive(self, "train_tiles", "test_tiles", "held_out_lots", "held_out_tiles")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRecipe:
+    """What a laboratory asks of the referral policy."""
+
+    target_coverage: float
+    mutual_information_quantile: float
+    max_referred_share: float
+    confidence: float
+
+    def __post_init__(self) -> None:
+        _open_unit(self, "target_coverage", "mutual_information_quantile")
+        _open_unit(self, "max_referred_share", "confidence")
+
+
+@dataclass(frozen=True, slots=True)
+class CommitteeRecipe:
+    """How the members of the committee are trained."""
+
+    members: int
+    depth: int
+    widen: int
+    steps: int
+    batch_size: int
+    learning_rate: float
+    warmup_share: float
+    weight_decay: float
+    crops: Crops
+    label_smoothing: float
+    parallel: int
+    max_seconds: float
+    checkpoint_every: int
+    seed: int
+    data: CommitteeDataRecipe
+    policy: PolicyRecipe
+
+    def __post_init__(self) -> None:
+        _positive(self, "members", "steps", "batch_size", "learning_rate")
+        _positive(self, "parallel", "max_seconds", "checkpoint_every")
+        _open_unit(self, "warmup_share")
+        _check_crops(self.crops)
+
+
+@dataclass(frozen=True, slots=True)
+class RegressorRecipe:
+    """How the regressor is trained."""
+
+    depth: int
+    widen: int
+    pool: int
+    steps: int
+    batch_size: int
+    learning_rate: float
+    warmup_share: float
+    weight_decay: float
+    crops: Crops
+    gain_range: float
+    offset_range: float
+    max_noise_sigma: float
+    max_blur_sigma_px: float
+    threads: int
+    max_seconds: float
+    checkpoint_every: int
+    seed: int
+    data: StrengthDataRecipe
+
+    def __post_init__(self) -> None:
+        _positive(self, "pool", "steps", "batch_size", "learning_rate", "threads")
+        _positive(self, "max_seconds", "checkpoint_every")
+        _open_unit(self, "warmup_share")
+        _check_crops(self.crops)
+
+
+def load_recipe(kind: type[Recipe], path: Path, profile: str) -> Recipe:
+    """Read one profile of a recipe file.
+
+    Args:
+        kind: A recipe dataclass.
+        path: TOML file with one table a profile.
+        profile: Name of the table.
+
+    Raises:
+        RecipeError: The file cannot be read, the profile is not in it, or a key is unknown,
+            missing, of the wrong type or out of range.
+    """
+    try:
+        with path.open("rb") as file:
+            document = tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"{path}: {error}") from None
+    if profile not in document:
+        raise RecipeError(f"{path}: no profile '{profile}'; there are {', '.join(document)}")
+    return _build(kind, document[profile], f"{path.name} [{profile}]")
+
+
+def _build(kind: type[Recipe], table: Any, where: str) -> Recipe:
+    if not isinstance(table, dict):
+        raise RecipeError(f"{where}: must be a table")
+    hints = get_type_hints(kind)
+    unknown = sorted(table.keys() - hints.keys())
+    if unknown:
+        raise RecipeError(f"{where}: unknown key '{unknown[0]}'; keys are {', '.join(hints)}")
+    missing = [name for name in hints if name not in table]
+    if missing:
+        raise RecipeError(f"{where}: missing key '{missing[0]}'")
+    values = {name: _convert(hint, table[name], f"{where} {name}") for name, hint in hints.items()}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise RecipeError(f"{where}: {error}") from None
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """A TOML value as the type that a field asks for; nothing is coerced but int to float."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _build(hint, value, where)
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise RecipeError(f"{where}: must be a list, not {value!r}")
+        inner = get_args(hint)
+        if inner[-1] is Ellipsis:
+            inner = (inner[0],) * len(value)
+        if len(inner) != len(value):
+            raise RecipeError(f"{where}: must have {len(inner)} entries, not {value!r}")
+        return tuple(_convert(item, entry, where) for item, entry in zip(inner, value, strict=True))
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise RecipeError(f"{where}: must be {hint.__name__}, not {value!r}")
+    return value
+
+
+def _positive(recipe: object, *names: str) -> None:
+    for name in names:
+        if not getattr(recipe, name) > 0:
+            raise ValueError(f"{name} must be positive, not {getattr(recipe, name)!r}")
+
+
+def _open_unit(recipe: object, *names: str) -> None:
+    for name in names:
+        if not 0.0 < getattr(recipe, name) < 1.0:
+            raise ValueError(f"{name} must lie between 0 and 1, not {getattr(recipe, name)!r}")
+
+
+def _check_crops(crops: Crops) -> None:
+    shares = [share for share, _ in crops]
+    if not crops or shares[0] != 0.0 or shares != sorted(set(shares)) or shares[-1] >= 1.0:
+        raise ValueError(f"crops must start at 0 and rise to below 1, not {crops!r}")
+    if min(px for _, px in crops) < 1:
+        raise ValueError(f"crops must have at least one pixel, not {crops!r}")

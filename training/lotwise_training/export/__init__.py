@@ -1,0 +1,1 @@
+"""From trained torch modules to the files that Triton serves."""

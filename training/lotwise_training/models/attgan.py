@@ -1,0 +1,170 @@
+"""AttGAN: edit an image towards wanted attributes.
+
+He et al., "AttGAN: Facial Attribute Editing by Only Changing What You Want", IEEE TIP 28 (2019),
+arXiv 1711.10678; layer widths as in the authors' code (LynnHo/AttGAN-Tensorflow). Liu et al. 2020,
+section 4.2, use it on SEM tiles of one grey channel with four attributes of a lot: size, porosity,
+polydispersity, facetness.
+
+What differs from the paper, and why:
+
+- One grey channel, and all scaling inside the networks: images are grey values 0..255, attributes
+  0..1, on every border of every network. Services then have nothing to scale, hence nothing to
+  scale differently from training.
+- The discriminator ends in average pooling instead of two fully connected layers. Those hold 134 of
+  its 145 million parameters at 256x256 and tie it to one image size; a lot's attributes and
+  its look are properties of texture, the same in every part of a tile.
+- Everything is fully convolutional: training uses crops (a multiple of 32 pixels), serving uses
+  256x256.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+LAYERS = 5
+"""Stride-2 layers of encoder and decoder: image sides must be multiples of 2**LAYERS = 32."""
+
+
+def scale_image(image: Tensor) -> Tensor:
+    """Map grey values 0..255, any shape, to -1..1; uint8 gives float32, floats keep their type."""
+    return image / 127.5 - 1.0
+
+
+def scale_attributes(attributes: Tensor) -> Tensor:
+    """Map attributes 0..1 to -0.5..0.5, AttGAN's (2a - 1) * 0.5."""
+    return (2.0 * attributes - 1.0) * 0.5
+
+
+class Encoder(nn.Module):
+    """Image to what the decoder needs of it; independent of the attributes.
+
+    Five blocks (4x4 convolution of stride 2, batch norm, leaky ReLU 0.2) of widths
+    ``dim * (1, 2, 4, 8, 16)``; AttGAN, table 1 (one shortcut layer, so one skip).
+
+    Args:
+        dim: width of the first block; the paper's is 64.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        widths = [dim * 2**i for i in range(LAYERS)]
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                # No bias: the batch norm that follows would subtract it again.
+                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.LeakyReLU(0.2),
+            )
+            for before, after in zip([1, *widths], widths, strict=False)
+        )
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode a batch of tiles.
+
+        Args:
+            image: grey values 0..255, uint8 or float [B, 1, H, W]; H and W multiples of 32.
+
+        Returns:
+            latent float32 [B, 16*dim, H/32, W/32] and skip float32 [B, 8*dim, H/16, W/16].
+        """
+        skip = scale_image(image)
+        latent = skip
+        for block in self.blocks:
+            skip, latent = latent, block(latent)
+        return latent, skip
+
+
+class Decoder(nn.Module):
+    """Encoded image and wanted attributes to the edited image.
+
+    Five blocks (4x4 transposed convolution of stride 2, batch norm, ReLU; tanh at the end) of
+    widths ``dim * (16, 8, 4, 2)`` and 1; AttGAN, table 1, with one shortcut layer and one inject
+    layer: the attributes, tiled to maps, enter at the latent and again beside the skip.
+
+    Args:
+        dim: the encoder's ``dim``.
+        n_attributes: number of attributes.
+    """
+
+    def __init__(self, dim: int, n_attributes: int) -> None:
+        super().__init__()
+        widths = [dim * 2**i for i in reversed(range(1, LAYERS))]
+        inputs = [16 * dim + n_attributes, widths[0] + 8 * dim + n_attributes, *widths[1:]]
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+            )
+            for before, after in zip(inputs, widths, strict=False)
+        )
+        self.to_image = nn.ConvTranspose2d(inputs[-1], 1, 4, stride=2, padding=1)
+
+    def forward(self, latent: Tensor, skip: Tensor, attributes: Tensor) -> Tensor:
+        """Draw the image that ``attributes`` ask for.
+
+        Args:
+            latent: float32 [B, 16*dim, h, w], the encoder's.
+            skip: float32 [B, 8*dim, 2*h, 2*w], the encoder's.
+            attributes: float32 [B, n_attributes] in 0..1.
+
+        Returns:
+            Grey values 0..255, float32 [B, 1, 32*h, 32*w].
+        """
+        scaled = scale_attributes(attributes).unsqueeze(-1).unsqueeze(-1)
+        x = torch.cat([latent, scaled.expand(-1, -1, *latent.shape[2:])], dim=1)
+        x = self.blocks[0](x)
+        x = torch.cat([x, skip, scaled.expand(-1, -1, *skip.shape[2:])], dim=1)
+        for block in self.blocks[1:]:
+            x = block(x)
+        x = self.to_image(x)
+        # Under autocast the last layer is bfloat16: 8 bits are too few for 256 grey values.
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        return (torch.tanh(x) + 1.0) * 127.5
+
+
+class Discriminator(nn.Module):
+    """Critic (is the tile real?) and attribute regressor on one shared trunk.
+
+    Five blocks (4x4 convolution of stride 2, instance norm, leaky ReLU 0.2), then each head pools
+    over the tile; AttGAN's D and C share their trunk in the same way. Instance norm and no batch
+    norm because a gradient penalty needs each image's score to depend on that image alone.
+
+    Args:
+        dim: width of the first block.
+        n_attributes: number of attributes.
+    """
+
+    def __init__(self, dim: int, n_attributes: int) -> None:
+        super().__init__()
+        widths = [dim * 2 ** min(i, 3) for i in range(LAYERS)]
+        layers: list[nn.Module] = []
+        for index, (before, after) in enumerate(zip([1, *widths], widths, strict=False)):
+            layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
+            # Not on the first layer: it would take the tile's contrast and grey level away
+            # from a critic that has to judge them.
+            if index:
+                layers.append(nn.InstanceNorm2d(after, affine=True))
+            layers.append(nn.LeakyReLU(0.2))
+        self.trunk = nn.Sequential(*layers)
+        self.adversarial = nn.Conv2d(widths[-1], 1, 1)
+        self.attributes = nn.Sequential(
+            nn.Linear(widths[-1], widths[-1]),
+            nn.LeakyReLU(0.2),
+            nn.Linear(widths[-1], n_attributes),
+        )
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Judge a batch of tiles.
+
+        Args:
+            image: grey values 0..255, uint8 or float [B, 1, H, W]; H and W at least 64.
+
+        Returns:
+            critic's score [B, 1], unbounded, larger means more real, and attributes
+            [B, n_attributes], about 0..1 but not clipped (a clipped output has no gradient).
+        """
+        features = self.trunk(scale_image(image))
+        score = self.adversarial(features).mean(dim=(2, 3))
+        return score, self.attributes(features.mean(dim=(2, 3))) + 0.5

@@ -1,0 +1,237 @@
+"""Wide residual networks, and the two served modules that are built on them.
+
+Zagoruyko & Komodakis, "Wide Residual Networks", BMVC 2016 (the pre-activation form). WRN-16-2 is
+the classifier of Zhang et al. 2020 (its Figure 3); WRN-28-1 with a tanh head is the regressor of
+Liu et al. 2020 (its supplement B).
+
+The served modules hold all scaling inside the graph. Services send the pixels as they are, so a
+difference between the scaling of training and of serving has nowhere to hide, and a change of it
+is a change of the weights' version.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+NORMALISATION_EPSILON: Final = 1.0
+"""Grey levels. A tile whose standard deviation is near or below it shows no structure, and
+dividing by less would only amplify the detector's noise."""
+
+LINEAR_RANGE: Final = 0.9
+"""Targets are scaled to +-0.9, because tanh is flat beyond: a saturated head answers with a zero
+gradient, and explanations are made of that gradient."""
+
+
+class ResidualBlock(nn.Module):
+    """BN-ReLU-conv-BN-ReLU-conv, added to its input.
+
+    Where the shape changes, the input passes a 1x1 convolution after the first activation, as in
+    the authors' code.
+
+    Args:
+        before: channels of the input.
+        after: channels of the output.
+        stride: 1, or 2 to halve the picture.
+    """
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(before)
+        self.conv1 = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.shortcut: nn.Conv2d | None = None
+        if stride != 1 or before != after:
+            self.shortcut = nn.Conv2d(before, after, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float [B, before, H, W] -> float [B, after, ceil(H / stride), ceil(W / stride)]."""
+        activated = torch.relu(self.norm1(x))
+        skipped = x if self.shortcut is None else self.shortcut(activated)
+        hidden = self.conv1(activated)
+        hidden = self.conv2(torch.relu(self.norm2(hidden)))
+        return skipped + hidden
+
+
+class WideResNet(nn.Module):
+    """WRN-`depth`-`widen`: groups of widths 16k, 32k, 64k, global average pooling, linear.
+
+    Fully convolutional up to the pooling: trainers learn on crops, serving uses whole tiles.
+
+    Args:
+        depth: Convolutions on the main path: 6n + 4 (16, 22, 28, ...).
+        widen: The factor k on the widths.
+        out_features: Classes, or outputs of a regression.
+        in_channels: 1 for grey pictures.
+
+    Raises:
+        ValueError: The depth is not 6n + 4, or another argument is below 1.
+    """
+
+    def __init__(self, depth: int, widen: int, out_features: int, in_channels: int = 1) -> None:
+        super().__init__()
+        if depth < 10 or (depth - 4) % 6:
+            raise ValueError(f"depth must be 6n + 4 with n >= 1, not {depth}")
+        if min(widen, out_features, in_channels) < 1:
+            raise ValueError(
+                "widen, out_features and in_channels must be at least 1, "
+                f"not {widen}, {out_features} and {in_channels}"
+            )
+        blocks: list[nn.Module] = []
+        channels = 16
+        for width, first_stride in ((16 * widen, 1), (32 * widen, 2), (64 * widen, 2)):
+            for index in range((depth - 4) // 6):
+                blocks.append(ResidualBlock(channels, width, first_stride if index == 0 else 1))
+                channels = width
+        self.stem = nn.Conv2d(in_channels, 16, 3, padding=1, bias=False)
+        self.blocks = nn.Sequential(*blocks)
+        self.norm = nn.BatchNorm2d(channels)
+        self.head = nn.Linear(channels, out_features)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(self.head.bias)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Pooled features: float [B, in_channels, H, W] -> float [B, 64 * widen]."""
+        hidden = torch.relu(self.norm(self.blocks(self.stem(x))))
+        return hidden.mean(dim=(2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float [B, in_channels, H, W] -> float [B, out_features], without an activation."""
+        answer: Tensor = self.head(self.features(x))
+        return answer
+
+
+class TileClassifier(nn.Module):
+    """A member of the committee as it is served: pixels in, logits out.
+
+    Zhang et al. 2020, Methods: grey values into [0, 1] and no other normalisation.
+
+    Args:
+        network: With one input channel and one output a class.
+    """
+
+    def __init__(self, network: WideResNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of a batch of tiles.
+
+        Args:
+            image: Grey values 0..255, uint8 or float [B, 1, H, W]; 64x64 as served.
+
+        Returns:
+            float32 [B, K].
+        """
+        logits: Tensor = self.network(image.float() / 255.0)
+        return logits
+
+
+class TileRegressor(nn.Module):
+    """The regressor as it is served: pixels in, a property in its physical unit out.
+
+    Each tile is freed of its own mean and contrast. That removes gain and offset, by which a
+    network would know the instrument, or the lot by its day at the instrument, instead of the
+    material (Zhong et al., npj Comput. Mater. 7, 2021).
+
+    Args:
+        network: With one input channel and one output.
+        target_centre: Property at the middle of the learned range, in its unit.
+        target_scale: Property per unit of tanh; half the learned range divided by 0.9.
+        pool: Average pooling in the graph; the learned picture has 1 / pool of the pixels.
+
+    Raises:
+        ValueError: `target_scale` is not positive or `pool` is below 1.
+    """
+
+    target_centre: Tensor
+    target_scale: Tensor
+
+    def __init__(
+        self, network: WideResNet, target_centre: float, target_scale: float, pool: int = 1
+    ) -> None:
+        super().__init__()
+        if not target_scale > 0.0:
+            raise ValueError(f"target_scale must be positive, not {target_scale}")
+        if pool < 1:
+            raise ValueError(f"pool must be at least 1, not {pool}")
+        self.network = network
+        self.pool = pool
+        # Buffers, because they belong to the weights: without them the answer has no unit.
+        self.register_buffer("target_centre", torch.tensor(target_centre, dtype=torch.float32))
+        self.register_buffer("target_scale", torch.tensor(target_scale, dtype=torch.float32))
+
+    def network_input(self, image: Tensor) -> Tensor:
+        """What the network sees: float32 [B, 1, H / pool, W / pool], mean 0 and deviation 1."""
+        x = normalise_intensity(image)
+        return functional.avg_pool2d(x, self.pool) if self.pool > 1 else x
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The property of a batch of tiles.
+
+        Args:
+            image: Grey values 0..255, uint8 or float [B, 1, H, W]; 256x256 as served.
+
+        Returns:
+            float32 [B, 1], in the property's unit.
+        """
+        scaled = torch.tanh(self.network(self.network_input(image)))
+        return self.target_centre + self.target_scale * scaled
+
+
+def mixed_precision_forward(network: WideResNet, x: Tensor) -> Tensor:
+    """Forward pass for training: convolutions in bfloat16, the linear layer in float32.
+
+    The linear layer is kept out of it because bfloat16 has three digits, too few for a logit or
+    a stress. Outside the modules, because a served graph has no autocast in it.
+
+    Args:
+        network: On the device of `x`.
+        x: float32 [B, in_channels, H, W].
+
+    Returns:
+        float32 [B, out_features].
+    """
+    with torch.autocast(x.device.type, dtype=torch.bfloat16):
+        features = network.features(x)
+    answer: Tensor = network.head(features.float())
+    return answer
+
+
+def normalise_intensity(image: Tensor) -> Tensor:
+    """Subtract each tile's mean and divide by its standard deviation.
+
+    The slack is inside the root, not beside it, so that a blank tile has a finite gradient.
+
+    Args:
+        image: Grey values 0..255, uint8 or float [B, 1, H, W].
+
+    Returns:
+        float32 [B, 1, H, W].
+    """
+    grey = image.float()
+    centred = grey - grey.mean(dim=(1, 2, 3), keepdim=True)
+    variance = (centred * centred).mean(dim=(1, 2, 3), keepdim=True)
+    return centred / torch.sqrt(variance + NORMALISATION_EPSILON**2)
+
+
+def target_scaling(minimum: float, maximum: float) -> tuple[float, float]:
+    """`target_centre` and `target_scale` that put a range of targets onto +-0.9.
+
+    Raises:
+        ValueError: The range is empty.
+    """
+    if not maximum > minimum:
+        raise ValueError(f"targets from {minimum} to {maximum} span no range")
+    return (minimum + maximum) / 2.0, (maximum - minimum) / 2.0 / LINEAR_RANGE
+
+
+def parameter_count(module: nn.Module) -> int:
+    """How many numbers a module learns; the running statistics of batch norm are not learned."""
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,0 +1,101 @@
+"""Renders tiles of simulated lots in parallel and keeps them on disk.
+
+The cache's folder is named by the hash of what defines the tiles: the lots, the instrument, the
+counts, and the program text of the simulator and of the resampling, comments left out. A changed
+simulator therefore renders anew, a reworded comment does not.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import lotwise_simulator
+import numpy as np
+import numpy.typing as npt
+from lotwise_simulator.instrument import NOMINAL, InstrumentState
+from lotwise_simulator.lots import Lot, mosaic
+from rich.progress import track
+
+from lotwise.core import preprocessing
+
+Images = npt.NDArray[np.uint8]
+
+HASH_DIGITS: Final = 16
+
+
+@dataclass(frozen=True)
+class TileOrder:
+    """Tiles to be rendered: `n_tiles` of one region of a lot, `px` pixels wide."""
+
+    lot: Lot
+    region: int
+    n_tiles: int
+    px: int
+    instrument: InstrumentState = NOMINAL
+
+
+def render(order: TileOrder) -> Images:
+    """Render one order: uint8 [n_tiles, px, px].
+
+    Tiles are brought to `px` by the function that serving uses, so training and serving cannot
+    differ in it.
+    """
+    tiles = mosaic(order.lot, order.n_tiles, order.instrument, region=order.region)
+    return np.stack([preprocessing.resample_area(tile.image, order.px) for tile in tiles])
+
+
+def rendered(
+    name: str, sets: Mapping[str, Sequence[TileOrder]], cache: Path
+) -> tuple[dict[str, Images], str]:
+    """Sets of tiles, from disk where they were rendered before.
+
+    Args:
+        name: Name of the file in the cache.
+        sets: Orders by the name of the set.
+        cache: Folder of rendered data.
+
+    Returns:
+        uint8 [N, px, px] a set, in the order of its orders, and the hash of their definition.
+    """
+    fingerprint = _fingerprint(sets)
+    path = cache / fingerprint / f"{name}.npz"
+    if path.exists():
+        with np.load(path) as stored:
+            return {key: stored[key] for key in sets}, fingerprint
+    orders = [order for ordered in sets.values() for order in ordered]
+    images = iter(_render_all(orders, f"render the {name} tiles"))
+    built = {key: np.concatenate([next(images) for _ in ordered]) for key, ordered in sets.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{name}.partial.npz")
+    # Not compressed: the tiles are noise to a compressor, and loading is what happens often.
+    np.savez(unfinished, allow_pickle=False, **built)
+    os.replace(unfinished, path)
+    return built, fingerprint
+
+
+def _render_all(orders: Sequence[TileOrder], title: str) -> list[Images]:
+    # Spawned, because a fork of a process in which torch runs threads can hang.
+    context = multiprocessing.get_context("spawn")
+    workers = max(1, min(len(os.sched_getaffinity(0)), len(orders)))
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        return list(track(pool.map(render, orders), title, total=len(orders)))
+
+
+def _fingerprint(sets: Mapping[str, Sequence[TileOrder]]) -> str:
+    definition = {key: [dataclasses.asdict(order) for order in sets[key]] for key in sets}
+    digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode())
+    sources = [Path(folder) for folder in lotwise_simulator.__path__]
+    files = sorted(file for folder in sources for file in folder.glob("*.py"))
+    for file in (*files, Path(preprocessing.__file__)):
+        digest.update(ast.dump(ast.parse(file.read_text(encoding="utf-8"))).encode())
+    return digest.hexdigest()[:HASH_DIGITS]

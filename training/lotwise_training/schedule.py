@@ -1,0 +1,61 @@
+"""What changes in the course of a training: learning rate and crop, by the share that is done."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+from lotwise_training.config import Crops
+
+START_DIVISOR = 25.0
+"""One-cycle starts at 1/25 of the peak rate (Smith & Topin 2018; PyTorch's default)."""
+
+
+@dataclass
+class Clock:
+    """How far a training has come: by steps or by time, whichever is further.
+
+    A machine that is too slow for the recipe's steps then still ends its schedule, with the small
+    rates that make a network usable: less trained, never broken off at the peak.
+
+    Args:
+        steps: Steps of the whole training.
+        max_seconds: Time of the whole training.
+        step: Steps already taken, by a checkpoint.
+        spent_seconds: Time already spent, by a checkpoint.
+    """
+
+    steps: int
+    max_seconds: float
+    step: int = 0
+    spent_seconds: float = 0.0
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on this training, that before a checkpoint included."""
+        return self.spent_seconds + time.monotonic() - self._started
+
+    @property
+    def progress(self) -> float:
+        """0 at the start, 1 at the end."""
+        return min(1.0, max(self.step / self.steps, self.seconds / self.max_seconds))
+
+
+def one_cycle(progress: float, warmup_share: float) -> float:
+    """Factor on the peak learning rate: a linear rise, then a half cosine down to 0.
+
+    Args:
+        progress: 0 to 1.
+        warmup_share: Share of the training in which the rate rises.
+    """
+    if progress < warmup_share:
+        start = 1.0 / START_DIVISOR
+        return start + (1.0 - start) * progress / warmup_share
+    return 0.5 * (1.0 + math.cos(math.pi * (progress - warmup_share) / (1.0 - warmup_share)))
+
+
+def crop_at(progress: float, crops: Crops) -> int:
+    """Edge of the training crops in pixels; `crops` holds (progress from which, edge)."""
+    return [px for share, px in crops if share <= progress][-1]
