@@ -72,8 +72,8 @@ def tested_lots() -> tuple[Lot, ...]:
 def ground_lot() -> Lot:
     """A lot made like reference lot ``GROUND_FROM`` and ground hard after synthesis.
 
-    Its spread lies beyond the design range; the tests hold it farther from every reference lot
-    than any two reference lots that neighbour each other.
+    Its spread lies beyond the design range. Its distance to the nearest reference lot, by
+    :func:`visible_distance`, exceeds that of any reference lot to its own nearest; a test holds it.
     """
     source = next(lot for lot in reference_lots() if lot.lot_id == GROUND_FROM)
     return Lot("ground", grind(source.attributes, GROUND_SEVERITY), seed=3_000)

@@ -124,7 +124,8 @@ def _render(
                 hit = False
                 active = -1
                 norm = one
-                for _ in range(12):
+                steps = 0
+                for steps in range(12):
                     gauge = zero
                     for j in range(n_facets):
                         value = offset[j] + plane_z[j] * z
@@ -144,19 +145,22 @@ def _render(
                         break
                 if not hit or z <= seen:
                     continue
-                # Gradient of the gauge (of the bounding ellipsoid where the body was cut by it).
-                w0 = round_blend * (u0 + z * k0) / norm
-                w1 = round_blend * (u1 + z * k1) / norm
-                w2 = round_blend * (u2 + z * k2) / norm
+                # The normal is the gauge's gradient. A ray inside the body from the start sees the
+                # cut, hence the bounding ellipsoid's gradient.
+                facet_weight = zero if steps == 0 else blend
+                round_weight = one if steps == 0 else round_blend
+                w0 = round_weight * (u0 + z * k0) / norm
+                w1 = round_weight * (u1 + z * k1) / norm
+                w2 = round_weight * (u2 + z * k2) / norm
                 gx = m[0, 0] * w0 + m[1, 0] * w1 + m[2, 0] * w2
                 gy = m[0, 1] * w0 + m[1, 1] * w1 + m[2, 1] * w2
                 gz = m[0, 2] * w0 + m[1, 2] * w1 + m[2, 2] * w2
-                gx += blend * plane_x[active]
-                gy += blend * plane_y[active]
-                gz += blend * plane_z[active]
+                gx += facet_weight * plane_x[active]
+                gy += facet_weight * plane_y[active]
+                gz += facet_weight * plane_z[active]
                 length = np.sqrt(gx * gx + gy * gy + gz * gz)
                 height[row, column] = centre_z + z
                 normal[row, column, 0] = gx / length
                 normal[row, column, 1] = gy / length
-                normal[row, column, 2] = max(gz / length, zero)
+                normal[row, column, 2] = gz / length
                 crystal[row, column] = i

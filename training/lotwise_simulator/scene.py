@@ -3,6 +3,8 @@
 A scene depends on the material alone (attributes and seed); no instrument enters.
 """
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ from lotwise_simulator.pores import prick
 from lotwise_simulator.render import render
 from lotwise_simulator.secondary_electrons import secondary_electron_yield
 
-SMALLEST_SIDE_PX = 64
+SMALLEST_SIDE_PX: Final = 64
 
 
 def draw_scene(
@@ -27,7 +29,7 @@ def draw_scene(
         rng: source of shapes, places and pores.
 
     Returns:
-        float32 (side_px, side_px): secondary-electron yield, about 0 to 1.3.
+        float32 (side_px, side_px): secondary-electron yield, 0 to about 1.8.
 
     Raises:
         ValueError: ``side_px`` below 64.

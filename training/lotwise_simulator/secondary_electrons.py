@@ -41,7 +41,8 @@ RELIEF_PX: Final = 256
 def secondary_electron_yield(
     surface: Surface, crystals: Crystals, diameter_um: float
 ) -> NDArray[np.float32]:
-    """Yield at each pixel, float32 (h, w), about 0 to 1.3 (1 is a detector's full scale).
+    """Yield at each pixel, float32 (h, w), 0 to about 1.8; 1 is the detector's full scale
+    at gain 1, which about a percent of the pixels (bright edges) exceed.
 
     Args:
         surface: what the beam meets.

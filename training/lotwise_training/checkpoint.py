@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,16 @@ class CheckpointError(RuntimeError):
     """A checkpoint that belongs to another recipe or to other data."""
 
 
-def fingerprint(recipe: Any, *parts: Any) -> str:
+def fingerprint(recipe: Any, *parts: Any, ignore: Sequence[str] = ()) -> str:
     """What a checkpoint must agree on with the run that resumes it, as text.
 
     Args:
         recipe: A recipe dataclass.
         parts: Anything else of JSON's types, such as the hash of the data and the member's number.
+        ignore: Keys of the recipe that may change between the two.
     """
-    return json.dumps([dataclasses.asdict(recipe), *parts], sort_keys=True)
+    kept = {key: value for key, value in dataclasses.asdict(recipe).items() if key not in ignore}
+    return json.dumps([kept, *parts], sort_keys=True)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -30,7 +32,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".partial")
     torch.save(state, unfinished)
-    os.replace(unfinished, path)
+    unfinished.replace(path)
 
 
 def load_checkpoint(path: Path, *, expected: str | None = None) -> dict[str, Any] | None:

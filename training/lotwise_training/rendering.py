@@ -79,7 +79,7 @@ def rendered(
     unfinished = path.with_name(f"{name}.partial.npz")
     # Not compressed: the tiles are noise to a compressor, and loading is what happens often.
     np.savez(unfinished, allow_pickle=False, **built)
-    os.replace(unfinished, path)
+    unfinished.replace(path)
     return built, fingerprint
 
 

@@ -55,7 +55,7 @@ class RunningService:
     def __init__(self, service: Service, settings: ServiceSettings) -> None:
         self._service = service
         self._settings = settings
-        self._health = health.aio.HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # absent in stubs
         limit = settings.max_tile_bytes + MESSAGE_OVERHEAD_BYTES
         self._server = grpc.aio.server(
             interceptors=[RequestInterceptor(service.rpc_metrics)],

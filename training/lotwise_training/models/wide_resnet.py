@@ -49,12 +49,13 @@ class ResidualBlock(nn.Module):
             self.shortcut = nn.Conv2d(before, after, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """float [B, before, H, W] -> float [B, after, ceil(H / stride), ceil(W / stride)]."""
+        """From float [B, before, H, W] to float [B, after, ceil(H / stride), ceil(W / stride)]."""
         activated = torch.relu(self.norm1(x))
         skipped = x if self.shortcut is None else self.shortcut(activated)
         hidden = self.conv1(activated)
         hidden = self.conv2(torch.relu(self.norm2(hidden)))
-        return skipped + hidden
+        result: Tensor = skipped + hidden
+        return result
 
 
 class WideResNet(nn.Module):
@@ -97,12 +98,12 @@ class WideResNet(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def features(self, x: Tensor) -> Tensor:
-        """Pooled features: float [B, in_channels, H, W] -> float [B, 64 * widen]."""
+        """Pooled features: float [B, in_channels, H, W] to float [B, 64 * widen]."""
         hidden = torch.relu(self.norm(self.blocks(self.stem(x))))
         return hidden.mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        """float [B, in_channels, H, W] -> float [B, out_features], without an activation."""
+        """From float [B, in_channels, H, W] to float [B, out_features], without an activation."""
         answer: Tensor = self.head(self.features(x))
         return answer
 
@@ -182,7 +183,8 @@ class TileRegressor(nn.Module):
             float32 [B, 1], in the property's unit.
         """
         scaled = torch.tanh(self.network(self.network_input(image)))
-        return self.target_centre + self.target_scale * scaled
+        stress: Tensor = self.target_centre + self.target_scale * scaled
+        return stress
 
 
 def mixed_precision_forward(network: WideResNet, x: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""The whole platform on one machine: Triton and the four services, started and stopped."""

@@ -1,0 +1,67 @@
+"""Where the parts of a platform on one machine listen, all on the loopback address."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from dataclasses import dataclass
+from typing import Final
+
+from lotwise.runtime.triton.supervisor import TritonPorts
+
+HOST: Final = "127.0.0.1"
+SERVICES: Final = ("predict", "uncertainty", "referral", "explain")
+
+
+@dataclass(frozen=True)
+class PlatformPorts:
+    """gRPC and /metrics ports of each service, and Triton's."""
+
+    triton: TritonPorts
+    grpc: dict[str, int]
+    metrics: dict[str, int]
+
+    @classmethod
+    def standard(cls) -> PlatformPorts:
+        """The documented ones: predict 50051 to explain 50054, /metrics 9101 to 9104."""
+        return cls(
+            TritonPorts(),
+            {name: 50051 + i for i, name in enumerate(SERVICES)},
+            {name: 9101 + i for i, name in enumerate(SERVICES)},
+        )
+
+    @classmethod
+    def free(cls) -> PlatformPorts:
+        """Ports that nothing listens on now, for a platform that lives for one command."""
+        with contextlib.ExitStack() as held:
+            sockets = [held.enter_context(socket.socket()) for _ in range(3 + 2 * len(SERVICES))]
+            for each in sockets:
+                each.bind((HOST, 0))
+            numbers = [each.getsockname()[1] for each in sockets]
+        triton = TritonPorts(grpc=numbers[0], http=numbers[1], metrics=numbers[2])
+        rest = numbers[3:]
+        return cls(
+            triton,
+            dict(zip(SERVICES, rest[: len(SERVICES)], strict=True)),
+            dict(zip(SERVICES, rest[len(SERVICES) :], strict=True)),
+        )
+
+    def taken(self) -> list[int]:
+        """Those on which something listens already."""
+        wanted = (
+            self.triton.grpc,
+            self.triton.http,
+            self.triton.metrics,
+            *self.grpc.values(),
+            *self.metrics.values(),
+        )
+        return [port for port in wanted if _listens(port)]
+
+    def address(self, service: str) -> str:
+        """host:port of a service."""
+        return f"{HOST}:{self.grpc[service]}"
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0

@@ -1,0 +1,109 @@
+"""Lots and mosaics: determinism, overlap, what seeds and instruments change."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from lotwise_simulator.attributes import Attributes
+from lotwise_simulator.instrument import NOMINAL, InstrumentState, after_filament_change
+from lotwise_simulator.lots import (
+    OVERLAP_PX,
+    SCENE_TILES,
+    TILE_PX,
+    TILES_PER_SCENE,
+    Lot,
+    Tile,
+    mosaic,
+    scene_yield,
+)
+
+LOT = Lot("test", Attributes(size=0.4, porosity=0.3, polydispersity=0.4, facetness=0.6), seed=11)
+QUIET = InstrumentState(
+    dose=1e7, beam_sigma_px=0.0, astigmatism=0.0, drift_px=0.0, noise_sigma=0.0, charging=0.0
+)
+
+
+@pytest.fixture(scope="module")
+def tiles() -> list[Tile]:
+    return mosaic(LOT, TILES_PER_SCENE + 1)
+
+
+def correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    """Correlation of two images after smoothing, so that crystals count and noise does not."""
+    smooth = [gaussian_filter(image.astype(float), 2.0).ravel() for image in (first, second)]
+    return float(np.corrcoef(smooth)[0, 1])
+
+
+def test_tiles_are_numbered_row_by_row(tiles: list[Tile]) -> None:
+    assert all(t.image.shape == (TILE_PX, TILE_PX) and t.image.dtype == np.uint8 for t in tiles)
+    assert [(t.row, t.column) for t in tiles[:5]] == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0)]
+    assert [t.scene for t in tiles] == [0] * TILES_PER_SCENE + [1]
+    assert {(t.lot_id, t.um_per_px, t.region) for t in tiles} == {("test", 1.0, 0)}
+
+
+def test_the_same_seeds_give_the_same_bits(tiles: list[Tile]) -> None:
+    again = mosaic(LOT, 2)
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(again, tiles, strict=False))
+
+
+def test_neighbours_share_the_scene_to_the_pixel_before_noise() -> None:
+    quiet = mosaic(LOT, SCENE_TILES + 1, QUIET)
+    left, right, below = (quiet[place].image.astype(int) for place in (0, 1, SCENE_TILES))
+    assert np.abs(left[:, -OVERLAP_PX:] - right[:, :OVERLAP_PX]).max() <= 1
+    assert np.abs(left[-OVERLAP_PX:] - below[:OVERLAP_PX]).max() <= 1
+    assert np.abs(left[:, :OVERLAP_PX] - right[:, :OVERLAP_PX]).max() > 50
+
+
+def test_neighbours_overlap_through_the_noise_and_differ_in_it(tiles: list[Tile]) -> None:
+    shared = tiles[0].image[:, -OVERLAP_PX:], tiles[1].image[:, :OVERLAP_PX]
+    assert correlation(*shared) > 0.95
+    assert not np.array_equal(*shared)
+
+
+def test_tiles_of_one_lot_show_different_crystals(tiles: list[Tile]) -> None:
+    for other in (tiles[2], tiles[8], tiles[TILES_PER_SCENE]):
+        assert abs(correlation(tiles[0].image, other.image)) < 0.3
+
+
+def test_another_region_and_another_lot_seed_show_other_crystals(tiles: list[Tile]) -> None:
+    region = mosaic(LOT, 1, region=1)[0]
+    sibling = mosaic(replace(LOT, seed=12), 1)[0]
+    assert region.region == 1
+    assert abs(correlation(tiles[0].image, region.image)) < 0.3
+    assert abs(correlation(tiles[0].image, sibling.image)) < 0.3
+
+
+def test_another_seed_scans_the_same_crystals_again(tiles: list[Tile]) -> None:
+    again = mosaic(LOT, 1, seed=1)[0]
+    assert not np.array_equal(again.image, tiles[0].image)
+    assert correlation(again.image, tiles[0].image) > 0.95
+
+
+def test_a_filament_change_leaves_the_material_alone(tiles: list[Tile]) -> None:
+    dim = mosaic(LOT, 1, after_filament_change(NOMINAL))[0]
+    assert correlation(dim.image, tiles[0].image) > 0.9
+    assert dim.image.std() < 0.85 * tiles[0].image.std()
+
+
+def test_strength_tests_are_the_lots_own() -> None:
+    first = LOT.strength_tests()
+    assert first.shape == (2,) and np.array_equal(first, LOT.strength_tests())
+    assert not np.array_equal(first, replace(LOT, seed=12).strength_tests())
+    np.testing.assert_allclose(first, LOT.peak_stress_psi, rtol=0.1)
+    assert LOT.peak_stress_gradient.shape == (4,)
+
+
+def test_errors() -> None:
+    with pytest.raises(ValueError, match="n_tiles"):
+        mosaic(LOT, 0)
+    with pytest.raises(ValueError, match="seed"):
+        mosaic(LOT, 1, seed=-1)
+    with pytest.raises(ValueError, match="region"):
+        scene_yield(LOT, region=-1)
+    with pytest.raises(ValueError, match="lot_id"):
+        Lot("", LOT.attributes, 1)
+    with pytest.raises(ValueError, match="seed"):
+        Lot("x", LOT.attributes, -1)
