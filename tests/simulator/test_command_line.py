@@ -3,13 +3,12 @@
 import csv
 from pathlib import Path
 
+import lotwise_simulator
 import numpy as np
 import pytest
-from PIL import Image
-
-import lotwise_simulator
 from lotwise_simulator.__main__ import find_lot, main
 from lotwise_simulator.lots import mosaic
+from PIL import Image
 
 
 def test_tiles_and_sidecar(tmp_path: Path) -> None:
@@ -45,7 +44,8 @@ def test_errors_are_one_line(
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert message in error and error.count("\n") == 1
+    assert message in error
+    assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from lotwise_simulator.attributes import Attributes
 from lotwise_simulator.faults import FAULTS, black_margin, charging_out, defocus, saturation
 from lotwise_simulator.lots import Lot, mosaic
@@ -17,7 +16,8 @@ def image() -> np.ndarray:
 def test_faults_keep_the_shape_and_leave_the_input_alone(name: str, image: np.ndarray) -> None:
     before = image.copy()
     faulty = FAULTS[name](image)
-    assert faulty.shape == image.shape and faulty.dtype == np.uint8
+    assert faulty.shape == image.shape
+    assert faulty.dtype == np.uint8
     assert np.array_equal(image, before)
     assert not np.array_equal(faulty, image)
     assert np.array_equal(faulty, FAULTS[name](image))

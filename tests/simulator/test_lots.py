@@ -4,9 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
-
 from lotwise_simulator.attributes import Attributes
 from lotwise_simulator.instrument import NOMINAL, InstrumentState, after_filament_change
 from lotwise_simulator.lots import (
@@ -19,6 +16,8 @@ from lotwise_simulator.lots import (
     mosaic,
     scene_yield,
 )
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 LOT = Lot("test", Attributes(size=0.4, porosity=0.3, polydispersity=0.4, facetness=0.6), seed=11)
 QUIET = InstrumentState(
@@ -90,7 +89,8 @@ def test_a_filament_change_leaves_the_material_alone(tiles: list[Tile]) -> None:
 
 def test_strength_tests_are_the_lots_own() -> None:
     first = LOT.strength_tests()
-    assert first.shape == (2,) and np.array_equal(first, LOT.strength_tests())
+    assert first.shape == (2,)
+    assert np.array_equal(first, LOT.strength_tests())
     assert not np.array_equal(first, replace(LOT, seed=12).strength_tests())
     np.testing.assert_allclose(first, LOT.peak_stress_psi, rtol=0.1)
     assert LOT.peak_stress_gradient.shape == (4,)

@@ -3,7 +3,6 @@
 from itertools import combinations
 
 import numpy as np
-
 from lotwise_simulator import reference
 from lotwise_simulator.reference import BOX, ground_lot, reference_lots, visible_distance
 
@@ -18,7 +17,8 @@ def test_every_lot_has_its_own_seed_and_lies_in_the_box() -> None:
     assert len({lot.seed for lot in (*lots, ground_lot())}) == 51
     for lot in lots:
         values = lot.attributes.as_array()
-        assert (values >= BOX[0] - 1e-6).all() and (values <= BOX[1] + 1e-6).all()
+        assert (values >= BOX[0] - 1e-6).all()
+        assert (values <= BOX[1] + 1e-6).all()
 
 
 def test_reference_lots_are_well_separated() -> None:
@@ -36,7 +36,8 @@ def test_tested_lots_fill_the_box() -> None:
 
 def test_stresses_span_the_design_range() -> None:
     stresses = [lot.peak_stress_psi for lot in reference.tested_lots()]
-    assert min(stresses) < 1200 and max(stresses) > 2600
+    assert min(stresses) < 1200
+    assert max(stresses) > 2600
 
 
 def test_ground_lot_leaves_every_reference_lots_neighbourhood() -> None:

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from lotwise_simulator.attributes import ATTRIBUTE_NAMES, DIAMETER_RATIO, Attributes
 from lotwise_simulator.traits import (
     StressConstants,
@@ -69,7 +68,10 @@ def test_size_alone_follows_the_inverse_root() -> None:
 def test_signs_of_the_traits() -> None:
     for point in POINTS:
         size, porosity, polydispersity, facetness = peak_stress_gradient(point)
-        assert size < 0 and porosity < 0 and polydispersity > 0 and facetness > 0
+        assert size < 0
+        assert porosity < 0
+        assert polydispersity > 0
+        assert facetness > 0
 
 
 def test_duplicates_scatter_by_two_percent_around_the_truth() -> None:

@@ -5,7 +5,6 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
-
 from lotwise_simulator import unrelated
 from lotwise_simulator.unrelated import PICTURES, unrelated_tiles
 
@@ -23,7 +22,8 @@ def test_crops_of_every_picture() -> None:
     tiles = unrelated_tiles(2 * len(PICTURES))
     assert len(tiles) == 2 * len(PICTURES)
     for tile in tiles:
-        assert tile.image.shape == (256, 256) and tile.image.dtype == np.uint8
+        assert tile.image.shape == (256, 256)
+        assert tile.image.dtype == np.uint8
         assert tile.lot_id == "unrelated"
     assert len({tile.image.tobytes() for tile in tiles}) == len(tiles)
 

@@ -58,8 +58,7 @@ class Attributes:
 
     @property
     def delta(self) -> float:
-        """Relative spread (standard deviation over mean) of the log-normal diameters, 0 to 0.4;
-        up to 0.8 once ground."""
+        """Relative spread of the log-normal diameters, 0 to 0.4; up to 0.8 once ground."""
         return DELTA_AT_ONE * self.polydispersity
 
     @property

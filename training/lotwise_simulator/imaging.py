@@ -8,10 +8,10 @@ about 0.045 of the grey range at mid grey.
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from lotwise_simulator.compiled import compiled
 from lotwise_simulator.instrument import InstrumentState
 
 CHARGE_DECAY_PX: Final = 35.0
@@ -66,7 +66,7 @@ def acquire(
     return np.rint(grey.clip(0.0, 1.0) * 255.0).astype(np.uint8)
 
 
-@njit(cache=True)
+@compiled
 def _scan(
     signal: NDArray[np.float32],
     kicks: NDArray[np.float32],

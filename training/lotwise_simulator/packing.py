@@ -11,9 +11,9 @@ The map is a torus, so density is the same up to the borders and no margin is co
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from lotwise_simulator.compiled import compiled
 from lotwise_simulator.crystals import Crystals
 
 CELL_UM: Final = 2.0
@@ -49,7 +49,7 @@ def deposit(crystals: Crystals, extent_um: float, rng: np.random.Generator) -> N
     return centres
 
 
-@njit(cache=True)
+@compiled
 def _deposit(
     frame: NDArray[np.float32],
     extent: NDArray[np.float32],

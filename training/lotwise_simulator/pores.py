@@ -3,9 +3,9 @@
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from lotwise_simulator.compiled import compiled
 from lotwise_simulator.render import Surface
 
 DIAMETER_UM: Final = (1.3, 2.5)
@@ -52,7 +52,7 @@ def prick(
     _prick(grey, surface.normal, surface.crystal, places[kept].astype(np.float32), radii[kept])
 
 
-@njit(cache=True)
+@compiled
 def _prick(
     grey: NDArray[np.float32],
     normal: NDArray[np.float32],

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from lotwise_simulator.compiled import compiled
 from lotwise_simulator.crystals import Crystals
 
 BOUND: Final = 1.3
@@ -61,7 +61,7 @@ def render(crystals: Crystals, centres: NDArray[np.float32], side_px: int) -> Su
     return surface
 
 
-@njit(cache=True)
+@compiled
 def _render(
     order: NDArray[np.int64],
     centres: NDArray[np.float32],
@@ -122,10 +122,10 @@ def _render(
                 # Newton from the bounding ellipsoid downwards: the gauge is convex along the ray,
                 # so the iterates fall monotonically on the upper root and cannot pass it.
                 hit = False
+                cut = True
                 active = -1
                 norm = one
-                steps = 0
-                for steps in range(12):
+                for _ in range(12):
                     gauge = zero
                     for j in range(n_facets):
                         value = offset[j] + plane_z[j] * z
@@ -141,14 +141,15 @@ def _render(
                     if slope <= np.float32(1e-6):
                         break
                     z -= excess / slope
+                    cut = False
                     if z <= seen:
                         break
                 if not hit or z <= seen:
                     continue
                 # The normal is the gauge's gradient. A ray inside the body from the start sees the
                 # cut, hence the bounding ellipsoid's gradient.
-                facet_weight = zero if steps == 0 else blend
-                round_weight = one if steps == 0 else round_blend
+                facet_weight = zero if cut else blend
+                round_weight = one if cut else round_blend
                 w0 = round_weight * (u0 + z * k0) / norm
                 w1 = round_weight * (u1 + z * k1) / norm
                 w2 = round_weight * (u2 + z * k2) / norm
@@ -158,6 +159,8 @@ def _render(
                 gx += facet_weight * plane_x[active]
                 gy += facet_weight * plane_y[active]
                 gz += facet_weight * plane_z[active]
+                # The root's tolerance can take a silhouette pixel just past the vertical.
+                gz = max(gz, zero)
                 length = np.sqrt(gx * gx + gy * gy + gz * gz)
                 height[row, column] = centre_z + z
                 normal[row, column, 0] = gx / length

@@ -29,7 +29,7 @@ def draw_scene(
         rng: source of shapes, places and pores.
 
     Returns:
-        float32 (side_px, side_px): secondary-electron yield, 0 to about 1.8.
+        float32 (side_px, side_px): secondary-electron yield, 0 to about 3.
 
     Raises:
         ValueError: ``side_px`` below 64.

@@ -97,7 +97,7 @@ def packing_fraction(delta: float) -> float:
 
 
 def packing_slope(delta: float) -> float:
-    """d phi / d delta of :func:`packing_fraction`; constant above 0.4."""
+    """Slope d phi / d delta of :func:`packing_fraction`; constant above 0.4."""
     inside = min(delta, DELTA_VALID)
     return 0.0658 + 0.0857 * (9.0 * inside**2 + 5.0 * inside**4)
 

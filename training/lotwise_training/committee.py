@@ -37,6 +37,7 @@ from lotwise_training.models.wide_resnet import (
     WideResNet,
     mixed_precision_forward,
 )
+from lotwise_training.outliers import outlier_tiles
 from lotwise_training.prediction import committee_logits, member_path
 from lotwise_training.schedule import Clock, crop_at, one_cycle
 
@@ -177,15 +178,25 @@ def train_member(
     images = torch.from_numpy(data.train.images).to(device)
     labels = torch.from_numpy(data.train.labels).to(device)
     batches = Batches(len(images), recipe.batch_size, seed=(recipe.seed, member))
+    outliers = torch.from_numpy(
+        outlier_tiles(recipe.outliers, data.train.images, seed=recipe.seed + member)
+    ).to(device)
+    outlier_batches = Batches(
+        len(outliers), recipe.outlier_batch_size, seed=(recipe.seed, member, 1)
+    )
     network.train()
     while (progress := clock.progress) < 1.0:
         chosen, rng = batches.draw(clock.step)
-        picked = torch.from_numpy(chosen).to(device)
-        tiles = random_crops(images[picked], crop_at(progress, recipe.crops), rng) / 255.0
-        logits = mixed_precision_forward(network, tiles)
-        loss = functional.cross_entropy(
-            logits, labels[picked], label_smoothing=recipe.label_smoothing
-        )
+        strange, _ = outlier_batches.draw(clock.step)
+        wanted = labels[chosen]
+        seen = torch.cat([images[chosen], outliers[strange]])
+        views = random_crops(seen, crop_at(progress, recipe.crops), rng)
+        # One pass for both: outliers then cannot be told apart by a batch norm of their own.
+        logits = mixed_precision_forward(network, views / 255.0)
+        known, unknown = logits[: len(wanted)], logits[len(wanted) :]
+        # Cross entropy to the uniform distribution (Hendrycks et al. 2019, equation 3).
+        exposure = -functional.log_softmax(unknown, dim=1).mean()
+        loss = functional.cross_entropy(known, wanted) + recipe.outlier_weight * exposure
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * one_cycle(progress, recipe.warmup_share)
         optimiser.zero_grad()

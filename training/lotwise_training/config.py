@@ -78,7 +78,9 @@ class CommitteeRecipe:
     warmup_share: float
     weight_decay: float
     crops: Crops
-    label_smoothing: float
+    outliers: int
+    outlier_batch_size: int
+    outlier_weight: float
     parallel: int
     max_seconds: float
     checkpoint_every: int
@@ -88,6 +90,7 @@ class CommitteeRecipe:
 
     def __post_init__(self) -> None:
         _positive(self, "members", "steps", "batch_size", "learning_rate")
+        _positive(self, "outliers", "outlier_batch_size", "outlier_weight")
         _positive(self, "parallel", "max_seconds", "checkpoint_every")
         _open_unit(self, "warmup_share")
         _check_crops(self.crops)

@@ -20,12 +20,14 @@ class _Stated(BaseModel):
 class TensorSpec(_Stated):
     """One input or output.
 
-    `shape` is without the batch dimension. `labels` name the last axis where it has names.
+    `shape` is without the batch dimension. `label_file` lies beside config.pbtxt and names the
+    entries of the last axis, one a line; empty where they have no names.
     """
 
     name: str
     dtype: DataType
     shape: tuple[int, ...]
+    label_file: str = ""
 
 
 class TileGeometry(_Stated):

@@ -39,7 +39,12 @@ def to_config(signature: ModelSignature) -> pb.ModelConfig:
     for spec in signature.inputs:
         config.input.add(name=spec.name, data_type=_TRITON_DTYPES[spec.dtype], dims=spec.shape)
     for spec in signature.outputs:
-        config.output.add(name=spec.name, data_type=_TRITON_DTYPES[spec.dtype], dims=spec.shape)
+        config.output.add(
+            name=spec.name,
+            data_type=_TRITON_DTYPES[spec.dtype],
+            dims=spec.shape,
+            label_filename=spec.label_file,
+        )
     # KIND_AUTO takes a GPU where there is one; the count keeps a CPU from loading two copies.
     config.instance_group.add(count=1, kind=pb.ModelInstanceGroup.KIND_AUTO)
     batching = config.dynamic_batching
@@ -77,7 +82,10 @@ def from_config(config: pb.ModelConfig) -> ModelSignature:
         return ModelSignature(
             name=config.name,
             inputs=tuple(_tensor(t) for t in config.input),
-            outputs=tuple(_tensor(t) for t in config.output),
+            outputs=tuple(
+                _tensor(t).model_copy(update={"label_file": t.label_filename})
+                for t in config.output
+            ),
             metadata=ModelMetadata.model_validate_json(
                 config.parameters[METADATA_KEY].string_value
             ),

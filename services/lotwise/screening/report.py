@@ -28,7 +28,9 @@ def as_table(lots: Sequence[LotScreening]) -> RenderableType:
     table.add_column("referred", justify="right")
     table.add_column("looks like")
     first = next((lot for lot in lots if lot.values), None)
-    table.add_column(f"{first.property_name}, {first.unit}" if first else "property", justify="right")
+    table.add_column(
+        f"{first.property_name}, {first.unit}" if first else "property", justify="right"
+    )
     table.add_column("verdict")
     table.add_column("reason")
     for lot in lots:

@@ -28,7 +28,6 @@ class QualityFault(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     QUALITY_FAULT_BLACK_MARGIN: _ClassVar[QualityFault]
     QUALITY_FAULT_SATURATED: _ClassVar[QualityFault]
     QUALITY_FAULT_LOW_CONTRAST: _ClassVar[QualityFault]
-    QUALITY_FAULT_DEFOCUSED: _ClassVar[QualityFault]
 PIXEL_TYPE_UNSPECIFIED: PixelType
 PIXEL_TYPE_UINT8: PixelType
 PIXEL_TYPE_UINT16: PixelType
@@ -42,7 +41,6 @@ QUALITY_FAULT_BLACK: QualityFault
 QUALITY_FAULT_BLACK_MARGIN: QualityFault
 QUALITY_FAULT_SATURATED: QualityFault
 QUALITY_FAULT_LOW_CONTRAST: QualityFault
-QUALITY_FAULT_DEFOCUSED: QualityFault
 
 class Tile(_message.Message):
     __slots__ = ("tile_id", "lot_id", "file", "raw", "um_per_px", "row", "column", "instrument")

@@ -1,0 +1,111 @@
+"""What tests share: simulated tiles, services over the committed models, a real Triton."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from lotwise.core.policy import ReferralPolicy
+from lotwise.explain import __main__ as explain
+from lotwise.explain.settings import ExplainSettings
+from lotwise.platform.ports import PlatformPorts
+from lotwise.predict import __main__ as predict
+from lotwise.predict.settings import PredictSettings
+from lotwise.referral import __main__ as referral
+from lotwise.referral.settings import ReferralSettings
+from lotwise.runtime.assemble import assemble_repository
+from lotwise.runtime.server import RunningService
+from lotwise.runtime.triton.installation import find_installation
+from lotwise.runtime.triton.supervisor import TritonServer
+from lotwise.uncertainty import __main__ as uncertainty
+from lotwise.uncertainty.settings import UncertaintySettings
+from lotwise.v1 import tile_pb2
+from lotwise_simulator import mosaic, reference_lots
+
+from tests.support.stubs import Stubs
+from tests.support.tiles import png
+from tests.support.triton import ROOT, triton_home
+
+TEST_REGION = 2_000  # a patch of every lot that no training and no demo reaches
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The committed model repository, its parts put together."""
+    path = ROOT / "model_repository"
+    assemble_repository(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def policy(repository: Path) -> ReferralPolicy:
+    return ReferralPolicy.read(repository / "committee" / "referral_policy.json")
+
+
+@pytest.fixture(scope="session")
+def pictures() -> list[np.ndarray]:
+    """Simulated tiles of reference lot A, uint8 [256, 256] at 1 um/px."""
+    return [tile.image for tile in mosaic(reference_lots()[0], 8, region=TEST_REGION)]
+
+
+@pytest.fixture(scope="session")
+def make_tile(pictures: list[np.ndarray]) -> Callable[..., tile_pb2.Tile]:
+    """Builds a good tile; keyword arguments replace its fields."""
+
+    def make(index: int = 0, **changes: Any) -> tile_pb2.Tile:
+        fields = {
+            "tile_id": f"tile-{index}",
+            "lot_id": "A",
+            "file": png(pictures[index % len(pictures)]),
+            "um_per_px": 1.0,
+        }
+        if "raw" in changes:
+            del fields["file"]
+        return tile_pb2.Tile(**{**fields, **changes})
+
+    return make
+
+
+@pytest_asyncio.fixture(scope="session")
+async def services(
+    repository: Path, policy: ReferralPolicy
+) -> AsyncIterator[dict[str, RunningService]]:
+    """The four services in this process, over the in-process engine."""
+    engine = {"engine": "onnxruntime", "model_repository": repository, "drain_s": 1.0}
+    built = {}
+    for name, module, settings in (
+        ("predict", predict, PredictSettings(**engine)),
+        ("uncertainty", uncertainty, UncertaintySettings(**engine)),
+        ("explain", explain, ExplainSettings(**engine)),
+    ):
+        built[name] = RunningService(module.build(settings), settings)
+        await built[name].start()
+    address = f"127.0.0.1:{built['uncertainty'].port}"
+    settings = ReferralSettings(uncertainty_address=address, drain_s=1.0)
+    built["referral"] = RunningService(referral.build(settings, policy), settings)
+    await built["referral"].start()
+    yield built
+    for running in reversed(built.values()):
+        await running.stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def stubs(services: dict[str, RunningService]) -> AsyncIterator[Stubs]:
+    made = Stubs({name: f"127.0.0.1:{running.port}" for name, running in services.items()})
+    yield made
+    await made.close()
+
+
+@pytest.fixture(scope="session")
+def triton(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    """A real tritonserver over the committed models."""
+    server = TritonServer(
+        find_installation(triton_home()),
+        repository,
+        tmp_path_factory.mktemp("triton"),
+        PlatformPorts.free().triton,
+    )
+    with server:
+        yield server

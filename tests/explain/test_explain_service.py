@@ -1,0 +1,169 @@
+import io
+
+import grpc
+import numpy as np
+import pytest
+from lotwise.runtime.status import reason_of
+from lotwise.v1 import explain_pb2, predict_pb2
+from PIL import Image
+
+from tests.support.tiles import BAD_TILE_REASONS, bad_tiles, png
+
+
+def forward(tile, **fields):
+    return explain_pb2.ForwardRequest(tile=tile, **{"vary": "size", "steps": 5, **fields})
+
+
+def backward(tile, **fields):
+    return explain_pb2.BackwardRequest(tile=tile, **{"target": 1500.0, **fields})
+
+
+async def test_a_sweep_gives_a_value_and_a_picture_for_every_step(stubs, make_tile):
+    answer = await stubs.explain.Forward(forward(make_tile()))
+    assert [step.attribute_value for step in answer.steps] == [0, 0.25, 0.5, 0.75, 1]
+    assert (answer.property, answer.unit, answer.attribute) == ("peak stress", "psi", "size")
+    for step in answer.steps:
+        with Image.open(io.BytesIO(step.edited_png)) as picture:
+            assert (picture.size, picture.mode) == ((256, 256), "L")
+    names = [model.name for model in answer.provenance.models]
+    assert names == ["regressor", "editor_encoder", "editor_decoder", "edit_gradient"]
+
+
+async def test_the_original_is_what_predict_says(stubs, make_tile):
+    explained = await stubs.explain.Forward(forward(make_tile()))
+    predicted = await stubs.predict.Predict(predict_pb2.PredictRequest(tile=make_tile()))
+    assert explained.original == pytest.approx(predicted.value, rel=1e-5)
+
+
+async def test_a_step_is_what_predict_says_of_its_picture_less_the_editors_shift(stubs, make_tile):
+    explained = await stubs.explain.Forward(forward(make_tile()))
+    step = explained.steps[3]
+    seen = await stubs.predict.Predict(
+        predict_pb2.PredictRequest(tile=make_tile(file=step.edited_png))
+    )
+    shift = explained.reconstructed - explained.original
+    assert step.value == pytest.approx(seen.value - shift, rel=1e-4)
+
+
+async def test_eleven_steps_by_default_and_no_pictures_on_request(stubs, make_tile):
+    answer = await stubs.explain.Forward(forward(make_tile(), steps=0, without_images=True))
+    assert len(answer.steps) == 11
+    assert not any(step.edited_png for step in answer.steps)
+
+
+async def test_stated_attributes_go_before_the_reference_lots(stubs, make_tile):
+    known = await stubs.explain.Forward(forward(make_tile()))
+    stated = [
+        explain_pb2.AttributeValue(name=name, value=0.5)
+        for name in ("size", "porosity", "polydispersity", "facetness")
+    ]
+    other = await stubs.explain.Forward(forward(make_tile(lot_id="new"), attributes=stated))
+    assert other.reconstructed != known.reconstructed
+
+
+async def test_backward_moves_the_prediction_towards_the_target(stubs, make_tile):
+    before = (await stubs.predict.Predict(predict_pb2.PredictRequest(tile=make_tile()))).value
+    target = before * 1.05
+    answer = await stubs.explain.Backward(backward(make_tile(), target=target, tolerance=10))
+
+    assert answer.before == pytest.approx(before, rel=1e-5)
+    assert abs(answer.after - target) < abs(before - target)
+    assert answer.reached == (abs(answer.after - target) <= 10)
+    assert all(0 <= change.after <= 1 for change in answer.changes)
+    shown = await stubs.predict.Predict(
+        predict_pb2.PredictRequest(tile=make_tile(file=answer.edited_png))
+    )
+    assert np.isfinite(shown.value)
+    assert 1 <= answer.evaluations <= 200
+
+
+async def test_immutable_attributes_stay(stubs, make_tile):
+    answer = await stubs.explain.Backward(
+        backward(make_tile(), target=2000, immutable=["size", "porosity", "polydispersity"])
+    )
+    unchanged = [change.before == change.after for change in answer.changes]
+    assert unchanged[:3] == [True, True, True]
+
+
+async def test_a_target_out_of_reach_is_said_with_the_nearest_that_was_found(stubs, make_tile):
+    answer = await stubs.explain.Backward(backward(make_tile(), target=50_000, max_evaluations=20))
+    assert not answer.reached
+    assert answer.evaluations <= 20
+    assert answer.after > answer.before
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"vary": "colour"}, "ATTRIBUTE_UNKNOWN"),
+        ({"vary": ""}, "ATTRIBUTE_UNKNOWN"),
+        ({"steps": 1}, "STEPS_OUT_OF_RANGE"),
+        ({"steps": 102}, "STEPS_OUT_OF_RANGE"),
+        ({"attributes": [{"name": "size", "value": 1.5}]}, "ATTRIBUTE_OUT_OF_RANGE"),
+        ({"attributes": [{"name": "size", "value": float("nan")}]}, "ATTRIBUTE_OUT_OF_RANGE"),
+        ({"attributes": [{"name": "size"}, {"name": "size"}]}, "ATTRIBUTE_TWICE"),
+    ],
+)
+async def test_contradictory_sweeps_are_refused(stubs, make_tile, fields, reason):
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stubs.explain.Forward(forward(make_tile(), **fields))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert reason_of(refused.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"target": 0}, "TARGET_INVALID"),
+        ({"target": float("nan")}, "TARGET_INVALID"),
+        ({"tolerance": -1}, "TOLERANCE_INVALID"),
+        ({"max_evaluations": 3000}, "EVALUATIONS_OUT_OF_RANGE"),
+        ({"immutable": ["colour"]}, "ATTRIBUTE_UNKNOWN"),
+        (
+            {"immutable": ["size", "porosity", "polydispersity", "facetness"]},
+            "NOTHING_MUTABLE",
+        ),
+    ],
+)
+async def test_contradictory_searches_are_refused(stubs, make_tile, fields, reason):
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stubs.explain.Backward(backward(make_tile(), **fields))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert reason_of(refused.value) == reason
+
+
+async def test_an_unknown_lot_must_state_its_attributes(stubs, make_tile):
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stubs.explain.Forward(forward(make_tile(lot_id="nobody's")))
+    assert reason_of(refused.value) == "ATTRIBUTES_MISSING"
+    assert "porosity" in refused.value.details()
+
+
+@pytest.mark.parametrize("reason", BAD_TILE_REASONS)
+async def test_bad_tiles_are_refused_with_their_reason(stubs, make_tile, pictures, reason):
+    bad = make_tile(**bad_tiles(pictures[0])[reason])
+    for call in (
+        stubs.explain.Forward(forward(bad)),
+        stubs.explain.Backward(backward(bad)),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert reason_of(refused.value) == reason
+
+
+async def test_streams_go_on_after_a_bad_tile(stubs, make_tile):
+    empty = make_tile(1, file=b"")
+
+    async def sweeps():
+        for tile in (make_tile(0), empty, make_tile(2)):
+            yield explain_pb2.ForwardStreamRequest(request=forward(tile, steps=2))
+
+    async def searches():
+        for tile in (empty, make_tile(2, file=png(np.full((256, 256), 90, np.uint8)))):
+            yield explain_pb2.BackwardStreamRequest(request=backward(tile, max_evaluations=1))
+
+    swept = [a.WhichOneof("outcome") async for a in stubs.explain.ForwardStream(sweeps())]
+    searched = [a.WhichOneof("outcome") async for a in stubs.explain.BackwardStream(searches())]
+    assert swept == ["result", "error", "result"]
+    assert searched == ["error", "result"]

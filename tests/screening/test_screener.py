@@ -1,0 +1,73 @@
+import json
+
+import pytest
+from rich.console import Console
+
+from lotwise.core.errors import EngineUnavailable
+from lotwise.screening.folder import read_lot_folder
+from lotwise.screening.report import as_json, as_table
+from lotwise.screening.screener import screen_lot
+from lotwise.v1 import referral_pb2
+from tests.support.tiles import png
+
+
+@pytest.fixture
+def folder(tmp_path, pictures):
+    lot = tmp_path / "A [bold]"  # markup in a name must stay a name
+    lot.mkdir()
+    for index, picture in enumerate(pictures[:4]):
+        (lot / f"{index}.png").write_bytes(png(picture))
+    (lot / "4.png").write_bytes(png(pictures[4])[:900])
+    (lot / "lot.json").write_text('{"um_per_px": 1.0, "simulated": true}')
+    return lot
+
+
+@pytest.fixture
+def addresses(services):
+    return {
+        f"{name}_address": f"127.0.0.1:{services[name].port}" for name in ("predict", "referral")
+    }
+
+
+async def test_every_tile_is_counted_and_the_bad_one_is_listed(folder, addresses):
+    seen = []
+    screened = await screen_lot(
+        read_lot_folder(folder), **addresses, on_tile=lambda: seen.append(1)
+    )
+    assert len(seen) == screened.verdict.tiles == 5
+    assert screened.verdict.failed == 1
+    assert [failure.tile_id for failure in screened.failures] == ["4.png"]
+    assert screened.failures[0].reason == "TILE_TRUNCATED"
+    assert len(screened.values) == 4
+    assert screened.unit == "psi"
+    assert set(screened.models) == {"regressor", "committee"}
+
+
+async def test_the_table_shows_the_lot_and_says_what_is_simulated(folder, addresses):
+    screened = await screen_lot(read_lot_folder(folder), **addresses)
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(as_table([screened]))
+    console.file.close()
+    text = console.export_text()
+    assert "A [bold] (simulated)" in text
+    assert "trained on simulated lots" in text
+    assert "without Triton" in text
+    assert "4.png: TILE_TRUNCATED" in text
+    assert "psi" in text
+
+
+async def test_json_holds_the_verdict_and_its_provenance(folder, addresses):
+    screened = await screen_lot(read_lot_folder(folder), **addresses)
+    report = json.loads(json.dumps(as_json(screened)))
+    assert report["simulated"] is True
+    assert report["verdict"]["verdict"] in referral_pb2.Verdict.keys()
+    assert report["verdict"]["provenance"]["policy_version"]
+    assert report["models"]["committee"]["weights_sha256"]
+    assert report["mean"] == pytest.approx(screened.mean)
+
+
+async def test_services_that_are_down_are_said(folder):
+    with pytest.raises(EngineUnavailable, match="not reachable"):
+        await screen_lot(
+            read_lot_folder(folder), predict_address="127.0.0.1:1", referral_address="127.0.0.1:1"
+        )

@@ -1,0 +1,126 @@
+"""docs/errors.md lists the stable reasons that the code can give: these, and no others."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from lotwise.core import errors
+from lotwise.runtime.status import status_code
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(
+    path for path in (ROOT / "services/lotwise").rglob("*.py") if path.parent.name != "v1"
+)
+# Turns the reason that another service gave into the same error again; it names none itself.
+HANDS_ON = ("runtime/status.py", "error_from_call")
+# End a command or keep a service from starting, so they have no status.
+BEFORE_ANY_CALL = {"ASSEMBLY_FAILED", "LOT_SIDECAR_INVALID", "POLICY_INVALID", "POLICY_MISSING"}
+ROW = re.compile(r"^\| `([A-Z_]+)` \| ([^|]+?) \|", re.MULTILINE)
+
+
+def name_of(function: ast.expr) -> str:
+    match function:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def error_classes(trees: list[ast.Module]) -> dict[str, ast.ClassDef]:
+    """Every class below LotwiseError, wherever it is defined, and LotwiseError itself."""
+    classes = {
+        node.name: node
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    found = {"LotwiseError"}
+    while more := {
+        name
+        for name, node in classes.items()
+        if name not in found and found & {name_of(base) for base in node.bases}
+    }:
+        found |= more
+    return {name: classes[name] for name in found}
+
+
+def own_reason(definition: ast.ClassDef) -> str | None:
+    """The reason that the class itself passes to its base, if it does."""
+    for node in ast.walk(definition):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr="__init__"),
+                args=[ast.Constant(value=str(reason)), *_],
+            ):
+                return reason
+    return None
+
+
+def collect() -> tuple[dict[str, set[str]], list[str]]:
+    """Reasons with the classes that carry them, and calls whose reason cannot be read here."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+    classes = error_classes(list(trees.values()))
+    fixed = {name: own_reason(definition) for name, definition in classes.items()}
+    reasons: dict[str, set[str]] = {}
+    unread = []
+    for name, reason in fixed.items():
+        if reason is not None:
+            reasons.setdefault(reason, set()).add(name)
+    for path, tree in trees.items():
+        short = path.relative_to(ROOT / "services/lotwise").as_posix()
+        handing_on = {
+            id(inside)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and (short, node.name) == HANDS_ON
+            for inside in ast.walk(node)
+        }
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            kind = name_of(call.func)
+            if kind not in classes or fixed[kind] is not None or id(call) in handing_on:
+                continue
+            match call.args:
+                case [ast.Constant(value=str(reason)), *_]:
+                    reasons.setdefault(reason, set()).add(kind)
+                case _:
+                    unread.append(f"{short}:{call.lineno}")
+    return reasons, unread
+
+
+REASONS, UNREAD = collect()
+
+
+def documented() -> dict[str, str]:
+    """Reason -> what the table's second column says."""
+    rows = ROW.findall((ROOT / "docs/errors.md").read_text(encoding="utf-8"))
+    assert len(rows) == len({reason for reason, _ in rows}), "a reason has two rows"
+    return dict(rows)
+
+
+def test_every_reason_is_a_literal_that_can_be_found() -> None:
+    assert UNREAD == []
+
+
+def test_the_search_finds_both_ways_of_giving_a_reason() -> None:
+    assert REASONS["TILE_BLACK"] == {"InvalidTile"}
+    assert REASONS["ENGINE_OVERLOADED"] == {"EngineOverloaded"}
+    assert REASONS["ASSEMBLY_FAILED"] == {"AssemblyError"}  # defined outside core/errors.py
+
+
+def test_document_and_code_have_the_same_reasons() -> None:
+    listed = documented()
+    assert sorted(set(REASONS) - set(listed)) == [], "not in docs/errors.md"
+    assert sorted(set(listed) - set(REASONS)) == [], "in docs/errors.md, but no code gives it"
+
+
+def test_documented_statuses_are_those_that_calls_end_with() -> None:
+    expected = {}
+    for reason, kinds in REASONS.items():
+        # Without __init__, as constructors differ; the class alone decides on the status.
+        codes = {
+            status_code(kind.__new__(kind))
+            for kind in (getattr(errors, name, errors.Contradiction) for name in kinds)
+        }
+        assert len(codes) == 1, f"{reason} ends calls with several statuses"
+        expected[reason] = "none" if reason in BEFORE_ANY_CALL else codes.pop().name
+    assert documented() == expected

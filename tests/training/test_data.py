@@ -1,0 +1,143 @@
+"""The development data: what must never be on both sides of a split, and the cache."""
+
+import numpy as np
+import pytest
+from lotwise_simulator.lots import mosaic
+from lotwise_simulator.reference import reference_lots, tested_lots
+from lotwise_training import rendering
+from lotwise_training.config import CommitteeDataRecipe, StrengthDataRecipe
+from lotwise_training.data import (
+    TEST_REGION,
+    TRAIN_REGION,
+    UNKNOWN,
+    VALIDATION_REGION,
+    committee_data,
+    shifted_data,
+    strength_data,
+)
+from lotwise_training.rendering import TileOrder, render
+
+TINY = CommitteeDataRecipe(train_tiles=3, validation_tiles=2, test_tiles=2, shift_tiles=2)
+TINY_STRENGTH = StrengthDataRecipe(
+    train_tiles=2, test_tiles=1, held_out_lots=1, held_out_tiles=2, seed=0
+)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def lots():
+    return reference_lots()[:2]
+
+
+@pytest.fixture(scope="module")
+def committee(cache, lots):
+    return committee_data(TINY, cache, lots=lots)
+
+
+def test_committee_tiles_have_their_shape_and_labels(committee, lots):
+    assert committee.lot_ids == tuple(lot.lot_id for lot in lots)
+    assert committee.train.images.shape == (6, 64, 64)
+    assert committee.train.images.dtype == np.uint8
+    assert committee.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert committee.test.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_tiles_are_brought_to_scale_by_block_means(committee, lots):
+    tile = mosaic(lots[1], 3, region=TRAIN_REGION)[2].image
+    blocks = tile.reshape(64, 4, 64, 4).astype(float).mean(axis=(1, 3))
+    np.testing.assert_array_equal(committee.train.images[5], np.rint(blocks).astype(np.uint8))
+
+
+def test_no_two_splits_see_the_same_crystals(committee):
+    """Two scans of one patch correlate, whatever the noise; patches of two regions do not."""
+    seen = {
+        name: [tile.astype(float) - tile.mean() for tile in getattr(committee, name).images]
+        for name in ("train", "validation", "test")
+    }
+    for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        for a in seen[one]:
+            for b in seen[other]:
+                # By Fourier transform, at every displacement of the stage.
+                spectrum = np.fft.fft2(a) * np.conj(np.fft.fft2(b))
+                correlation = np.fft.ifft2(spectrum).real / (a.size * a.std() * b.std())
+                assert correlation.max() < 0.5
+
+
+def test_regions_are_apart_and_none_is_the_default_of_demonstrations():
+    assert len({0, TRAIN_REGION, VALIDATION_REGION, TEST_REGION}) == 4
+
+
+def test_rendered_tiles_are_read_again_not_rendered_again(committee, cache, lots, monkeypatch):
+    def fail(*_):
+        pytest.fail("rendered again")
+
+    monkeypatch.setattr(rendering, "_render_all", fail)
+    again = committee_data(TINY, cache, lots=lots)
+    np.testing.assert_array_equal(again.train.images, committee.train.images)
+    assert again.fingerprint == committee.fingerprint
+
+
+def test_other_lots_or_another_simulator_have_another_cache(lots, monkeypatch, tmp_path):
+    def fingerprint(lot, n_tiles=1):
+        return rendering._fingerprint({"train": [TileOrder(lot, 1, n_tiles, 64)]})
+
+    first = fingerprint(lots[0])
+    assert first == fingerprint(lots[0])
+    assert len({first, fingerprint(lots[1]), fingerprint(lots[0], 2)}) == 3
+    (tmp_path / "lots.py").write_text("SCENE_TILES = 5\n")
+    monkeypatch.setattr(rendering.lotwise_simulator, "__path__", [str(tmp_path)])
+    other = fingerprint(lots[0])
+    assert other != first
+    (tmp_path / "lots.py").write_text("SCENE_TILES = 5  # a comment changes nothing\n")
+    assert fingerprint(lots[0]) == other
+
+
+def test_a_filament_change_alters_the_picture_of_the_same_crystals(committee, cache, lots):
+    shifted = shifted_data(TINY, cache, lots=lots)
+    assert shifted["filament"].labels.tolist() == committee.test.labels.tolist()
+    before, after = committee.test.images[0], shifted["filament"].images[0]
+    assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.7
+    assert after.std() < 0.9 * before.std()
+    for name in ("ground", "unrelated"):
+        assert shifted[name].images.shape == (2, 64, 64)
+        assert (shifted[name].labels == UNKNOWN).all()
+
+
+@pytest.fixture(scope="module")
+def strengths(cache):
+    return strength_data(TINY_STRENGTH, cache, lots=tested_lots()[:3])
+
+
+def test_held_out_lots_appear_nowhere_else(strengths):
+    known = set(strengths.train.lots.tolist())
+    assert known == set(strengths.test.lots.tolist())
+    assert known.isdisjoint(strengths.held_out.lots.tolist())
+    assert len(known) == 2
+
+
+def test_every_tile_carries_the_mean_of_its_lots_two_tests(strengths):
+    lots = {lot.lot_id: lot for lot in tested_lots()}
+    for tiles in (strengths.train, strengths.test, strengths.held_out):
+        assert tiles.images.shape[1:] == (256, 256)
+        for index, strength, attributes in zip(
+            tiles.lots, tiles.strength_psi, tiles.attributes, strict=True
+        ):
+            lot = lots[strengths.lot_ids[index]]
+            assert strength == pytest.approx(lot.strength_tests().mean(), rel=1e-6)
+            np.testing.assert_array_equal(attributes, lot.attributes.as_array())
+
+
+def test_tiles_belong_to_the_lot_that_their_index_names(strengths):
+    lots = {lot.lot_id: lot for lot in tested_lots()}
+    index = int(strengths.held_out.lots[0])
+    order = TileOrder(lots[strengths.lot_ids[index]], TEST_REGION, 2, 256)
+    np.testing.assert_array_equal(strengths.held_out.images, render(order))
+
+
+def test_all_lots_cannot_be_held_out(tmp_path):
+    with pytest.raises(ValueError, match="1 of 1 lots"):
+        strength_data(TINY_STRENGTH, tmp_path, lots=tested_lots()[:1])

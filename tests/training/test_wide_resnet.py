@@ -1,0 +1,96 @@
+"""The networks: their size, and the scaling that is inside the served modules."""
+
+import pytest
+import torch
+from lotwise_training.models.wide_resnet import (
+    TileClassifier,
+    TileRegressor,
+    WideResNet,
+    normalise_intensity,
+    parameter_count,
+    target_scaling,
+)
+
+
+@pytest.fixture(autouse=True)
+def _same_weights_every_time():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(
+    ("depth", "widen", "outputs", "parameters"), [(16, 2, 30, 693_966), (28, 1, 1, 368_625)]
+)
+def test_networks_have_the_papers_size(depth, widen, outputs, parameters):
+    assert parameter_count(WideResNet(depth, widen, outputs)) == parameters
+
+
+def test_network_takes_pictures_of_any_size_and_quarters_them_twice():
+    network = WideResNet(10, 1, 3).eval()
+    assert network(torch.zeros(2, 1, 64, 64)).shape == (2, 3)
+    assert network(torch.zeros(2, 1, 32, 48)).shape == (2, 3)
+    assert network.blocks(network.stem(torch.zeros(1, 1, 64, 64))).shape == (1, 64, 16, 16)
+
+
+@pytest.mark.parametrize("arguments", [(17, 2, 10), (4, 2, 10), (16, 0, 10), (16, 2, 0)])
+def test_impossible_networks_are_refused(arguments):
+    with pytest.raises(ValueError, match="must be"):
+        WideResNet(*arguments)
+
+
+def test_classifier_scales_grey_levels_into_the_unit_range():
+    classifier = TileClassifier(WideResNet(10, 1, 3)).eval()
+    tiles = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
+    torch.testing.assert_close(classifier(tiles), classifier.network(tiles.float() / 255.0))
+
+
+def test_classifier_sees_gain_because_the_paper_has_no_normalisation():
+    classifier = TileClassifier(WideResNet(10, 1, 3)).eval()
+    tiles = torch.randint(0, 200, (2, 1, 64, 64)).float()
+    assert (classifier(tiles) - classifier(0.7 * tiles)).abs().max() > 1e-3
+
+
+def test_regressor_answers_in_units_within_the_learned_range():
+    regressor = TileRegressor(WideResNet(10, 1, 1), *target_scaling(1000.0, 2000.0)).eval()
+    answer = regressor(torch.randint(0, 256, (3, 1, 64, 64), dtype=torch.uint8))
+    assert answer.shape == (3, 1)
+    assert answer.dtype == torch.float32
+    assert ((answer > 1500.0 - 556.0) & (answer < 1500.0 + 556.0)).all()
+
+
+@pytest.mark.parametrize("pool", [1, 2])
+def test_regressor_cannot_tell_gain_and_offset(pool):
+    regressor = TileRegressor(WideResNet(10, 1, 1), 1500.0, 500.0, pool=pool).eval()
+    tiles = torch.randint(20, 150, (2, 1, 64, 64)).float()
+    torch.testing.assert_close(regressor(tiles), regressor(1.5 * tiles + 20.0), rtol=1e-3, atol=0.1)
+
+
+def test_regressor_reads_whole_and_broken_grey_levels_alike():
+    regressor = TileRegressor(WideResNet(10, 1, 1), 1500.0, 500.0, pool=2).eval()
+    tiles = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
+    torch.testing.assert_close(regressor(tiles), regressor(tiles.float()))
+
+
+def test_pooling_quarters_what_the_network_sees():
+    regressor = TileRegressor(WideResNet(10, 1, 1), 1500.0, 500.0, pool=2)
+    assert regressor.network_input(torch.zeros(1, 1, 64, 64)).shape == (1, 1, 32, 32)
+
+
+def test_a_blank_tile_has_a_finite_gradient():
+    blank = torch.full((1, 1, 8, 8), 90.0, requires_grad=True)
+    normalise_intensity(blank).square().sum().backward()
+    assert blank.grad is not None
+    assert torch.isfinite(blank.grad).all()
+
+
+def test_targets_lie_where_tanh_is_not_flat():
+    centre, scale = target_scaling(1000.0, 2000.0)
+    assert (2000.0 - centre) / scale == pytest.approx(0.9)
+    assert (1000.0 - centre) / scale == pytest.approx(-0.9)
+    with pytest.raises(ValueError, match="no range"):
+        target_scaling(1000.0, 1000.0)
+
+
+def test_unit_and_scale_are_saved_with_the_weights():
+    state = TileRegressor(WideResNet(10, 1, 1), 1500.0, 500.0).state_dict()
+    assert state["target_centre"] == 1500.0
+    assert state["target_scale"] == 500.0

@@ -1,0 +1,107 @@
+"""MODEL_CARD.md: what a model is, what it learned from and what was measured on it.
+
+Every figure comes from the run's own reports (`lotwise-train evaluate`), none is typed in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lotwise.core.signature import ModelSignature, TensorSpec
+
+EVALUATION: Final = "evaluation.json"
+
+
+def write_card(
+    signature: ModelSignature, path: Path, *, what: str, parity: float, runs: Path
+) -> None:
+    """Write a model's card.
+
+    Args:
+        signature: Of the model.
+        path: MODEL_CARD.md.
+        what: The architecture in a few words.
+        parity: Worst difference between the exported graph and the network.
+        runs: Folder of the runs; figures are read from its evaluation report where there is one.
+    """
+    metadata = signature.metadata
+    lines = [f"# {signature.name}", "", f"{what[0].upper()}{what[1:]}.", ""]
+    if metadata.trained_on_simulated_lots:
+        lines += [
+            "**Trained on simulated lots alone** (`lotwise_simulator`). It shows that the platform "
+            "works; it says nothing about a real material. Train on your own lots before use.",
+            "",
+        ]
+    lines += ["| tensor | type | shape of one tile |", "| --- | --- | --- |"]
+    lines += [_tensor_row(spec, "in") for spec in signature.inputs]
+    lines += [_tensor_row(spec, "out") for spec in signature.outputs]
+    lines.append("")
+    if metadata.geometry:
+        geometry = metadata.geometry
+        lines.append(
+            f"- Field of view {geometry.field_of_view_um:g} um: {geometry.px} x {geometry.px} "
+            f"pixels of {geometry.um_per_px:g} um."
+        )
+    if metadata.property:
+        learned = metadata.property
+        lines.append(
+            f"- Gives {learned.name} in {learned.unit}; learned between {learned.minimum:,.0f} "
+            f"and {learned.maximum:,.0f}."
+        )
+    if metadata.members:
+        lots = ", ".join(lot.lot_id for lot in metadata.reference_lots)
+        lines.append(f"- {metadata.members} members; reference lots {lots}.")
+    if metadata.attributes:
+        lines.append(
+            "- Attributes, 0 to 1: "
+            + "; ".join(f"{a.name} ({a.low} to {a.high})" for a in metadata.attributes)
+            + "."
+        )
+    lines += [
+        f"- Parity of the exported graph with the trained network: {parity:.1e} "
+        "(relative to the output's scale; above 1e-4 the export fails).",
+        f"- Weights: SHA-256 `{metadata.weights_sha256}`.",
+        "",
+    ]
+    figures = _figures(runs, signature.name)
+    lines += ["## Measured", ""]
+    if figures:
+        lines += [
+            "By `lotwise-train evaluate`, on simulated tiles of regions that no training saw:"
+        ]
+        lines += ["", "| figure | value |", "| --- | --- |"]
+        lines += [f"| {name} | {value} |" for name, value in figures.items()]
+    else:
+        lines.append(
+            "Nothing yet beside the parity: `lotwise-train evaluate` has no figure for it."
+        )
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _tensor_row(spec: TensorSpec, direction: str) -> str:
+    return f"| {spec.name} ({direction}) | {spec.dtype} | {' x '.join(map(str, spec.shape))} |"
+
+
+def _figures(runs: Path, model: str) -> dict[str, str]:
+    path = runs / EVALUATION
+    if not path.is_file():
+        return {}
+    report: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return {name: _shown(value) for name, value in _flat(report.get(model, {}), "")}
+
+
+def _flat(report: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in report.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{name}: ")
+        else:
+            rows.append((f"{prefix}{name.replace('_', ' ')}", value))
+    return rows
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
