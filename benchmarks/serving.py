@@ -16,7 +16,6 @@ from pathlib import Path
 
 import grpc
 import numpy as np
-from lotwise_simulator import mosaic, reference_lots
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -35,6 +34,7 @@ from lotwise.v1 import (
     uncertainty_pb2,
     uncertainty_pb2_grpc,
 )
+from lotwise_simulator import mosaic, reference_lots
 
 TILES = 32
 Round = Callable[[], Awaitable[None]]

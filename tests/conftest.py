@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
+
 from lotwise.core.policy import ReferralPolicy
 from lotwise.explain import __main__ as explain
 from lotwise.explain.settings import ExplainSettings
@@ -23,7 +24,6 @@ from lotwise.uncertainty import __main__ as uncertainty
 from lotwise.uncertainty.settings import UncertaintySettings
 from lotwise.v1 import tile_pb2
 from lotwise_simulator import mosaic, reference_lots
-
 from tests.support.stubs import Stubs
 from tests.support.tiles import png
 from tests.support.triton import ROOT, triton_home

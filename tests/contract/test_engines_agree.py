@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 import pytest_asyncio
+
 from lotwise.core.errors import DeadlineExceeded, InferenceFailed, NotFound
 from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 from lotwise.runtime.inference_triton import TritonInference

@@ -3,10 +3,10 @@ import io
 import grpc
 import numpy as np
 import pytest
-from lotwise.runtime.status import reason_of
-from lotwise.v1 import explain_pb2, predict_pb2
 from PIL import Image
 
+from lotwise.runtime.status import reason_of
+from lotwise.v1 import explain_pb2, predict_pb2
 from tests.support.tiles import BAD_TILE_REASONS, bad_tiles, png
 
 
@@ -114,7 +114,7 @@ async def test_contradictory_sweeps_are_refused(stubs, make_tile, fields, reason
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"target": 0}, "TARGET_INVALID"),
+        ({"target": float("inf")}, "TARGET_INVALID"),
         ({"target": float("nan")}, "TARGET_INVALID"),
         ({"tolerance": -1}, "TOLERANCE_INVALID"),
         ({"max_evaluations": 3000}, "EVALUATIONS_OUT_OF_RANGE"),

@@ -11,12 +11,12 @@ import onnxruntime
 import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client.parser import text_string_to_metric_families
+
 from lotwise.platform.launcher import Platform, PlatformFailed
 from lotwise.platform.ports import SERVICES, PlatformPorts
 from lotwise.runtime.status import reason_of
 from lotwise.v1 import explain_pb2, predict_pb2, referral_pb2, uncertainty_pb2
-from prometheus_client.parser import text_string_to_metric_families
-
 from tests.support.stubs import Stubs
 from tests.support.tiles import BAD_TILE_REASONS, bad_tiles
 from tests.support.triton import triton_home

@@ -1,9 +1,9 @@
 import grpc
 import numpy as np
 import pytest
+
 from lotwise.runtime.status import reason_of
 from lotwise.v1 import predict_pb2, tile_pb2
-
 from tests.support.tiles import BAD_TILE_REASONS, bad_tiles, png
 
 

@@ -1,9 +1,9 @@
 import grpc
 import numpy as np
 import pytest
+
 from lotwise.runtime.status import reason_of
 from lotwise.v1 import referral_pb2
-
 from tests.support.tiles import bad_tiles, png
 
 ACCEPT, REFER = referral_pb2.DECISION_ACCEPT, referral_pb2.DECISION_REFER

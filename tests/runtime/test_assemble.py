@@ -8,14 +8,15 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
 from lotwise.runtime.assemble import (
     AssemblyError,
     assemble_committee,
     assemble_gradient,
     assemble_repository,
 )
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 TILE = (8, 8)
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from lotwise_simulator.attributes import ATTRIBUTE_NAMES, Attributes, grind
 
 MIDDLE = Attributes(size=0.5, porosity=0.5, polydispersity=0.5, facetness=0.5)

@@ -3,12 +3,13 @@
 import csv
 from pathlib import Path
 
-import lotwise_simulator
 import numpy as np
 import pytest
+from PIL import Image
+
+import lotwise_simulator
 from lotwise_simulator.__main__ import find_lot, main
 from lotwise_simulator.lots import mosaic
-from PIL import Image
 
 
 def test_tiles_and_sidecar(tmp_path: Path) -> None:

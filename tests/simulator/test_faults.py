@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from lotwise_simulator.attributes import Attributes
 from lotwise_simulator.faults import FAULTS, black_margin, charging_out, defocus, saturation
 from lotwise_simulator.lots import Lot, mosaic

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+
 from lotwise_simulator.imaging import acquire
 from lotwise_simulator.instrument import NOMINAL, InstrumentState, after_filament_change
 

@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
 from lotwise_simulator.attributes import Attributes
 from lotwise_simulator.instrument import NOMINAL, InstrumentState, after_filament_change
 from lotwise_simulator.lots import (
@@ -16,8 +19,6 @@ from lotwise_simulator.lots import (
     mosaic,
     scene_yield,
 )
-from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 LOT = Lot("test", Attributes(size=0.4, porosity=0.3, polydispersity=0.4, facetness=0.6), seed=11)
 QUIET = InstrumentState(

@@ -3,6 +3,7 @@
 from itertools import combinations
 
 import numpy as np
+
 from lotwise_simulator import reference
 from lotwise_simulator.reference import BOX, ground_lot, reference_lots, visible_distance
 

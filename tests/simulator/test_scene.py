@@ -5,14 +5,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import grey_closing
+
 from lotwise_simulator.attributes import Attributes
 from lotwise_simulator.crystals import draw_crystals
 from lotwise_simulator.packing import deposit
 from lotwise_simulator.pores import prick
 from lotwise_simulator.render import Surface, render
 from lotwise_simulator.scene import draw_scene
-from numpy.typing import NDArray
-from scipy.ndimage import grey_closing
 
 MIDDLE = Attributes(size=0.5, porosity=0.3, polydispersity=0.3, facetness=0.6)
 SIDE_PX = 384

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from lotwise_simulator.attributes import ATTRIBUTE_NAMES, DIAMETER_RATIO, Attributes
 from lotwise_simulator.traits import (
     StressConstants,

@@ -5,6 +5,7 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
+
 from lotwise_simulator import unrelated
 from lotwise_simulator.unrelated import PICTURES, unrelated_tiles
 

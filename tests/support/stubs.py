@@ -3,6 +3,7 @@
 from typing import Any
 
 import grpc
+
 from lotwise.v1 import (
     explain_pb2_grpc,
     predict_pb2_grpc,

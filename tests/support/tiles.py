@@ -4,8 +4,9 @@ import io
 from typing import Any
 
 import numpy as np
-from lotwise.v1 import tile_pb2
 from PIL import Image
+
+from lotwise.v1 import tile_pb2
 
 
 def png(image: np.ndarray) -> bytes:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from lotwise.runtime.triton.installation import TritonMissing, find_installation
 
 ROOT = Path(__file__).parents[2]

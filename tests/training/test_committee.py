@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from lotwise_training.checkpoint import CheckpointError
 from lotwise_training.committee import TrainingFailed, train_committee, train_member
 from lotwise_training.config import CommitteeDataRecipe, CommitteeRecipe, PolicyRecipe
@@ -15,7 +16,7 @@ RECIPE = CommitteeRecipe(
     members=2,
     depth=10,
     widen=1,
-    steps=20,
+    steps=60,
     batch_size=16,
     learning_rate=5e-3,
     warmup_share=0.2,
@@ -26,7 +27,7 @@ RECIPE = CommitteeRecipe(
     outlier_weight=0.5,
     parallel=2,
     max_seconds=600.0,
-    checkpoint_every=8,
+    checkpoint_every=20,
     seed=0,
     data=CommitteeDataRecipe(train_tiles=1, validation_tiles=1, test_tiles=1, shift_tiles=1),
     policy=PolicyRecipe(0.95, 0.99, 0.2, 0.95),
@@ -93,10 +94,10 @@ def test_a_training_that_was_broken_off_ends_with_the_same_weights(data, tmp_pat
         raise Killed
 
     whole = train_member(data, RECIPE, tmp_path / "whole", 0, report=nothing)
+    # The report of step 40 comes after the checkpoint of step 20 and before that of step 40.
+    reports = iter([nothing, kill])
     with pytest.raises(Killed):
-        # The report of step 16 comes after the checkpoint of step 8.
-        calls = iter([nothing, kill])
-        train_member(data, RECIPE, tmp_path / "broken", 0, report=lambda *line: next(calls)(*line))
+        train_member(data, RECIPE, tmp_path / "broken", 0, report=lambda *a: next(reports)(*a))
     with pytest.raises(CheckpointError, match="not finished"):
         load_members(tmp_path / "broken")
     resumed = train_member(data, RECIPE, tmp_path / "broken", 0, report=nothing)
@@ -130,7 +131,11 @@ def test_time_that_runs_out_ends_the_schedule_early(data, tmp_path):
 def test_a_member_that_fails_is_reported_with_its_reason(tmp_path):
     tiles = stripes(4, 0)  # fewer than a batch
     with pytest.raises(TrainingFailed, match="a batch of 16 cannot be drawn from 4 items"):
-        train_committee(CommitteeData(("a", "b"), tiles, tiles, tiles, "y"), RECIPE, tmp_path)
+        train_committee(
+            CommitteeData(("a", "b"), tiles, tiles, tiles, "y"),
+            replace(RECIPE, members=1),
+            tmp_path,
+        )
 
 
 def test_no_members_is_an_error_that_says_what_to_do(tmp_path):

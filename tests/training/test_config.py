@@ -3,17 +3,17 @@
 import re
 
 import pytest
+
 from lotwise_training.config import (
     RECIPES,
     CommitteeRecipe,
-    EditorRecipe,
     PolicyRecipe,
     RecipeError,
     RegressorRecipe,
     load_recipe,
 )
 
-KINDS = {"committee": CommitteeRecipe, "regressor": RegressorRecipe, "editor": EditorRecipe}
+KINDS = {"committee": CommitteeRecipe, "regressor": RegressorRecipe}
 
 POLICY = """
 [cpu]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from lotwise_simulator.lots import mosaic
 from lotwise_simulator.reference import reference_lots, tested_lots
 from lotwise_training import rendering
@@ -92,7 +93,9 @@ def test_other_lots_or_another_simulator_have_another_cache(lots, monkeypatch, t
     monkeypatch.setattr(rendering.lotwise_simulator, "__path__", [str(tmp_path)])
     other = fingerprint(lots[0])
     assert other != first
-    (tmp_path / "lots.py").write_text("SCENE_TILES = 5  # a comment changes nothing\n")
+    (tmp_path / "lots.py").write_text(
+        '"""A text changes nothing."""\nSCENE_TILES = 5  # nor a comment\n'
+    )
     assert fingerprint(lots[0]) == other
 
 

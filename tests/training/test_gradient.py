@@ -8,12 +8,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import Tensor, nn
+
 from lotwise_training.export.gradient import EditGradient, export_gradient, trace_gradient
 from lotwise_training.export.onnx_export import check_parity, run_onnx
 from lotwise_training.export.onnx_weights import halve_weights
 from lotwise_training.export.skeleton import StripError, strip_weights
 from lotwise_training.models.attgan import Decoder, Encoder
-from torch import Tensor, nn
 
 DIM = 4
 

@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import Tensor, nn
+
 from lotwise_training.export.onnx_export import (
     ParityError,
     check_parity,
@@ -20,7 +22,6 @@ from lotwise_training.export.onnx_weights import (
     save_model,
     to_half,
 )
-from torch import Tensor, nn
 
 
 class Small(nn.Module):

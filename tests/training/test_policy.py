@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from lotwise_training.config import PolicyRecipe
-from lotwise_training.models.wide_resnet import WideResNet
-from lotwise_training.policy import committee_sha256, fit_policy, write_policy
 
 from lotwise.core.errors import Contradiction
 from lotwise.core.policy import ReferralPolicy
 from lotwise.core.uncertainty import mutual_information, predictive_entropy, softmax
+from lotwise_training.config import PolicyRecipe
+from lotwise_training.models.wide_resnet import WideResNet
+from lotwise_training.policy import committee_sha256, fit_policy, write_policy
 
 WEIGHTS = "0" * 64
 RECIPE = PolicyRecipe(
@@ -21,7 +21,7 @@ RECIPE = PolicyRecipe(
 
 
 def known_tiles(n, seed):
-    """Logits [n, 3, 4] of tiles from plain to ambiguous, and true labels: the surer, the righter."""
+    """Logits [n, 3, 4] of tiles from plain to ambiguous, and their true labels."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 4, n)
     logits = rng.normal(0, 0.2, (n, 3, 4))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from lotwise_training.models.wide_resnet import (
     TileClassifier,
     TileRegressor,

@@ -3,12 +3,12 @@ import math
 import grpc
 import onnxruntime
 import pytest
+from scipy.stats import entropy
+
 from lotwise.core.preprocessing import resample_area
 from lotwise.core.uncertainty import softmax
 from lotwise.runtime.status import reason_of
 from lotwise.v1 import uncertainty_pb2
-from scipy.stats import entropy
-
 from tests.support.tiles import BAD_TILE_REASONS, bad_tiles
 
 

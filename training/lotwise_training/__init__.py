@@ -1,0 +1,1 @@
+"""Trains, evaluates and exports the models of Lotwise. May import torch; serving never does."""

@@ -20,7 +20,6 @@ from lotwise_training.committee import TrainingFailed, train_committee
 from lotwise_training.config import (
     RECIPES,
     CommitteeRecipe,
-    EditorRecipe,
     RecipeError,
     RegressorRecipe,
     load_recipe,
@@ -60,7 +59,7 @@ MODELS: Final = Path("model_repository")
 POLICY_FILE: Final = "policy.json"
 EVALUATION_FILE: Final = "evaluation.json"
 
-Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorRecipe)
+Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe)
 
 
 @dataclass(frozen=True)
@@ -132,6 +131,30 @@ def regressor(
         figures = regression_report(trained, tiles)
         show_regression("Peak stress", figures, out)
         _write_json(shop.run("regressor") / EVALUATION_FILE, figures)
+
+
+@app.command()
+def editor(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    max_seconds: MaxSeconds = None,
+) -> None:
+    """Train the editor of attributes on the regressor's tiles."""
+    from lotwise_training.editor import EditorConfig, train_editor
+
+    with _explained():
+        shop = Workshop(home, recipes, profile)
+        tiles = strength_data(shop.recipe(RegressorRecipe, "regressor").data, shop.cache)
+        recipe = load_recipe(EditorConfig, shop.recipes / "editor.toml", profile)
+        train_editor(
+            tiles.train.images,
+            tiles.train.attributes,
+            config=recipe,
+            checkpoint_dir=shop.run("editor"),
+            max_seconds=max_seconds,
+            seed=0,
+        )
 
 
 @app.command()

@@ -30,7 +30,7 @@ from lotwise_training.batches import Batches
 from lotwise_training.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from lotwise_training.config import CommitteeRecipe
 from lotwise_training.data import CommitteeData
-from lotwise_training.device import best_device
+from lotwise_training.device import best_device, place
 from lotwise_training.export.onnx_weights import halve_weights
 from lotwise_training.models.wide_resnet import (
     TileClassifier,
@@ -42,7 +42,7 @@ from lotwise_training.prediction import committee_logits, member_path
 from lotwise_training.schedule import Clock, crop_at, one_cycle
 
 PACE: Final = ("max_seconds", "parallel", "checkpoint_every", "data", "policy")
-"""Keys of a recipe that a checkpoint need not agree on; the data have a fingerprint of their own."""
+"""Keys of a recipe that a checkpoint need not agree on; the data have their own fingerprint."""
 
 Report = Callable[[int, float, str], None]
 """Takes (member, progress 0..1, a line of figures)."""
@@ -144,7 +144,7 @@ def train_member(
     identity = fingerprint(recipe, data.fingerprint, member, ignore=PACE)
     torch.manual_seed(recipe.seed + member)
     network = WideResNet(recipe.depth, recipe.widen, len(data.lot_ids))
-    network.to(device, memory_format=torch.channels_last)
+    place(network, device)
     optimiser = torch.optim.Adam(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -200,7 +200,7 @@ def train_member(
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * one_cycle(progress, recipe.warmup_share)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         clock.step += 1
         if clock.step % recipe.checkpoint_every == 0:
@@ -210,9 +210,9 @@ def train_member(
     # Rounded first and evaluated afterwards: every figure belongs to the weights that are served.
     halve_weights(network)
     network.eval()
-    logits = committee_logits([TileClassifier(network)], data.validation.images)[:, 0]
-    accuracy = float((logits.argmax(axis=1) == data.validation.labels).mean())
-    line = f"validation accuracy {accuracy:.1%} after {clock.step} steps, {clock.seconds:.0f} s"
+    answers = committee_logits([TileClassifier(network)], data.validation.images)[:, 0]
+    right = float((answers.argmax(axis=1) == data.validation.labels).mean())
+    line = f"validation accuracy {right:.1%} after {clock.step} steps, {clock.seconds:.0f} s"
     save(finished=True, line=line)
     report(member, 1.0, line)
     return path

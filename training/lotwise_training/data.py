@@ -18,12 +18,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from lotwise.core.preprocessing import resample_area
 from lotwise_simulator.instrument import NOMINAL, after_filament_change
 from lotwise_simulator.lots import Lot
 from lotwise_simulator.reference import ground_lot, reference_lots, tested_lots
 from lotwise_simulator.unrelated import unrelated_tiles
-
-from lotwise.core.preprocessing import resample_area
 from lotwise_training.config import CommitteeDataRecipe, StrengthDataRecipe
 from lotwise_training.rendering import Images, TileOrder, rendered
 

@@ -64,7 +64,8 @@ def _exposed(picture: Floats, rng: np.random.Generator) -> Images:
     """Bring a picture to a random brightness and contrast, clipped to grey levels as a camera."""
     standard = (picture - picture.mean()) / (picture.std() + 1e-9)
     grey = rng.uniform(60.0, 190.0) + rng.uniform(15.0, 80.0) * standard
-    return np.rint(grey.clip(0.0, 255.0)).astype(np.uint8)
+    levels: Images = np.rint(grey.clip(0.0, 255.0)).astype(np.uint8)
+    return levels
 
 
 def _random_phases(amplitude: Floats, px: int, rng: np.random.Generator) -> Floats:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lotwise_training.checkpoint import CheckpointError, load_checkpoint
-from lotwise_training.device import best_device
+from lotwise_training.device import best_device, place
 from lotwise_training.models.wide_resnet import TileClassifier, TileRegressor, WideResNet
 
 Images = npt.NDArray[np.uint8]
@@ -100,7 +100,7 @@ def regressed(regressor: nn.Module, images: Images) -> Floats:
 def _run(module: nn.Module, images: Images) -> Floats:
     """float32 [N, outputs]. In float32 throughout: what is measured is what is served."""
     device = best_device()
-    module.to(device, memory_format=torch.channels_last)
+    place(module, device)
     outputs: list[Floats] = []
     for start in range(0, len(images), BATCH):
         batch = torch.from_numpy(images[start : start + BATCH, None]).to(device)

@@ -25,7 +25,7 @@ from lotwise_training.batches import Batches
 from lotwise_training.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from lotwise_training.config import RegressorRecipe
 from lotwise_training.data import StrengthData, StrengthTiles
-from lotwise_training.device import best_device
+from lotwise_training.device import best_device, place
 from lotwise_training.export.onnx_weights import halve_weights
 from lotwise_training.metrics import mape, rmse
 from lotwise_training.models.wide_resnet import (
@@ -38,7 +38,7 @@ from lotwise_training.prediction import REGRESSOR_FILE, regressed
 from lotwise_training.schedule import Clock, crop_at, one_cycle
 
 PACE: Final = ("max_seconds", "threads", "checkpoint_every", "data")
-"""Keys of a recipe that a checkpoint need not agree on; the data have a fingerprint of their own."""
+"""Keys of a recipe that a checkpoint need not agree on; the data have their own fingerprint."""
 
 
 def train_regressor(
@@ -71,7 +71,7 @@ def train_regressor(
     centre, scale = target_scaling(float(strengths.min()), float(strengths.max()))
     network = WideResNet(recipe.depth, recipe.widen, 1)
     regressor = TileRegressor(network, centre, scale, pool=recipe.pool)
-    regressor.to(device, memory_format=torch.channels_last)
+    place(regressor, device)
     optimiser = torch.optim.Adam(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -121,7 +121,7 @@ def train_regressor(
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * one_cycle(progress, recipe.warmup_share)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         clock.step += 1
         if clock.step % recipe.checkpoint_every == 0:

@@ -1,8 +1,8 @@
 """Renders tiles of simulated lots in parallel and keeps them on disk.
 
 The cache's folder is named by the hash of what defines the tiles: the lots, the instrument, the
-counts, and the program text of the simulator and of the resampling, comments left out. A changed
-simulator therefore renders anew, a reworded comment does not.
+counts, and the program of the simulator and of the resampling. A changed simulator therefore
+renders anew; a reworded comment or docstring does not.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import lotwise_simulator
 import numpy as np
 import numpy.typing as npt
-from lotwise_simulator.instrument import NOMINAL, InstrumentState
-from lotwise_simulator.lots import Lot, mosaic
 from rich.progress import track
 
+import lotwise_simulator
 from lotwise.core import preprocessing
+from lotwise_simulator.instrument import NOMINAL, InstrumentState
+from lotwise_simulator.lots import Lot, mosaic
 
 Images = npt.NDArray[np.uint8]
 
@@ -95,7 +95,26 @@ def _fingerprint(sets: Mapping[str, Sequence[TileOrder]]) -> str:
     definition = {key: [dataclasses.asdict(order) for order in sets[key]] for key in sets}
     digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode())
     sources = [Path(folder) for folder in lotwise_simulator.__path__]
-    files = sorted(file for folder in sources for file in folder.glob("*.py"))
+    files = sorted(file for folder in sources for file in folder.glob("[!_]*.py"))
     for file in (*files, Path(preprocessing.__file__)):
-        digest.update(ast.dump(ast.parse(file.read_text(encoding="utf-8"))).encode())
+        digest.update(_program(file).encode())
     return digest.hexdigest()[:HASH_DIGITS]
+
+
+def _program(file: Path) -> str:
+    """The syntax tree of a module as text, without the texts that only people read."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            body[:] = [statement for statement in body if not _is_text(statement)]
+    return ast.dump(tree)
+
+
+def _is_text(statement: ast.AST) -> bool:
+    """Whether a statement is a docstring: a text that stands alone."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from typing import Final
 
 from lotwise_training.config import Crops
 
-START_DIVISOR = 25.0
+START_DIVISOR: Final = 25.0
 """One-cycle starts at 1/25 of the peak rate (Smith & Topin 2018; PyTorch's default)."""
+
+SLACK: Final = 0.05
+"""By how much time may run ahead of the steps before it counts. Below it the schedule is one of
+steps alone, so that two runs of one recipe give the same weights, however the machine hesitates."""
 
 
 @dataclass
@@ -40,7 +45,10 @@ class Clock:
     @property
     def progress(self) -> float:
         """0 at the start, 1 at the end."""
-        return min(1.0, max(self.step / self.steps, self.seconds / self.max_seconds))
+        by_steps, by_time = self.step / self.steps, self.seconds / self.max_seconds
+        if by_time >= 1.0:
+            return 1.0
+        return by_time if by_time > by_steps + SLACK else by_steps
 
 
 def one_cycle(progress: float, warmup_share: float) -> float:

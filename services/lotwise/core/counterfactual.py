@@ -100,7 +100,7 @@ def search(
             weight *= LAMBDA_GROWTH
         moved = _proximal_step(at, origin, free, miss / scale, seen.gradient / scale, weight)
         if np.array_equal(moved, at):
-            if _at_bound(at, free, miss, seen.gradient):
+            if _held(at, miss, seen.gradient)[free].all():
                 break  # no allowed change brings it nearer
             weight *= LAMBDA_GROWTH
         at = moved
@@ -111,14 +111,21 @@ def search(
 
 
 def _proximal_step(
-    at: Array, origin: Array, free: Array, miss: float, gradient: Array, weight: float
+    at: Array,
+    origin: Array,
+    free: npt.NDArray[np.bool_],
+    miss: float,
+    gradient: Array,
+    weight: float,
 ) -> Array:
     # Gradient of weight * miss**2 / 2, with the step at which a linear model would just meet
-    # the target (Gauss-Newton), bounded per attribute.
-    curvature = float((gradient[free] ** 2).sum()) + 1e-12
+    # the target (Gauss-Newton), bounded per attribute. One that the box holds back does not
+    # help to meet it, so it must not shorten the others' steps either.
+    useful = free & ~_held(at, miss, gradient)
+    curvature = float((gradient[useful] ** 2).sum()) + 1e-12
     step = 1.0 / (weight * curvature + 1e-12)
     move = np.where(free, -step * weight * miss * gradient, 0.0)
-    move *= min(1.0, MAX_MOVE / (float(np.abs(move).max()) + 1e-12))
+    move *= min(1.0, MAX_MOVE / (float(np.abs(move[useful]).max(initial=0.0)) + 1e-12))
     moved = at + move
     # Soft threshold about the origin: small changes vanish, large ones shrink.
     threshold = min(step, MAX_MOVE / 4 / weight)
@@ -127,7 +134,10 @@ def _proximal_step(
     return np.clip(np.where(free, origin + change, origin), 0.0, 1.0)
 
 
-def _at_bound(at: Array, free: Array, miss: float, gradient: Array) -> bool:
+def _held(at: Array, miss: float, gradient: Array) -> npt.NDArray[np.bool_]:
+    """Attributes that cannot bring the property nearer: at their bound, or without effect."""
     downhill = -miss * gradient
-    stuck = ((at >= 1.0) & (downhill > 0)) | ((at <= 0.0) & (downhill < 0)) | (downhill == 0.0)
-    return bool(stuck[free].all())
+    held: npt.NDArray[np.bool_] = (
+        ((at >= 1.0) & (downhill > 0)) | ((at <= 0.0) & (downhill < 0)) | (downhill == 0.0)
+    )
+    return held

@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from typing import Final, Literal
+import zlib
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,16 @@ _DTYPES: Final[dict[PixelType, np.dtype[np.generic]]] = {
     "float32": np.dtype("<f4"),
 }
 _TIFF_MAGIC: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_TIFF_PLAIN: Final = (tifffile.COMPRESSION.NONE,)
+_TIFF_DEFLATE: Final = (tifffile.COMPRESSION.ADOBE_DEFLATE, tifffile.COMPRESSION.DEFLATE)
+_TIFF_MIN_IS_WHITE: Final = tifffile.PHOTOMETRIC.MINISWHITE
+_TIFF_PALETTE: Final = tifffile.PHOTOMETRIC.PALETTE
+_TIFF_COLOURS: Final = (
+    _TIFF_MIN_IS_WHITE,
+    tifffile.PHOTOMETRIC.MINISBLACK,
+    tifffile.PHOTOMETRIC.RGB,
+    _TIFF_PALETTE,
+)
 _PILLOW_FORMATS: Final = ("PNG", "JPEG", "BMP")
 _READABLE: Final = "PNG, JPEG, BMP or TIFF"
 
@@ -96,29 +107,34 @@ def to_grey(pixels: npt.NDArray[np.generic]) -> Grey:
     Raises:
         InvalidTile: TILE_UNSUPPORTED_FORMAT, TILE_NOT_FINITE, TILE_VALUE_RANGE.
     """
+    _check_shape(pixels.shape)
     if pixels.dtype == np.uint8:
         levels = pixels.astype(np.float32)
     elif pixels.dtype == np.uint16:
         levels = pixels.astype(np.float32) / 257.0
     elif np.issubdtype(pixels.dtype, np.floating):
-        levels = _float_levels(pixels.astype(np.float32))
+        with np.errstate(over="ignore", invalid="ignore"):
+            levels = _float_levels(pixels.astype(np.float32))
     else:
         raise InvalidTile(
             "TILE_UNSUPPORTED_FORMAT",
             f"Pixels of type {pixels.dtype} are not read. Send uint8, uint16 or float32.",
         )
-    if levels.ndim == 3 and levels.shape[2] in (3, 4):
+    if levels.ndim == 3 and levels.shape[2] > 1:
         # ITU-R BT.601 luma, as Pillow's "L": a grey picture saved as RGB stays as it is.
         levels = levels[..., :3] @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    elif levels.ndim == 3 and levels.shape[2] == 1:
+    elif levels.ndim == 3:
         levels = levels[..., 0]
-    if levels.ndim != 2:
+    return np.rint(levels).astype(np.uint8)
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) != 2 and not (len(shape) == 3 and shape[2] in (1, 3, 4)):
         raise InvalidTile(
             "TILE_UNSUPPORTED_FORMAT",
-            f"An image of shape {pixels.shape} is not one grey or RGB picture. "
+            f"An image of shape {shape} is not one grey or RGB picture. "
             "Send one page, one channel.",
         )
-    return np.rint(levels).astype(np.uint8)
 
 
 def _float_levels(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -185,7 +201,8 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> DecodedTile:
         if picture.mode in ("I;16", "I;16B", "I"):
             pixels = np.asarray(picture.convert("I")).astype(np.uint16)
         else:
-            pixels = np.asarray(picture.convert("RGB"))
+            # A palette's transparency has its place in RGBA alone; alpha is dropped below.
+            pixels = np.asarray(picture.convert("RGBA" if picture.mode == "P" else "RGB"))
     except Exception:
         raise _truncated() from None
     return DecodedTile(to_grey(pixels), um_per_px)
@@ -204,15 +221,49 @@ def _decode_tiff(data: bytes, max_pixels: int) -> DecodedTile:
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as tiff:
             page = tiff.pages.first
-            width, height = int(page.imagewidth), int(page.imagelength)
-            _check_size(width, height, max_pixels)
+            if not page.imagewidth or not page.imagelength:
+                raise _truncated()  # its tags break off
+            _check_size(int(page.imagewidth), int(page.imagelength), max_pixels)
+            _check_tiff(page, data, max_pixels)
             pixels = np.asarray(page.asarray())
+            if page.photometric == _TIFF_PALETTE:
+                pixels = np.moveaxis(np.asarray(page.colormap)[:, pixels], 0, -1)
+            min_is_white = page.tags.valueof("PhotometricInterpretation") == _TIFF_MIN_IS_WHITE
     except InvalidTile:
         raise
     # tifffile raises many kinds on malformed files (AttributeError and struct.error too).
     except Exception:
         raise _truncated() from None
-    return DecodedTile(to_grey(pixels), None)
+    grey = to_grey(pixels)
+    return DecodedTile(255 - grey if min_is_white else grey, None)
+
+
+def _check_tiff(page: Any, data: bytes, max_pixels: int) -> None:
+    """Refuse what would be misread, and what would unpack to more than it claims."""
+    if page.photometric not in _TIFF_COLOURS:
+        raise InvalidTile(
+            "TILE_UNSUPPORTED_FORMAT",
+            "The TIFF's colours are neither grey nor RGB. Send the instrument's original file.",
+        )
+    _check_shape(page.shape)
+    if page.compression in _TIFF_PLAIN:
+        return
+    if page.compression not in _TIFF_DEFLATE:
+        raise InvalidTile(
+            "TILE_UNSUPPORTED_FORMAT",
+            "The TIFF's compression is not read. Save it uncompressed, or send PNG.",
+        )
+    # Deflate unpacks to a thousand times its size, and tifffile sets it no limit.
+    values = math.prod(page.chunks)
+    room = values * page.dtype.itemsize
+    bomb = values > 4 * max_pixels or len(page.dataoffsets) > math.prod(page.chunked)
+    for start, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+        piece = data[start : start + length]
+        if bomb or len(zlib.decompressobj().decompress(piece, room + 1)) > room:
+            raise InvalidTile(
+                "TILE_DECOMPRESSION_BOMB",
+                "The TIFF unpacks to more than its picture. Save it anew, or send PNG.",
+            )
 
 
 def _unreadable_or_truncated(data: bytes) -> InvalidTile:

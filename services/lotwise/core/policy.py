@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lotwise.core.errors import Contradiction
 
@@ -50,6 +50,15 @@ class ReferralPolicy(BaseModel):
     max_referred_share: float = Field(gt=0, lt=1)
     confidence: float = Field(gt=0.5, lt=1)
     measured: MeasuredRisk
+
+    @model_validator(mode="after")
+    def _a_known_lot_can_be_accepted(self) -> Self:
+        if self.max_referred_share <= 1 - self.target_coverage:
+            raise ValueError(
+                f"max_referred_share {self.max_referred_share:g} refers every lot, because "
+                f"{1 - self.target_coverage:.3g} of a known lot's tiles are referred already"
+            )
+        return self
 
     @classmethod
     def read(cls, path: Path) -> Self:

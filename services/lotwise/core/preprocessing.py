@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from lotwise.core.errors import InvalidTile, WrongMagnification
 from lotwise.core.signature import TileGeometry
@@ -89,8 +88,17 @@ def resample_area(grey: Grey, px: int) -> Grey:
     if n % px == 0:
         blocks = grey.reshape(px, n // px, px, n // px).astype(np.float32)
         return _to_levels(blocks.mean(axis=(1, 3)))
-    resized = Image.fromarray(grey.astype(np.float32)).resize((px, px), Image.Resampling.BOX)
-    return _to_levels(np.asarray(resized))
+    weights = _area_weights(n, px)
+    return _to_levels(weights @ grey.astype(np.float32) @ weights.T)
+
+
+def _area_weights(n: int, px: int) -> npt.NDArray[np.float32]:
+    """Share of each of `n` pixels in each of `px` larger ones, [px, n]; every row sums to 1."""
+    edges = np.linspace(0, n, px + 1)
+    left = np.arange(n)
+    overlap = np.minimum(edges[1:, None], left + 1) - np.maximum(edges[:-1, None], left)
+    shares: npt.NDArray[np.float32] = (np.maximum(overlap, 0) * (px / n)).astype(np.float32)
+    return shares
 
 
 def _centre_crop(grey: Grey, px: int) -> Grey:

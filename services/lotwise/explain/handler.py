@@ -135,8 +135,8 @@ class ExplainHandler:
                 EVALUATIONS_OUT_OF_RANGE, NOTHING_MUTABLE.
             InvalidTile, NotFound, Contradiction, InferenceError: As `EditableTile`.
         """
-        if not np.isfinite(target) or target <= 0:
-            raise InvalidRequest("TARGET_INVALID", f"The target must be positive, not {target}.")
+        if not np.isfinite(target):
+            raise InvalidRequest("TARGET_INVALID", f"The target must be finite, not {target}.")
         if not np.isfinite(tolerance) or tolerance < 0:
             raise InvalidRequest("TOLERANCE_INVALID", "The tolerance must not be negative.")
         budget = max_evaluations or DEFAULT_EVALUATIONS
@@ -144,8 +144,10 @@ class ExplainHandler:
             raise InvalidRequest(
                 "EVALUATIONS_OUT_OF_RANGE", f"max_evaluations may be {MAX_EVALUATIONS} at most."
             )
-        tolerance = tolerance or DEFAULT_TOLERANCE_SHARE * target
         editable = await EditableTile.encode(self.inference, self.models, tile)
+        learned = editable.property
+        span = learned.maximum - learned.minimum
+        tolerance = tolerance or DEFAULT_TOLERANCE_SHARE * (abs(target) or span)
         names = _names(editable)
         mutable = np.ones(len(names), dtype=bool)
         for name in immutable:
@@ -158,12 +160,11 @@ class ExplainHandler:
         reconstructed = float((await editable.edit(lot[None])).values[0])
         # The editor alone moves the prediction; aiming beside the target by as much cancels it.
         shift = reconstructed - editable.original
-        learned = editable.property
         searching = search(
             lot,
             target + shift,
             tolerance=tolerance,
-            scale=learned.maximum - learned.minimum,
+            scale=span,
             mutable=mutable,
             max_evaluations=budget,
         )

@@ -152,8 +152,11 @@ class Platform:
             wanted["ENGINE"] = self.engine
             wanted["TRITON_ADDRESS"] = f"127.0.0.1:{self.ports.triton.grpc}"
             wanted["MODEL_REPOSITORY"] = str(self.repository)
-        # What the operator has set goes before what the launcher would choose.
-        environment = {prefix + key: value for key, value in wanted.items()} | dict(os.environ)
+        # What the operator has set goes before what the launcher would choose, but for the ports,
+        # which the launcher itself has to know.
+        chosen = {prefix + key: value for key, value in wanted.items()}
+        ports = {key: value for key, value in chosen.items() if key.endswith("PORT")}
+        environment = chosen | dict(os.environ) | ports
         with self.log_path(name).open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", f"lotwise.{name}"],

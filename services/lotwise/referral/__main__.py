@@ -14,7 +14,7 @@ from lotwise.referral.servicer import ReferralServicer
 from lotwise.referral.settings import ReferralSettings
 from lotwise.referral.uncertainty_client import UncertaintyClient
 from lotwise.runtime.metrics import RpcMetrics
-from lotwise.runtime.server import MESSAGE_OVERHEAD_BYTES, Service, run
+from lotwise.runtime.server import Service, message_limit, run
 from lotwise.v1 import referral_pb2_grpc
 
 
@@ -23,7 +23,7 @@ def build(settings: ReferralSettings, policy: ReferralPolicy) -> Service:
     registry = CollectorRegistry()
     rpc_metrics = RpcMetrics(registry)
     assessor = UncertaintyClient(
-        settings.uncertainty_address, settings.max_tile_bytes + MESSAGE_OVERHEAD_BYTES
+        settings.uncertainty_address, message_limit(settings.max_tile_bytes)
     )
     handler = ReferralHandler(assessor, policy)
     servicer = ReferralServicer(handler, settings, ReferralMetrics(registry), rpc_metrics)

@@ -7,7 +7,13 @@ from typing import Any
 
 import grpc
 
-from lotwise.core.errors import InvalidRequest, LotwiseError
+from lotwise.core.errors import (
+    Contradiction,
+    InvalidRequest,
+    InvalidTile,
+    LotwiseError,
+    NotFound,
+)
 from lotwise.core.verdict import Decision, LotTally
 from lotwise.referral import messages
 from lotwise.referral.handler import ReferralHandler, TileDecision
@@ -98,9 +104,12 @@ class ReferralServicer(referral_pb2_grpc.ReferralServiceServicer):
             if isinstance(outcome, LotwiseError):
                 self._rpc_metrics.tile_errors.labels(outcome.reason).inc()
                 acknowledged.error.CopyFrom(tile_error(outcome))
-                # A tile of another lot says nothing about this one.
-                if outcome.reason != "LOT_CONTRADICTORY":
+                if isinstance(outcome, InvalidTile):
                     tally.add_failure()
+                elif isinstance(outcome, NotFound | Contradiction):
+                    raise outcome  # no tile of this lot can be decided
+                # A tile of another lot, or one that met an outage, says nothing about this lot:
+                # it is not counted, and the caller may send it again.
             else:
                 last = outcome
                 self._count(outcome, tally)

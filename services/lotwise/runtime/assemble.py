@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -320,3 +321,18 @@ def _write(model: onnx.ModelProto, path: Path, origin: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def main() -> None:
+    """`python -m lotwise.runtime.assemble REPOSITORY`, what `make models` runs."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m lotwise.runtime.assemble REPOSITORY")
+    try:
+        for path in assemble_repository(Path(sys.argv[1])):
+            sys.stdout.write(f"{path}\n")
+    except AssemblyError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -20,6 +20,7 @@ from lotwise.core.errors import (
     EngineOverloaded,
     EngineUnavailable,
     InferenceFailed,
+    LotwiseError,
     NotFound,
 )
 from lotwise.runtime.inference import ServedModel, Tensors, check_inputs
@@ -52,11 +53,11 @@ class OnnxRuntimeInference:
 
     async def describe(self, model: str) -> ServedModel:
         """See `Inference`."""
-        return self._load(model).served
+        return (await self._load_aside(model)).served
 
     async def infer(self, model: str, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
         """See `Inference`."""
-        loaded = self._load(model)
+        loaded = await self._load_aside(model)
         signature = loaded.served.signature
         check_inputs(signature, inputs)
         names = [spec.name for spec in signature.outputs]
@@ -80,14 +81,21 @@ class OnnxRuntimeInference:
         """See `Inference`."""
         try:
             for model in models:
-                self._load(model)
-        except (NotFound, EngineUnavailable):
+                await self._load_aside(model)
+        except LotwiseError:
             return False
         return True
 
     async def close(self) -> None:
         """See `Inference`."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+    async def _load_aside(self, model: str) -> _Loaded:
+        # In the one thread that runs networks: the loop goes on, and nothing is loaded twice.
+        loaded = self._loaded.get(model)
+        if loaded is not None:
+            return loaded
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._load, model)
 
     def _load(self, model: str) -> _Loaded:
         if model not in self._loaded:

@@ -17,6 +17,7 @@ from lotwise.core.errors import (
     EngineUnavailable,
     InferenceError,
     InferenceFailed,
+    LotwiseError,
     NotFound,
 )
 from lotwise.runtime.inference import ServedModel, Tensors, check_inputs
@@ -101,7 +102,8 @@ class TritonInference:
             for model in models:
                 if not await self._client.is_model_ready(model, client_timeout=_PROBE_TIMEOUT_S):
                     return False
-        except InferenceServerException:
+                await self.describe(model)
+        except (InferenceServerException, LotwiseError):
             # The server may come back with other models.
             self._served.clear()
             return False

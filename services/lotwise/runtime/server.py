@@ -8,7 +8,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -22,8 +22,14 @@ from lotwise.runtime.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
 
-# A file of the size limit plus what surrounds it; the limit itself is checked with a reason.
-MESSAGE_OVERHEAD_BYTES: Final = 2**20
+
+def message_limit(max_tile_bytes: int) -> int:
+    """Largest message that is received, in bytes.
+
+    gRPC breaks off a whole stream on a larger one, without a reason of ours. So there is room
+    above the size limit, in which a tile is refused with TILE_TOO_LARGE and the stream goes on.
+    """
+    return 2 * max_tile_bytes + 2**20
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class RunningService:
         self._service = service
         self._settings = settings
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # absent in stubs
-        limit = settings.max_tile_bytes + MESSAGE_OVERHEAD_BYTES
+        limit = message_limit(settings.max_tile_bytes)
         self._server = grpc.aio.server(
             interceptors=[RequestInterceptor(service.rpc_metrics)],
             options=[

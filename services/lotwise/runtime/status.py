@@ -26,7 +26,7 @@ _CODES: Final[tuple[tuple[type[errors.LotwiseError], grpc.StatusCode], ...]] = (
     (errors.EngineUnavailable, grpc.StatusCode.UNAVAILABLE),
     (errors.EngineOverloaded, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (errors.DeadlineExceeded, grpc.StatusCode.DEADLINE_EXCEEDED),
-    (errors.InferenceFailed, grpc.StatusCode.UNAVAILABLE),
+    (errors.InferenceFailed, grpc.StatusCode.UNKNOWN),
 )
 _CODE_BY_NUMBER: Final = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -101,6 +101,10 @@ def error_from_call(call_error: grpc.aio.AioRpcError, peer: str) -> errors.Lotwi
     message = call_error.details() or ""
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return errors.DeadlineExceeded(f"{peer} did not answer within the deadline.")
+    if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
+        return errors.InvalidTile(
+            "TILE_TOO_LARGE", "The tile is larger than any message. Crop it to one field of view."
+        )
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
         return errors.EngineOverloaded(message or f"{peer} is overloaded. Try again later.")
     if reason is None or code == grpc.StatusCode.UNAVAILABLE:
@@ -109,7 +113,9 @@ def error_from_call(call_error: grpc.aio.AioRpcError, peer: str) -> errors.Lotwi
         )
     if reason == "WRONG_MAGNIFICATION":
         return errors.WrongMagnification(message)
+    if reason == "INFERENCE_FAILED":
+        return errors.InferenceFailed(message)
     for kind, mapped in _CODES:
-        if mapped == code:
+        if mapped == code and not issubclass(kind, errors.InferenceError):
             return kind(reason, message)
     return errors.LotwiseError(reason, message)

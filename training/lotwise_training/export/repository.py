@@ -15,7 +15,6 @@ from typing import Final
 
 import onnx
 import torch
-from lotwise_simulator import ATTRIBUTE_NAMES, mosaic, reference_lots
 from rich.progress import Progress
 from torch import Tensor, nn
 
@@ -31,6 +30,7 @@ from lotwise.core.signature import (
 )
 from lotwise.runtime.assemble import assemble_repository
 from lotwise.runtime.model_config import write_pbtxt
+from lotwise_simulator import ATTRIBUTE_NAMES, mosaic, reference_lots
 from lotwise_training.editor import load_editor
 from lotwise_training.export.card import write_card
 from lotwise_training.export.gradient import EditGradient, export_gradient

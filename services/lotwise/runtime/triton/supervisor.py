@@ -67,6 +67,8 @@ class TritonServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
+        # Held while a process is started or ended, so that a stop never misses a restart.
+        self._changing = threading.Lock()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -122,7 +124,8 @@ class TritonServer:
     def stop(self) -> None:
         """Stop it and its stub processes; returns when they are gone."""
         self._stopping.set()
-        process = self._process
+        with self._changing:
+            process = self._process
         if process is not None:
             # The stubs share the server's process group; they go after the server has drained.
             process.terminate()
@@ -188,5 +191,8 @@ class TritonServer:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 logger.warning("tritonserver exited with %s; starting it again", code)
-                self.restarts += 1
-                self._spawn()
+                with self._changing:
+                    if self._stopping.is_set():
+                        return
+                    self.restarts += 1
+                    self._spawn()
