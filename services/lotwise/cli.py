@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,8 @@ def screen(
 
     Ends with 0 where every lot could be judged, whatever the verdicts are.
     """
+    # An ended command must not leave its platform behind; sys.exit unwinds through its stop.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         folders = [read_lot_folder(path, um_per_px) for path in lots]
         if start:

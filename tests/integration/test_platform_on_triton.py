@@ -40,7 +40,10 @@ async def stubs(platform):
 
 async def health(stubs, name):
     stub = health_pb2_grpc.HealthStub(stubs.channels[name])
-    return (await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)).status
+    try:
+        return (await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)).status
+    except grpc.aio.AioRpcError:
+        return None  # its process is being started
 
 
 async def wait_for_health(stubs, wanted, timeout_s=60.0):

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ def lotwise(*arguments, **options):
     )
 
 
+def children_of(parent):
+    """Process ids of the services that a command has started."""
+    found = subprocess.run(
+        ["pgrep", "-P", str(parent)], capture_output=True, text=True, check=False
+    )
+    return [int(pid) for pid in found.stdout.split()]
+
+
 @pytest.fixture
 def lot(tmp_path, pictures):
     folder = tmp_path / "lot"
@@ -34,7 +43,7 @@ def lot(tmp_path, pictures):
     return folder
 
 
-def test_screen_starts_a_platform_and_stops_it_again(lot, tmp_path, repository):
+def test_screen_starts_a_platform_for_itself(lot, tmp_path, repository):
     done = lotwise(
         "screen", lot, "--start", "--um-per-px", 1, "--engine", "onnxruntime", "--json",
         "--state", tmp_path / "state",
@@ -44,10 +53,26 @@ def test_screen_starts_a_platform_and_stops_it_again(lot, tmp_path, repository):
     assert report["lot_id"] == "lot"
     assert int(report["verdict"]["tiles"]) == 3
     assert report["engine"] == "onnxruntime"
-    left = subprocess.run(
-        ["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert left.stdout == ""
+
+
+def test_screen_stops_its_platform_when_it_is_ended(lot, tmp_path, repository):
+    state = tmp_path / "state"
+    process = subprocess.Popen(
+        [LOTWISE, "screen", lot, "--start", "--um-per-px", "1", "--engine", "onnxruntime",
+         "--state", state],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not children_of(process.pid):
+        assert process.poll() is None
+        time.sleep(0.05)
+    started = children_of(process.pid)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    for pid in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
 def test_screen_says_how_to_reach_a_platform_that_is_not_there(lot):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from lotwise_training.augmentation import disturb_instrument, random_crops
 from lotwise_training.outliers import outlier_tiles
 

@@ -1,8 +1,9 @@
 """The command line: what goes wrong is said in a sentence."""
 
 import pytest
-from lotwise_training.cli import app
 from typer.testing import CliRunner
+
+from lotwise_training.cli import app
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from lotwise_training.config import (
     RegressorRecipe,
     load_recipe,
 )
+from lotwise_training.editor import EditorConfig
 
-KINDS = {"committee": CommitteeRecipe, "regressor": RegressorRecipe}
+KINDS = {"committee": CommitteeRecipe, "regressor": RegressorRecipe, "editor": EditorConfig}
 
 POLICY = """
 [cpu]
@@ -51,7 +52,7 @@ def test_the_cpu_profile_gives_a_reason_beside_or_above_every_hyper_parameter(na
         if "=" in line.split("#")[0] and "#" not in line and not above.startswith("#")
     ]
     # What the line above explains too, or what explains itself.
-    explained_together = {"widen", "validation_tiles", "test_tiles", "seed"}
+    explained_together = {"widen", "validation_tiles", "test_tiles", "seed", "max_seconds"}
     assert [line for line in bare if line.split()[0] not in explained_together] == []
 
 
@@ -108,3 +109,7 @@ def test_crops_that_do_not_cover_the_training_are_refused(tmp_path, crops):
     path.write_text(re.sub(r"^crops = .*$", f"crops = {crops}", text, count=1, flags=re.M))
     with pytest.raises(RecipeError, match="crops must"):
         load_recipe(CommitteeRecipe, path, "cpu")
+
+
+def test_the_editors_defaults_are_its_cpu_profile():
+    assert load_recipe(EditorConfig, RECIPES / "editor.toml", "cpu") == EditorConfig()

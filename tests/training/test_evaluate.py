@@ -4,11 +4,11 @@ import io
 
 import numpy as np
 import pytest
-from lotwise_training.data import UNKNOWN
-from lotwise_training.evaluate import as_json, evaluate_committee, member_logits, show_committee
 from rich.console import Console
 
 from lotwise.core.policy import MeasuredRisk, ReferralPolicy
+from lotwise_training.data import UNKNOWN
+from lotwise_training.evaluate import as_json, evaluate_committee, member_logits, show_committee
 
 POLICY = ReferralPolicy(
     policy_version="test",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from lotwise_training.metrics import (
     accuracy,
     auroc,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from lotwise_training.checkpoint import CheckpointError
 from lotwise_training.config import RegressorRecipe, StrengthDataRecipe
 from lotwise_training.data import StrengthData, StrengthTiles
@@ -55,7 +56,11 @@ def striped(widths, n, seed):
 def data():
     known = {0: 2, 1: 4, 2: 8}
     return StrengthData(
-        ("a", "b", "c", "d"), striped(known, 16, 0), striped(known, 4, 1), striped({3: 6}, 4, 2), "x"
+        ("a", "b", "c", "d"),
+        striped(known, 16, 0),
+        striped(known, 4, 1),
+        striped({3: 6}, 4, 2),
+        "x",
     )
 
 

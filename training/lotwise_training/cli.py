@@ -25,6 +25,7 @@ from lotwise_training.config import (
     load_recipe,
 )
 from lotwise_training.data import committee_data, shifted_data, strength_data
+from lotwise_training.editor import EditorConfig, train_editor
 from lotwise_training.evaluate import (
     TEST,
     as_json,
@@ -56,10 +57,10 @@ Repository = Annotated[Path, typer.Option(help="The model repository to write.")
 
 HOME: Final = Path(".lotwise")
 MODELS: Final = Path("model_repository")
-POLICY_FILE: Final = "policy.json"
+POLICY_FILE: Final = "referral_policy.json"
 EVALUATION_FILE: Final = "evaluation.json"
 
-Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe)
+Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorConfig)
 
 
 @dataclass(frozen=True)
@@ -140,21 +141,17 @@ def editor(
     home: Home = HOME,
     max_seconds: MaxSeconds = None,
 ) -> None:
-    """Train the editor of attributes on the regressor's tiles."""
-    from lotwise_training.editor import EditorConfig, train_editor
-
+    """Train the editor of attributes on the regressor's tiles; go on where it was broken off."""
     with _explained():
         shop = Workshop(home, recipes, profile)
-        tiles = strength_data(shop.recipe(RegressorRecipe, "regressor").data, shop.cache)
-        recipe = load_recipe(EditorConfig, shop.recipes / "editor.toml", profile)
-        train_editor(
-            tiles.train.images,
-            tiles.train.attributes,
-            config=recipe,
+        tiles = strength_data(shop.recipe(RegressorRecipe, "regressor").data, shop.cache).train
+        trained = train_editor(
+            tiles.images,
+            tiles.attributes,
+            config=shop.recipe(EditorConfig, "editor", max_seconds),
             checkpoint_dir=shop.run("editor"),
-            max_seconds=max_seconds,
-            seed=0,
         )
+        out.print({name: round(figure, 3) for name, figure in trained.figures.items()})
 
 
 @app.command()

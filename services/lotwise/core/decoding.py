@@ -246,18 +246,23 @@ def _check_tiff(page: Any, data: bytes, max_pixels: int) -> None:
             "The TIFF's colours are neither grey nor RGB. Send the instrument's original file.",
         )
     _check_shape(page.shape)
-    if page.compression in _TIFF_PLAIN:
-        return
-    if page.compression not in _TIFF_DEFLATE:
+    if page.compression not in (*_TIFF_PLAIN, *_TIFF_DEFLATE):
         raise InvalidTile(
             "TILE_UNSUPPORTED_FORMAT",
             "The TIFF's compression is not read. Save it uncompressed, or send PNG.",
         )
+    if page.is_contiguous:
+        return
+    pieces = tuple(zip(page.dataoffsets, page.databytecounts, strict=True))
+    if len(pieces) != math.prod(page.chunked) or not all(length for _, length in pieces):
+        raise _truncated()  # tifffile would leave the missing pieces black
+    if page.compression in _TIFF_PLAIN:
+        return
     # Deflate unpacks to a thousand times its size, and tifffile sets it no limit.
     values = math.prod(page.chunks)
     room = values * page.dtype.itemsize
-    bomb = values > 4 * max_pixels or len(page.dataoffsets) > math.prod(page.chunked)
-    for start, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+    bomb = values > 4 * max_pixels
+    for start, length in pieces:
         piece = data[start : start + length]
         if bomb or len(zlib.decompressobj().decompress(piece, room + 1)) > room:
             raise InvalidTile(

@@ -17,7 +17,7 @@ from lotwise.core.errors import Contradiction
 class MeasuredRisk(BaseModel):
     """What the fitted thresholds gave on tiles that were not used to fit them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     tiles: int = Field(gt=0)
     coverage: float = Field(ge=0, le=1)
@@ -39,7 +39,7 @@ class ReferralPolicy(BaseModel):
         measured: On the test tiles.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     policy_version: str = Field(min_length=1)
     weights_sha256: str = Field(min_length=64, max_length=64)

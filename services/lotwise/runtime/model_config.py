@@ -115,7 +115,7 @@ def read_pbtxt(path: Path) -> ModelSignature:
     """
     try:
         config = text_format.Parse(path.read_text(encoding="utf-8"), pb.ModelConfig())
-    except (OSError, text_format.ParseError) as error:
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise Contradiction("MODEL_NOT_LOTWISE", f"{path} cannot be read: {error}.") from None
     return from_config(config)
 

@@ -162,7 +162,8 @@ def _export_regressor(exporter: _Exporter) -> None:
 
 
 def _export_editor(exporter: _Exporter) -> None:
-    encoder, decoder = load_editor(exporter.runs / "editor")
+    editor = load_editor(exporter.runs / "editor")
+    encoder, decoder = editor.encoder, editor.decoder
     regressor = load_regressor(exporter.runs / "regressor")
     tiles = exporter.tiles
     attributes = torch.rand(len(tiles), len(ATTRIBUTE_NAMES), generator=torch.manual_seed(0))

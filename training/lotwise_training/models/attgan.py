@@ -10,9 +10,9 @@ What differs from the paper, and why:
 - One grey channel, and all scaling inside the networks: images are grey values 0..255, attributes
   0..1, on every border of every network. Services then have nothing to scale, hence nothing to
   scale differently from training.
-- The discriminator ends in average pooling instead of two fully connected layers. Those hold 134 of
-  its 145 million parameters at 256x256 and tie it to one image size; a lot's attributes and
-  its look are properties of texture, the same in every part of a tile.
+- The discriminator ends in patches and in average pooling instead of two fully connected layers.
+  Those hold 134 of its 145 million parameters at 256x256 and tie it to one image size; a lot's
+  attributes and its look are properties of texture, the same in every part of a tile.
 - Everything is fully convolutional: training uses crops (a multiple of 32 pixels), serving uses
   256x256.
 """
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 LAYERS = 5
 """Stride-2 layers of encoder and decoder: image sides must be multiples of 2**LAYERS = 32."""
@@ -125,11 +126,18 @@ class Decoder(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Critic (is the tile real?) and attribute regressor on one shared trunk.
+    """Critic (is this a real tile?) and attribute regressor; both forget where in the tile.
 
-    Five blocks (4x4 convolution of stride 2, instance norm, leaky ReLU 0.2), then each head pools
-    over the tile; AttGAN's D and C share their trunk in the same way. Instance norm and no batch
-    norm because a gradient penalty needs each image's score to depend on that image alone.
+    Each is a stack of 4x4 convolutions of stride 2 and leaky ReLU 0.2, of widths
+    ``dim * (1, 2, 4, 8)``. AttGAN shares one stack between the two; here they are apart, because
+    they need opposite things:
+
+    - The critic is normalised (spectral norm, which bounds its slope without the second derivatives
+      of a gradient penalty, and instance norm) and sees the tile's true grey levels.
+    - The regressor must *not* be: instance norm sets the mean of every channel in every tile to
+      the same value, and that mean, how much of a feature a tile holds, is what porosity and
+      facetness are. With it they stayed at chance. Instead the tile is normalised once, at the
+      input, so that gain and offset of the microscope tell nothing about the lot.
 
     Args:
         dim: width of the first block.
@@ -138,33 +146,45 @@ class Discriminator(nn.Module):
 
     def __init__(self, dim: int, n_attributes: int) -> None:
         super().__init__()
-        widths = [dim * 2 ** min(i, 3) for i in range(LAYERS)]
-        layers: list[nn.Module] = []
+        widths = [dim * 2**i for i in range(4)]
+        critic: list[nn.Module] = []
+        regressor: list[nn.Module] = []
         for index, (before, after) in enumerate(zip([1, *widths], widths, strict=False)):
-            layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
-            # Not on the first layer: it would take the tile's contrast and grey level away
-            # from a critic that has to judge them.
+            critic.append(spectral_norm(nn.Conv2d(before, after, 4, stride=2, padding=1)))
             if index:
-                layers.append(nn.InstanceNorm2d(after, affine=True))
-            layers.append(nn.LeakyReLU(0.2))
-        self.trunk = nn.Sequential(*layers)
-        self.adversarial = nn.Conv2d(widths[-1], 1, 1)
-        self.attributes = nn.Sequential(
-            nn.Linear(widths[-1], widths[-1]),
-            nn.LeakyReLU(0.2),
-            nn.Linear(widths[-1], n_attributes),
-        )
+                critic.append(nn.InstanceNorm2d(after, affine=True))
+            critic.append(nn.LeakyReLU(0.2))
+            regressor.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
+            regressor.append(nn.LeakyReLU(0.2))
+        critic.append(spectral_norm(nn.Conv2d(widths[-1], 1, 1)))
+        self.critic = nn.Sequential(*critic)
+        self.regressor = nn.Sequential(*regressor)
+        self.head = nn.Linear(widths[-1], n_attributes)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Judge a batch of tiles.
+    def score(self, image: Tensor) -> Tensor:
+        """How real the tile looks, patch by patch.
 
         Args:
-            image: grey values 0..255, uint8 or float [B, 1, H, W]; H and W at least 64.
+            image: grey values 0..255, uint8 or float [B, 1, H, W]; H and W at least 32.
 
         Returns:
-            critic's score [B, 1], unbounded, larger means more real, and attributes
-            [B, n_attributes], about 0..1 but not clipped (a clipped output has no gradient).
+            float [B, 1, H/16, W/16], unbounded, larger is more real; each sees 46x46 pixels.
         """
-        features = self.trunk(scale_image(image))
-        score = self.adversarial(features).mean(dim=(2, 3))
-        return score, self.attributes(features.mean(dim=(2, 3))) + 0.5
+        score: Tensor = self.critic(scale_image(image))
+        return score
+
+    def attributes(self, image: Tensor) -> Tensor:
+        """The attributes of the lot that the tile shows.
+
+        Args:
+            image: as :meth:`score` takes it.
+
+        Returns:
+            float32 [B, n_attributes], about 0..1 but not clipped: a clipped output has no gradient.
+        """
+        scaled = scale_image(image)
+        centred = scaled - scaled.mean(dim=(1, 2, 3), keepdim=True)
+        contrast = centred.square().mean(dim=(1, 2, 3), keepdim=True).add(1e-4).sqrt()
+        features = self.regressor(centred / contrast).float().mean(dim=(2, 3))
+        attributes: Tensor = self.head(features) + 0.5
+        return attributes

@@ -1,0 +1,206 @@
+import numpy as np
+import pytest
+
+from lotwise.core.counterfactual import Evaluation, search
+
+
+def drive(function, start, target, *, tolerance=1.0, scale=100.0, mutable=None, budget=200):
+    """Answers the search's questions with `function`; its result and the questions."""
+    start = np.asarray(start, dtype=float)
+    asked = []
+    searching = search(
+        start,
+        target,
+        tolerance=tolerance,
+        scale=scale,
+        mutable=np.ones(len(start), dtype=bool) if mutable is None else mutable,
+        max_evaluations=budget,
+    )
+    question = next(searching)
+    while True:
+        asked.append(question)
+        value, gradient = function(question)
+        try:
+            question = searching.send(Evaluation(value, gradient))
+        except StopIteration as end:
+            return end.value, asked
+
+
+def linear(*weights, offset=0.0):
+    gradient = np.array(weights, dtype=float)
+    return lambda at: (float(gradient @ at + offset), gradient.copy())
+
+
+def curved(at):
+    """Saturates along the first attribute, grows along the second, hardly feels the third."""
+    value = 1000 * np.tanh(2 * at[0] - 1) + 300 * at[1] ** 2 + 50 * at[2]
+    return float(value), np.array([2000 / np.cosh(2 * at[0] - 1) ** 2, 600 * at[1], 50.0])
+
+
+def check_answer(function, found, start, target, tolerance):
+    """What any answer that claims success must keep."""
+    value, _ = function(found.attributes)
+    assert found.value == value
+    assert found.reached
+    assert abs(value - target) <= tolerance
+    assert found.attributes.shape == np.shape(start)
+    assert (found.attributes >= 0).all()
+    assert (found.attributes <= 1).all()
+
+
+@pytest.mark.parametrize("target", [10, 30, 45, 80, 99])
+def test_a_linear_property_is_reached_within_tolerance(target):
+    function, start = linear(100, 0, 10), [0.5, 0.5, 0.5]
+    found, _ = drive(function, start, target)
+    check_answer(function, found, start, target, 1.0)
+
+
+@pytest.mark.parametrize("target", [-300, 0, 200, 600, 900])
+def test_a_curved_property_is_reached_within_tolerance(target):
+    start = [0.5, 0.5, 0.5]
+    found, _ = drive(curved, start, target, tolerance=10, scale=1000)
+    check_answer(curved, found, start, target, 10)
+
+
+def test_a_target_near_the_corner_of_the_box_is_reached_once_attributes_sit_at_its_edge():
+    # The most that this property can be is 1111.6, with all attributes at 1.
+    found, _ = drive(curved, [0.1, 0.1, 0.1], 1100, tolerance=10, scale=1000, budget=60)
+    check_answer(curved, found, [0.1] * 3, 1100, 10)
+    assert found.attributes[:2].tolist() == [1, 1]
+
+
+def test_attributes_without_effect_stay_exactly_where_they_were():
+    start = [0.3, 0.123456789, 0.7, 1 / 3]
+    found, asked = drive(linear(80, 0, -60, 0), start, 40)
+    assert found.reached
+    for at in (found.attributes, *asked):
+        assert at[1] == start[1]
+        assert at[3] == start[3]
+
+
+def test_immutable_attributes_stay_exactly_where_they_were():
+    start = [0.123456789, 0.5, 0.5]
+    mutable = np.array([False, True, True])
+    function = linear(100, 20, 20)
+    found, asked = drive(function, start, 35, mutable=mutable)
+    check_answer(function, found, start, 35, 1.0)
+    assert {at[0] for at in asked} == {start[0]}
+    assert found.attributes[0] == start[0]
+
+
+def test_every_question_lies_within_the_box():
+    for target in (-500, 900, 5_000):
+        _, asked = drive(curved, [0.05, 0.95, 0.5], target, tolerance=5, scale=1000)
+        assert (np.array(asked) >= 0).all()
+        assert (np.array(asked) <= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("target", "nearest", "corner"),
+    [(500, 120, [1, 1, 0.5]), (-500, -20, [0, 0, 0.5])],
+)
+def test_an_unreachable_target_is_reported_with_the_nearest_value(target, nearest, corner):
+    found, asked = drive(linear(100, 40, 0, offset=-20), [0.5, 0.5, 0.5], target)
+    assert not found.reached
+    assert found.value == pytest.approx(nearest)
+    np.testing.assert_allclose(found.attributes, corner)
+    assert found.evaluations == len(asked) < 50
+
+
+def test_an_unreachable_target_of_a_curved_property_ends_at_the_best_corner():
+    found, _ = drive(curved, [0.5, 0.5, 0.5], 2000, tolerance=10, scale=1000)
+    assert not found.reached
+    np.testing.assert_allclose(found.attributes, [1, 1, 1])
+
+
+def test_with_nothing_mutable_the_start_is_the_answer():
+    function = linear(100, 10)
+    found, asked = drive(function, [0.5, 0.5], 90, mutable=np.zeros(2, dtype=bool))
+    assert not found.reached
+    assert found.attributes.tolist() == [0.5, 0.5]
+    assert found.value == 55
+    assert len(asked) == 1
+
+
+def test_on_a_plateau_the_search_gives_up_at_the_start():
+    found, asked = drive(lambda at: (10.0, np.zeros(2)), [0.4, 0.6], 50)
+    assert (found.reached, found.value, len(asked)) == (False, 10, 1)
+    assert found.attributes.tolist() == [0.4, 0.6]
+
+
+def gradient_step(function, start, target):
+    """The plain step along the gradient that meets a linear target."""
+    value, gradient = function(np.asarray(start))
+    return start + gradient * (target - value) / (gradient @ gradient)
+
+
+@pytest.mark.parametrize("target", [330, 400, 480, 250])
+def test_one_strong_attribute_is_preferred_to_a_little_of_everything(target):
+    function, start = linear(400, 100, 50, 25), np.full(4, 0.5)
+    found, _ = drive(function, start, target, tolerance=3, scale=500)
+    check_answer(function, found, start, target, 3)
+    plain = gradient_step(function, start, target)
+    assert (plain != start).sum() == 4
+    assert np.flatnonzero(found.attributes != start).tolist() == [0]
+    assert np.abs(found.attributes - start).sum() < np.abs(plain - start).sum()
+
+
+def test_weak_attributes_help_where_the_strong_one_is_spent():
+    function, start = linear(400, 100, 0), np.full(3, 0.5)
+    found, _ = drive(function, start, 480, tolerance=3, scale=500)
+    check_answer(function, found, start, 480, 3)
+    assert found.attributes[0] == 1
+    assert 0.5 < found.attributes[1] < 1
+    assert found.attributes[2] == 0.5
+
+
+def test_the_change_is_not_much_larger_than_the_least_that_would_do():
+    function, start = linear(300, -200, 80, 10, -5), np.full(5, 0.5)
+    found, _ = drive(function, start, function(start)[0] + 120, tolerance=3, scale=500)
+    # By the strongest attribute alone: (120 - 3) / 300.
+    assert np.abs(found.attributes - start).sum() <= 1.1 * 117 / 300
+
+
+@pytest.mark.parametrize("distance", [0.0, 1.0, -1.0])
+def test_a_start_within_tolerance_needs_one_evaluation_and_no_change(distance):
+    function, start = linear(100, 10), [0.25, 0.75]
+    found, asked = drive(function, start, function(np.array(start))[0] + distance)
+    assert (found.reached, found.evaluations, len(asked)) == (True, 1, 1)
+    assert found.attributes.tolist() == start
+
+
+@pytest.mark.parametrize("budget", [1, 2, 5, 17])
+def test_no_more_evaluations_are_asked_for_than_allowed(budget):
+    # A property that turns away from its gradient is never met.
+    def deceptive(at):
+        return -float(at.sum()), np.ones(2)
+
+    found, asked = drive(deceptive, [0.5, 0.5], 5, budget=budget)
+    assert len(asked) == found.evaluations <= budget
+    assert not found.reached
+    values = [-at.sum() for at in asked]
+    assert found.value == max(values)  # the nearest of those seen
+
+
+def test_a_budget_of_nothing_is_refused():
+    searching = search([0.5], 1, tolerance=0.1, scale=1, mutable=[True], max_evaluations=0)
+    with pytest.raises(ValueError, match="at least 1"):
+        next(searching)
+
+
+def test_the_same_problem_has_the_same_answer():
+    first, _ = drive(curved, [0.2, 0.4, 0.6], 500, tolerance=5, scale=1000)
+    second, _ = drive(curved, [0.2, 0.4, 0.6], 500, tolerance=5, scale=1000)
+    np.testing.assert_array_equal(first.attributes, second.attributes)
+    assert first.evaluations == second.evaluations
+
+
+def test_an_answer_is_not_changed_by_its_reader():
+    function = linear(100, 10)
+    start = np.array([0.5, 0.5])
+    searching = search(start, 90, tolerance=1, scale=100, mutable=[True, True], max_evaluations=50)
+    question = next(searching)
+    question[:] = -7
+    value, gradient = function(start)
+    assert (searching.send(Evaluation(value, gradient)) >= 0).all()
+    assert start.tolist() == [0.5, 0.5]
