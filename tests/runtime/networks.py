@@ -47,19 +47,20 @@ def add_model(repository: Path, stated: ModelSignature, *, version: int = 1, fac
 
 
 def add_slow_model(repository: Path, stated: ModelSignature, edge: int = 700, times: int = 12):
-    """The same, after a long chain of products that changes nothing: identity matrices."""
-    nodes = [helper.make_node("MatMul", ["features", "spread"], ["x0"])]
-    for i in range(times):
-        nodes.append(helper.make_node("Gemm", ["identity", "identity"], [f"i{i}"]))
-        nodes.append(helper.make_node("MatMul", [f"x{i}", f"i{i}"], [f"x{i + 1}"]))
-    nodes.append(helper.make_node("MatMul", [f"x{times}", "gather"], ["values"]))
-    spread = np.zeros((FEATURES, edge), dtype=np.float32)
-    spread[:, :FEATURES] = np.eye(FEATURES)
-    gather = np.zeros((edge, 3), dtype=np.float32)
-    gather[:FEATURES] = WEIGHTS
-    save(
-        repository / stated.name / "1" / "model.onnx",
-        nodes,
-        {"spread": spread, "gather": gather, "identity": np.eye(edge, dtype=np.float32)},
-    )
+    """The same, plus nothing: zero, after a long chain of products of the features."""
+    nodes = [
+        helper.make_node("MatMul", ["features", "nought"], ["row"]),
+        helper.make_node("Transpose", ["row"], ["column"], perm=[1, 0]),
+        helper.make_node("MatMul", ["column", "row"], ["x0"]),
+        *(helper.make_node("MatMul", [f"x{i}", "identity"], [f"x{i + 1}"]) for i in range(times)),
+        helper.make_node("ReduceSum", [f"x{times}"], ["nothing"], keepdims=0),
+        helper.make_node("MatMul", ["features", "weights"], ["products"]),
+        helper.make_node("Add", ["products", "nothing"], ["values"]),
+    ]
+    weights = {
+        "nought": np.zeros((FEATURES, edge), dtype=np.float32),
+        "identity": np.eye(edge, dtype=np.float32),
+        "weights": WEIGHTS,
+    }
+    save(repository / stated.name / "1" / "model.onnx", nodes, weights)
     write_pbtxt(stated, repository / stated.name / "config.pbtxt")

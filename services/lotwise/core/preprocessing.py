@@ -7,18 +7,45 @@ serving, resample with the one function here. Scaling of grey levels is in the n
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lotwise.core.errors import InvalidTile, WrongMagnification
+from lotwise.core.quality import Quality, assess_quality, require_signal
 from lotwise.core.signature import TileGeometry
 from lotwise.core.tile import DecodedTile, Grey
 
 # A field of 255 um serves a model of 256 um; 10% coarser pixels still carry its detail.
 FIELD_TOLERANCE: Final = 0.01
 RESOLUTION_TOLERANCE: Final = 0.10
+
+
+@dataclass(frozen=True)
+class PreparedTile:
+    """A tile as a model takes it.
+
+    Attributes:
+        image: uint8 [1, 1, px, px], a batch of one.
+        quality: Of the picture as it came, before any cropping.
+    """
+
+    image: npt.NDArray[np.uint8]
+    quality: Quality
+
+
+def prepare(tile: DecodedTile, geometry: TileGeometry) -> PreparedTile:
+    """Judge the picture and fit it to a model.
+
+    Raises:
+        InvalidTile: TILE_BLACK, TILE_SATURATED, or as `fit_to_model`.
+        WrongMagnification: As `fit_to_model`.
+    """
+    quality = assess_quality(tile.grey)
+    require_signal(quality)
+    return PreparedTile(fit_to_model(tile, geometry)[None, None], quality)
 
 
 def fit_to_model(tile: DecodedTile, geometry: TileGeometry) -> Grey:

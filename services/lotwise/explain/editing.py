@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from lotwise.core.counterfactual import Evaluation
 from lotwise.core.errors import Contradiction
-from lotwise.core.preprocessing import fit_to_model
-from lotwise.core.quality import Quality, assess_quality, require_signal
+from lotwise.core.preprocessing import prepare
+from lotwise.core.quality import Quality
 from lotwise.core.signature import ModelMetadata, PropertySpec
 from lotwise.core.tile import DecodedTile, Grey
 from lotwise.runtime.inference import Inference, ServedModel, infer_in_chunks
@@ -81,12 +81,11 @@ class EditableTile:
                 "EDITOR_MISMATCH",
                 "Regressor and editor do not see the same field. Export them together.",
             )
-        quality = assess_quality(tile.grey)
-        require_signal(quality)
-        image = fit_to_model(tile, regressor.geometry)[None, None]
-        code = await inference.infer(names.encoder, {"image": image})
-        answer = await inference.infer(names.regressor, {"image": image})
-        return cls(inference, names, models, float(answer["property"][0, 0]), quality, code)
+        prepared = prepare(tile, regressor.geometry)
+        code = await inference.infer(names.encoder, {"image": prepared.image})
+        answer = await inference.infer(names.regressor, {"image": prepared.image})
+        original = float(answer["property"][0, 0])
+        return cls(inference, names, models, original, prepared.quality, code)
 
     @property
     def metadata(self) -> ModelMetadata:

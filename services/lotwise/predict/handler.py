@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lotwise.core.errors import InvalidRequest
-from lotwise.core.preprocessing import fit_to_model
-from lotwise.core.quality import Quality, assess_quality, require_signal
+from lotwise.core.preprocessing import prepare
+from lotwise.core.quality import Quality
 from lotwise.core.signature import PropertySpec
 from lotwise.core.tile import DecodedTile
 from lotwise.runtime.inference import Inference, ServedModel
@@ -50,11 +50,11 @@ class PredictHandler:
                 f"Model '{served.signature.name}' does not predict a property from a tile. "
                 "Name a regressor.",
             )
-        quality = assess_quality(tile.grey)
-        require_signal(quality)
-        image = fit_to_model(tile, metadata.geometry)
-        answer = await self.inference.infer(served.signature.name, {"image": image[None, None]})
-        return Prediction(metadata.property, float(answer["property"][0, 0]), quality, served)
+        prepared = prepare(tile, metadata.geometry)
+        answer = await self.inference.infer(served.signature.name, {"image": prepared.image})
+        return Prediction(
+            metadata.property, float(answer["property"][0, 0]), prepared.quality, served
+        )
 
     async def ready(self) -> bool:
         """Whether the default model can be asked."""

@@ -71,7 +71,7 @@ class OnnxRuntimeInference:
             results = await asyncio.wait_for(run, current_request().remaining_s())
         except TimeoutError:
             raise DeadlineExceeded("The engine did not answer within the deadline.") from None
-        except RuntimeError as error:  # base of ONNX Runtime's own errors
+        except Exception as error:  # ONNX Runtime's own errors have no base of their own
             raise InferenceFailed(f"The engine could not run {model} on this request.") from error
         finally:
             self._waiting[model] -= 1
@@ -100,7 +100,8 @@ class OnnxRuntimeInference:
     def _load(self, model: str) -> _Loaded:
         if model not in self._loaded:
             folder = self.repository / model
-            if not model.isidentifier() or not (folder / "config.pbtxt").is_file():
+            # Compared with what is there: a name from a request never becomes a path.
+            if model not in {path.parent.name for path in self.repository.glob("*/config.pbtxt")}:
                 raise NotFound(
                     "MODEL_UNKNOWN",
                     f"The repository has no model named '{model}'. Leave the field empty for "

@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from lotwise.core import errors
@@ -17,6 +18,8 @@ from lotwise.v1 import tile_pb2
 
 DOMAIN: Final = "lotwise"
 DETAILS_KEY: Final = "grpc-status-details-bin"
+# A message may quote what the caller sent. gRPC carries it twice, escaped, in 8 KiB of metadata.
+MAX_MESSAGE_BYTES: Final = 1500
 
 _CODES: Final[tuple[tuple[type[errors.LotwiseError], grpc.StatusCode], ...]] = (
     (errors.InvalidTile, grpc.StatusCode.INVALID_ARGUMENT),
@@ -59,9 +62,16 @@ def error_details(error: errors.LotwiseError) -> bytes:
     info = any_pb2.Any()
     info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
     status = status_pb2.Status(
-        code=status_code(error).value[0], message=error.message, details=[info]
+        code=status_code(error).value[0], message=_shortened(error.message), details=[info]
     )
     return bytes(status.SerializeToString())
+
+
+def _shortened(message: str) -> str:
+    encoded = message.encode()
+    if len(encoded) <= MAX_MESSAGE_BYTES:
+        return message
+    return encoded[:MAX_MESSAGE_BYTES].decode(errors="ignore") + " ..."
 
 
 async def abort(
@@ -70,7 +80,7 @@ async def abort(
     """End a call with the error's status and reason."""
     await context.abort(
         status_code(error),
-        error.message,
+        _shortened(error.message),
         trailing_metadata=((DETAILS_KEY, error_details(error)),),
     )
     raise AssertionError("abort does not return")
@@ -80,9 +90,12 @@ def reason_of(call_error: grpc.aio.AioRpcError) -> str | None:
     """The stable reason that a service of ours gave; None where it is from elsewhere."""
     for key, value in call_error.trailing_metadata() or ():
         if key == DETAILS_KEY:
-            status = status_pb2.Status.FromString(
-                value if isinstance(value, bytes) else value.encode()
-            )
+            try:
+                status = status_pb2.Status.FromString(
+                    value if isinstance(value, bytes) else value.encode()
+                )
+            except DecodeError:
+                return None
             for detail in status.details:
                 info = error_details_pb2.ErrorInfo()
                 if detail.Unpack(info) and info.domain == DOMAIN:

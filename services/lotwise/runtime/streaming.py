@@ -52,9 +52,10 @@ async def answer_in_order(
 
     async def take() -> None:
         try:
+            await permits.acquire()
             async for message in messages:
-                await permits.acquire()
                 pending.put_nowait((message, asyncio.create_task(attempt(message))))
+                await permits.acquire()
         finally:
             pending.put_nowait(None)
 

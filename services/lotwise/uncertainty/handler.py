@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from lotwise.core import uncertainty
 from lotwise.core.errors import InvalidRequest
-from lotwise.core.preprocessing import fit_to_model
-from lotwise.core.quality import Quality, assess_quality, require_signal
+from lotwise.core.preprocessing import prepare
+from lotwise.core.quality import Quality
 from lotwise.core.tile import DecodedTile
 from lotwise.runtime.inference import Inference, ServedModel
 
@@ -62,10 +62,8 @@ class UncertaintyHandler:
                 "MODEL_WRONG_KIND",
                 f"Model '{served.signature.name}' is no committee. Name one that is.",
             )
-        quality = assess_quality(tile.grey)
-        require_signal(quality)
-        image = fit_to_model(tile, metadata.geometry)
-        answer = await self.inference.infer(served.signature.name, {"image": image[None, None]})
+        prepared = prepare(tile, metadata.geometry)
+        answer = await self.inference.infer(served.signature.name, {"image": prepared.image})
         members = uncertainty.softmax(answer["logits"])  # [1, T, K]
         averaged = uncertainty.committee_probabilities(members)[0]
         lots = [lot.lot_id for lot in metadata.reference_lots]
@@ -78,7 +76,7 @@ class UncertaintyHandler:
             mean_member_entropy=float(uncertainty.mean_member_entropy(members)[0]),
             mutual_information=float(uncertainty.mutual_information(members)[0]),
             members=members.shape[1],
-            quality=quality,
+            quality=prepared.quality,
             model=served,
         )
 
