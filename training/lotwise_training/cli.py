@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
 from lotwise.core.errors import LotwiseError
 from lotwise.core.policy import ReferralPolicy
+from lotwise_simulator.reference import tested_lots
 from lotwise_training.checkpoint import CheckpointError
 from lotwise_training.committee import TrainingFailed, train_committee
 from lotwise_training.config import (
@@ -25,13 +27,15 @@ from lotwise_training.config import (
     load_recipe,
 )
 from lotwise_training.data import committee_data, shifted_data, strength_data
-from lotwise_training.editor import EditorConfig, train_editor
+from lotwise_training.edit_response import edit_report
+from lotwise_training.editor import EditorConfig, load_editor, train_editor
 from lotwise_training.evaluate import (
     TEST,
     as_json,
     evaluate_committee,
     member_logits,
     show_committee,
+    show_edits,
     show_regression,
 )
 from lotwise_training.policy import committee_sha256, fit_policy, write_policy
@@ -179,7 +183,7 @@ def policy(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = HO
 
 @app.command()
 def evaluate(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = HOME) -> None:
-    """Measure the committee on known and on shifted tiles, and the regressor on new lots."""
+    """Measure the committee on known and shifted tiles, regressor and editor on new lots."""
     with _explained():
         shop = Workshop(home, recipes, profile)
         recipe = shop.recipe(CommitteeRecipe, "committee")
@@ -205,6 +209,14 @@ def evaluate(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = 
             figures = regression_report(load_regressor(shop.run("regressor")), tiles)
             show_regression("Peak stress", figures, out)
             _write_json(shop.run("regressor") / EVALUATION_FILE, figures)
+            if shop.run("editor").exists():
+                unseen = {tiles.lot_ids[index] for index in np.unique(tiles.held_out.lots)}
+                lots = tuple(lot for lot in tested_lots() if lot.lot_id in unseen)
+                edits = edit_report(
+                    load_editor(shop.run("editor")), load_regressor(shop.run("regressor")), lots
+                )
+                show_edits(edits, out)
+                _write_json(shop.run("editor") / EVALUATION_FILE, edits)
 
 
 @app.command()

@@ -295,8 +295,10 @@ def mix_attributes(
     config: EditorConfig,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Attributes to ask for: each the tile's own or, with probability ``config.mixing``, that of a
-    random lot, drawn apart for every attribute; jittered and clipped to 0..1.
+    """Attributes to ask for, mixed from the lots'.
+
+    Each is the tile's own or, with probability ``config.mixing``, that of a random lot, drawn
+    apart for every attribute; jittered and clipped to 0..1.
 
     Args:
         source: float32 [B, n], the tiles' own.

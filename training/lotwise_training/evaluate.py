@@ -161,5 +161,27 @@ def show_regression(
     (console or Console()).print(table)
 
 
+def show_edits(report: Mapping[str, Mapping[str, float]], console: Console | None = None) -> None:
+    """Print the editor's report (`edit_report`) as a table."""
+    drawn = report["reconstruction"]
+    table = Table(
+        title=f"Edits of held-out lots: reconstruction {drawn['psnr_db']:.1f} dB, it moves the "
+        f"prediction by {drawn['shift_of_the_prediction']:.1%}",
+        title_justify="left",
+    )
+    table.add_column("attribute")
+    for heading in ("slope, psi", "true slope, psi", "tiles with the true sign"):
+        table.add_column(heading, justify="right")
+    for name, row in report.items():
+        if name != "reconstruction":
+            table.add_row(
+                name,
+                f"{row['slope_psi']:,.0f}",
+                f"{row['true_slope_psi']:,.0f}",
+                f"{row['share_of_tiles_with_the_true_sign']:.0%}",
+            )
+    (console or Console()).print(table)
+
+
 def _figure(value: float | None, form: str) -> str:
     return "" if value is None else form.format(value)

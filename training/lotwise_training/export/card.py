@@ -25,7 +25,7 @@ def write_card(
         path: MODEL_CARD.md.
         what: The architecture in a few words.
         parity: Worst difference between the exported graph and the network.
-        runs: Folder of the runs; figures are read from its evaluation report where there is one.
+        runs: Folder of the runs; figures are read from the model's evaluation report there, if any.
     """
     metadata = signature.metadata
     lines = [f"# {signature.name}", "", f"{what[0].upper()}{what[1:]}.", ""]
@@ -86,11 +86,12 @@ def _tensor_row(spec: TensorSpec, direction: str) -> str:
 
 
 def _figures(runs: Path, model: str) -> dict[str, str]:
-    path = runs / EVALUATION
+    run = "editor" if model.startswith("edit") else model
+    path = runs / run / EVALUATION
     if not path.is_file():
         return {}
     report: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return {name: _shown(value) for name, value in _flat(report.get(model, {}), "")}
+    return {name: _shown(value) for name, value in _flat(report, "")}
 
 
 def _flat(report: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:

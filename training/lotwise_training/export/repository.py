@@ -18,6 +18,8 @@ import torch
 from rich.progress import Progress
 from torch import Tensor, nn
 
+from lotwise.core.errors import Contradiction
+from lotwise.core.policy import ReferralPolicy
 from lotwise.core.preprocessing import resample_area
 from lotwise.core.signature import (
     AttributeSpec,
@@ -37,7 +39,7 @@ from lotwise_training.export.gradient import EditGradient, export_gradient
 from lotwise_training.export.onnx_export import check_parity, export_module
 from lotwise_training.export.skeleton import save_skeleton, strip_weights
 from lotwise_training.models.wide_resnet import LINEAR_RANGE
-from lotwise_training.policy import committee_sha256
+from lotwise_training.policy import committee_sha256, write_policy
 from lotwise_training.prediction import load_members, load_regressor
 
 VERSION: Final = "1"
@@ -50,6 +52,7 @@ ATTRIBUTES: Final = (
     AttributeSpec(name="facetness", low="rounded crystals", high="flat faces that meet at edges"),
 )
 LABELS: Final = "labels.txt"
+POLICY: Final = "referral_policy.json"
 EXAMPLES: Final = 3  # an odd batch that no graph can have been specialised to
 
 
@@ -82,6 +85,7 @@ def write_repository(runs: Path, repository: Path) -> None:
     Raises:
         CheckpointError: A run is missing or unfinished.
         ParityError: An exported graph does not compute what its network computes.
+        Contradiction: The committee has no policy, or one of other members.
     """
     lots = reference_lots()[:EXAMPLES]
     tiles = torch.stack([torch.from_numpy(mosaic(lot, 1)[0].image)[None] for lot in lots])
@@ -138,6 +142,13 @@ def _export_committee(exporter: _Exporter) -> None:
         max_batch_size=16,
     )
     (exporter.repository / "committee" / LABELS).write_text("\n".join(lot_ids) + "\n", "utf-8")
+    policy = ReferralPolicy.read(exporter.runs / "committee" / POLICY)
+    if policy.weights_sha256 != metadata.weights_sha256:
+        raise Contradiction(
+            "POLICY_MISMATCH",
+            "The policy was fitted for other members. Run `lotwise-train policy` first.",
+        )
+    write_policy(policy, exporter.repository / "committee" / POLICY)
     exporter.describe(signature, parity, f"{len(members)} WRN-16-2 members, logits before pooling")
 
 
