@@ -184,8 +184,9 @@ async def test_in_a_stream_errors_stay_with_their_tiles_and_the_stream_ends_well
 
 
 async def until(condition):
-    while not condition():
-        await asyncio.sleep(0.002)
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.002)
 
 
 @pytest.mark.parametrize("method", ["Predict", "PredictStream"])
@@ -197,10 +198,10 @@ async def test_work_for_a_caller_who_left_is_called_off_and_counted(method):
             call = asyncio.ensure_future(served.stub.Predict(request("wait")))
         else:
             call = asyncio.create_task(stream(served, "a", "wait", "b"))
-        await handler.waiting.wait()
+        await asyncio.wait_for(handler.waiting.wait(), 20)
         assert value("lotwise_rpc_in_flight", {"method": method}) == 1
         call.cancel()
-        await handler.cancelled.wait()
+        await asyncio.wait_for(handler.cancelled.wait(), 20)
         labels = {"method": method, "code": "CANCELLED"}
         await until(lambda: value("lotwise_rpc_requests_total", labels) == 1)
         assert value("lotwise_rpc_in_flight", {"method": method}) == 0

@@ -60,7 +60,7 @@ async def test_health_follows_what_the_service_depends_on(asked):
 
     async with tiny(answer, ready) as served:
         stub = health_pb2_grpc.HealthStub(served.channel)
-        watch = stub.Watch(health_pb2.HealthCheckRequest(service=asked))
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service=asked), timeout=20)
         assert (await watch.read()).status == NOT_SERVING
         assert (await metrics(served.running))["lotwise_ready", ()] == 0
         for up, status in ((True, SERVING), (False, NOT_SERVING), (True, SERVING)):
@@ -157,16 +157,17 @@ async def test_a_service_that_stops_finishes_calls_in_flight_and_takes_no_new_on
     gate = Gate()
     async with tiny(gate, drain_s=20) as served:
         health = health_pb2_grpc.HealthStub(served.channel)
-        watch = health.Watch(health_pb2.HealthCheckRequest(service=NAME))
+        watch = health.Watch(health_pb2.HealthCheckRequest(service=NAME), timeout=20)
         while (await watch.read()).status != SERVING:
             pass
         slow = asyncio.ensure_future(served.stub.Predict(request("slow")))
-        await gate.entered.wait()
+        await asyncio.wait_for(gate.entered.wait(), 20)
 
         stopping = asyncio.create_task(served.running.stop())
         assert (await watch.read()).status == NOT_SERVING
         watch.cancel()
-        assert await until_refused(served.running.port) == grpc.StatusCode.UNAVAILABLE
+        refused = asyncio.wait_for(until_refused(served.running.port), 20)
+        assert await refused == grpc.StatusCode.UNAVAILABLE
         assert not slow.done()
         assert not stopping.done()
         gate.opened.set()
@@ -178,7 +179,7 @@ async def test_a_call_that_outlasts_the_drain_is_called_off():
     gate = Gate()
     async with tiny(gate, drain_s=0.05) as served:
         slow = asyncio.ensure_future(served.stub.Predict(request("slow")))
-        await gate.entered.wait()
+        await asyncio.wait_for(gate.entered.wait(), 20)
         await served.running.stop()
         with pytest.raises(grpc.aio.AioRpcError) as ended:
             await slow

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import hashlib
+import inspect
 import json
 import multiprocessing
 import os
@@ -24,13 +25,14 @@ import numpy.typing as npt
 from rich.progress import track
 
 import lotwise_simulator
-from lotwise.core import preprocessing
+from lotwise.core.preprocessing import resample_area
 from lotwise_simulator.instrument import NOMINAL, InstrumentState
 from lotwise_simulator.lots import Lot, mosaic
 
 Images = npt.NDArray[np.uint8]
 
 HASH_DIGITS: Final = 16
+RESAMPLING: Final = inspect.getsource(resample_area)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def render(order: TileOrder) -> Images:
     differ in it.
     """
     tiles = mosaic(order.lot, order.n_tiles, order.instrument, region=order.region)
-    return np.stack([preprocessing.resample_area(tile.image, order.px) for tile in tiles])
+    return np.stack([resample_area(tile.image, order.px) for tile in tiles])
 
 
 def rendered(
@@ -96,14 +98,14 @@ def _fingerprint(sets: Mapping[str, Sequence[TileOrder]]) -> str:
     digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode())
     sources = [Path(folder) for folder in lotwise_simulator.__path__]
     files = sorted(file for folder in sources for file in folder.glob("[!_]*.py"))
-    for file in (*files, Path(preprocessing.__file__)):
-        digest.update(_program(file).encode())
+    for source in (*(file.read_text(encoding="utf-8") for file in files), RESAMPLING):
+        digest.update(_program(source).encode())
     return digest.hexdigest()[:HASH_DIGITS]
 
 
-def _program(file: Path) -> str:
-    """The syntax tree of a module as text, without the texts that only people read."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+def _program(source: str) -> str:
+    """The syntax tree of a program as text, without the texts that only people read."""
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from google.protobuf import json_format
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -22,30 +23,30 @@ _VERDICTS: Final = {
 
 def as_table(lots: Sequence[LotScreening]) -> RenderableType:
     """One row a lot, and below it what a reader must know about the figures."""
-    table = Table(title="Screened lots", title_justify="left", title_style="bold")
-    table.add_column("lot", overflow="fold")
-    table.add_column("tiles", justify="right")
-    table.add_column("referred", justify="right")
-    table.add_column("looks like")
     first = next((lot for lot in lots if lot.values), None)
+    table = Table(box=box.SIMPLE_HEAD, title="Screened lots", title_justify="left")
+    table.add_column("lot", overflow="fold")
+    table.add_column("referred", justify="right", no_wrap=True)
+    table.add_column("looks like", no_wrap=True)
     table.add_column(
-        f"{first.property_name}, {first.unit}" if first else "property", justify="right"
+        f"{first.property_name}\n{first.unit}" if first else "property",
+        justify="right",
+        no_wrap=True,
     )
-    table.add_column("verdict")
+    table.add_column("verdict", no_wrap=True)
     table.add_column("reason")
     for lot in lots:
         verdict = lot.verdict
-        looks_like = (
-            f"{verdict.looks_like} ({verdict.looks_like_share:.0%})" if verdict.looks_like else "-"
-        )
+        name = Text(lot.folder.lot_id)
+        if lot.folder.simulated:
+            name.append("\nsimulated", style="dim")
         table.add_row(
-            Text(lot.folder.lot_id + (" (simulated)" if lot.folder.simulated else "")),
-            str(verdict.tiles),
-            f"{verdict.referred + verdict.failed} ({_share(verdict):.0%})",
-            looks_like,
+            name,
+            f"{verdict.referred + verdict.failed} of {verdict.tiles}",
+            f"{verdict.looks_like} ({verdict.looks_like_share:.0%})" if verdict.looks_like else "-",
             _value(lot),
             _VERDICTS.get(verdict.verdict, Text("-")),
-            reasons(verdict) or "-",
+            "\n".join(reasons(verdict)) or "-",
         )
     return Group(table, *_notes(lots))
 
@@ -76,18 +77,14 @@ def as_json(lot: LotScreening) -> dict[str, Any]:
     }
 
 
-def reasons(verdict: referral_pb2.LotVerdict) -> str:
-    """The verdict's reasons with the number of tiles that gave each."""
+def reasons(verdict: referral_pb2.LotVerdict) -> list[str]:
+    """The verdict's reasons, each with the number of tiles that gave it."""
     counts = {count.reason: count.tiles for count in verdict.reason_counts}
-    parts = []
+    named = []
     for reason in verdict.reasons:
         name = referral_pb2.Reason.Name(reason).removeprefix("REASON_").replace("_", " ").lower()
-        parts.append(f"{name} ({counts[reason]})" if reason in counts else name)
-    return ", ".join(parts)
-
-
-def _share(verdict: referral_pb2.LotVerdict) -> float:
-    return (verdict.referred + verdict.failed) / verdict.tiles if verdict.tiles else 0.0
+        named.append(f"{name} {counts[reason]}" if reason in counts else name)
+    return named
 
 
 def _value(lot: LotScreening) -> str:
