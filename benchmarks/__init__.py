@@ -1,0 +1,1 @@
+"""Load and latency, beside the tests: ratios within one interleaved run."""

@@ -144,9 +144,13 @@ async def test_metrics_count_calls_and_tiles(platform, stubs, make_tile):
 async def test_a_dead_triton_is_unavailable_not_serving_and_recovers(platform, stubs, make_tile):
     assert platform.triton is not None
     os.kill(platform.triton.pid, signal.SIGKILL)
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
+
+    async def ask_until_refused():
         while True:  # until the dead server is noticed, and long before it is back
             await stubs.predict.Predict(predict_pb2.PredictRequest(tile=make_tile()), timeout=10)
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await ask_until_refused()
     assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
     assert reason_of(refused.value) == "ENGINE_UNAVAILABLE"
     await wait_for_health(stubs, wanted=False)

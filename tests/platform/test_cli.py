@@ -86,7 +86,7 @@ def test_screen_says_how_to_reach_a_platform_that_is_not_there(lot):
     ("arguments", "reason"),
     [
         (("screen", "nowhere"), "LOT_MISSING"),
-        (("screen", "docs", "--start", "--engine", "tensorrt"), "no engine 'tensorrt'"),
+        (("screen", "docs/img", "--start", "--engine", "tensorrt"), "no engine 'tensorrt'"),
     ],
 )
 def test_mistakes_end_with_a_sentence(arguments, reason):

@@ -1,5 +1,7 @@
 """The fit of the referral policy, on committees whose uncertainty is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,17 @@ def test_disagreement_threshold_is_crossed_by_one_known_tile_in_a_hundred(fitted
     disagreement = mutual_information(softmax(known_tiles(2000, 0)[0]))
     share = (disagreement > fitted.mutual_information_threshold_nats).mean()
     assert 0.005 < share <= 0.01
+
+
+def test_policies_that_decide_differently_differ_in_name(fitted):
+    validation, _ = known_tiles(2000, 0)
+    test = known_tiles(2000, 1)
+    again = fit_policy(validation, *test, RECIPE, weights_sha256=WEIGHTS)
+    strict = replace(RECIPE, max_referred_share=0.1)
+    stricter = fit_policy(validation, *test, strict, weights_sha256=WEIGHTS)
+    assert fitted.policy_version == again.policy_version
+    assert fitted.policy_version != stricter.policy_version
+    assert stricter.max_referred_share == 0.1
 
 
 def test_a_certain_committee_still_gets_a_threshold():

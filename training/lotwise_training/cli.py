@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -48,7 +49,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
+# Wide tables, also where they go into a file.
+out = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
 
 Profile = Annotated[str, typer.Option(help="Table of the recipe files: cpu or gpu.")]
@@ -167,8 +169,8 @@ def policy(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = HO
         tiles = committee_data(recipe.data, shop.cache)
         members, _ = load_members(shop.run("committee"))
         fitted = fit_policy(
-            committee_logits(members, tiles.validation.images),
-            committee_logits(members, tiles.test.images),
+            committee_logits(members, tiles.validation.images, title="validation tiles"),
+            committee_logits(members, tiles.test.images, title="test tiles"),
             tiles.test.labels,
             recipe.policy,
             weights_sha256=committee_sha256(members),
@@ -191,7 +193,10 @@ def evaluate(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = 
         members, _ = load_members(run)
         sets = {TEST: committee_data(recipe.data, shop.cache).test}
         sets |= shifted_data(recipe.data, shop.cache)
-        logits = {name: committee_logits(members, tiles.images) for name, tiles in sets.items()}
+        logits = {
+            name: committee_logits(members, tiles.images, title=f"{name} tiles")
+            for name, tiles in sets.items()
+        }
         labels = {name: tiles.labels for name, tiles in sets.items()}
         file = run / POLICY_FILE
         together = evaluate_committee(

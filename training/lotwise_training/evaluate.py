@@ -7,12 +7,13 @@ pictures (Figures 7 to 9). One member alone stands beside the committee.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -117,12 +118,11 @@ def show_committee(
     title: str, report: Mapping[str, SetReport], console: Console | None = None
 ) -> None:
     """Print the report as a table."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("tiles of")
-    for heading in (
-        "tiles", "accuracy", "NLL", "ECE", "entropy", "referred", "AUROC H", "AUROC MI",
-    ):  # fmt: skip
-        table.add_column(heading, justify="right")
+    table = _table(
+        title,
+        "tiles of",
+        ("tiles", "accuracy", "NLL", "ECE", "entropy", "referred", "AUROC H", "AUROC MI"),
+    )
     for name, row in report.items():
         table.add_row(
             name,
@@ -142,20 +142,17 @@ def show_regression(
     title: str, report: Mapping[str, Mapping[str, float]], console: Console | None = None
 ) -> None:
     """Print the regressor's report (`regression_report`) as a table."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("tiles of")
     columns = {
         "tiles": ("tiles", "{:,.0f}"),
-        "RMSE psi": ("rmse_psi", "{:.0f}"),
+        "RMSE": ("rmse_psi", "{:.0f}"),
         "MAPE": ("mape_percent", "{:.1f}%"),
         "lots": ("lots", "{:.0f}"),
         "lot RMSE": ("lot_rmse_psi", "{:.0f}"),
         "lot MAPE": ("lot_mape_percent", "{:.1f}%"),
-        "mean's RMSE": ("mean_predictor_rmse_psi", "{:.0f}"),
-        "mean's MAPE": ("mean_predictor_mape_percent", "{:.1f}%"),
+        "mean RMSE": ("mean_predictor_rmse_psi", "{:.0f}"),
+        "mean MAPE": ("mean_predictor_mape_percent", "{:.1f}%"),
     }
-    for heading in columns:
-        table.add_column(heading, justify="right")
+    table = _table(f"{title}, errors in psi", "tiles of", columns)
     for name, row in report.items():
         table.add_row(name, *(form.format(row[key]) for key, form in columns.values()))
     (console or Console()).print(table)
@@ -164,14 +161,12 @@ def show_regression(
 def show_edits(report: Mapping[str, Mapping[str, float]], console: Console | None = None) -> None:
     """Print the editor's report (`edit_report`) as a table."""
     drawn = report["reconstruction"]
-    table = Table(
-        title=f"Edits of held-out lots: reconstruction {drawn['psnr_db']:.1f} dB, it moves the "
+    table = _table(
+        f"Edits of held-out lots: reconstruction {drawn['psnr_db']:.1f} dB, it moves the "
         f"prediction by {drawn['shift_of_the_prediction']:.1%}",
-        title_justify="left",
+        "attribute",
+        ("slope, psi", "true slope, psi", "tiles with the true sign"),
     )
-    table.add_column("attribute")
-    for heading in ("slope, psi", "true slope, psi", "tiles with the true sign"):
-        table.add_column(heading, justify="right")
     for name, row in report.items():
         if name != "reconstruction":
             table.add_row(
@@ -181,6 +176,21 @@ def show_edits(report: Mapping[str, Mapping[str, float]], console: Console | Non
                 f"{row['share_of_tiles_with_the_true_sign']:.0%}",
             )
     (console or Console()).print(table)
+
+
+def _table(title: str, first: str, figures: Iterable[str]) -> Table:
+    """A table of figures that fits into 80 columns, the width of a log."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column(first, min_width=9)
+    for heading in figures:
+        table.add_column(heading, justify="right")
+    return table
 
 
 def _figure(value: float | None, form: str) -> str:

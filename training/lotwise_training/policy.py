@@ -49,7 +49,7 @@ def fit_policy(
         weights_sha256: The committee that gave the logits, 64 hexadecimal digits.
 
     Returns:
-        The policy; its version names the weights and the wanted coverage.
+        The policy; its version names the weights and the policy's own content.
 
     Raises:
         ValueError: Logits are not [N, T, K], or labels and logits differ in number.
@@ -67,8 +67,8 @@ def fit_policy(
     )
     accepted = predictive_entropy(test) <= entropy_threshold
     wrong = committee_probabilities(test).argmax(axis=1) != test_labels
-    return ReferralPolicy(
-        policy_version=f"{weights_sha256[:12]}-coverage-{recipe.target_coverage:g}",
+    policy = ReferralPolicy(
+        policy_version="unnamed",
         weights_sha256=weights_sha256,
         n_tiles=len(validation),
         target_coverage=recipe.target_coverage,
@@ -85,6 +85,9 @@ def fit_policy(
             error_among_accepted=float(wrong[accepted].mean()) if accepted.any() else 0.0,
         ),
     )
+    # Named by all that it says, so that two policies that decide differently differ in name.
+    content = hashlib.sha256(policy.model_dump_json().encode()).hexdigest()
+    return policy.model_copy(update={"policy_version": f"{weights_sha256[:8]}-{content[:8]}"})
 
 
 def committee_sha256(members: Sequence[nn.Module]) -> str:

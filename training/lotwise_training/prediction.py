@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from rich.progress import track
 from torch import nn
 
 from lotwise_training.checkpoint import CheckpointError, load_checkpoint
@@ -55,17 +56,21 @@ def load_members(run: Path) -> tuple[list[TileClassifier], tuple[str, ...]]:
     return members, lot_ids.pop()
 
 
-def committee_logits(members: Sequence[nn.Module], images: Images) -> Floats:
+def committee_logits(
+    members: Sequence[nn.Module], images: Images, *, title: str | None = None
+) -> Floats:
     """Logits of every member.
 
     Args:
         members: Modules from uint8 [B, 1, H, W] to logits [B, K], in evaluation mode.
         images: uint8 [N, H, W].
+        title: Of a progress bar; None shows none.
 
     Returns:
         float32 [N, T, K].
     """
-    return np.stack([_run(member, images) for member in members], axis=1)
+    shown = members if title is None else track(members, title)
+    return np.stack([_run(member, images) for member in shown], axis=1)
 
 
 def load_regressor(run: Path) -> TileRegressor:

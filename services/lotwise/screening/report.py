@@ -24,7 +24,12 @@ _VERDICTS: Final = {
 def as_table(lots: Sequence[LotScreening]) -> RenderableType:
     """One row a lot, and below it what a reader must know about the figures."""
     first = next((lot for lot in lots if lot.values), None)
-    table = Table(box=box.SIMPLE_HEAD, title="Screened lots", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),  # fits into 80 columns, where logs and README are read
+        title="Screened lots",
+        title_justify="left",
+    )
     table.add_column("lot", overflow="fold")
     table.add_column("referred", justify="right", no_wrap=True)
     table.add_column("looks like", no_wrap=True)

@@ -99,7 +99,7 @@ def _flat(report: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
     for name, value in report.items():
         if isinstance(value, Mapping):
             rows += _flat(value, f"{prefix}{name}: ")
-        else:
+        elif value is not None:  # a figure that does not apply, such as the accuracy of no lot
             rows.append((f"{prefix}{name.replace('_', ' ')}", value))
     return rows
 

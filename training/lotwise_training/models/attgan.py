@@ -154,7 +154,7 @@ class Judge(nn.Module):
         for index, (before, after) in enumerate(zip([1, *widths], widths, strict=False)):
             critic.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
             if index:
-                critic.append(nn.InstanceNorm2d(after, affine=True))
+                critic.append(nn.GroupNorm(1, after))
             critic.append(nn.LeakyReLU(0.2))
             regressor.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
             regressor.append(nn.LeakyReLU(0.2))
