@@ -6,16 +6,16 @@ learn continuous attributes of a few dozen lots within minutes on two cores:
 - *Targets are mixed attribute by attribute*, from different lots. Whole vectors shuffled within
   a batch would only ever ask for lots that exist, a few dozen points in four dimensions, and leave
   attributes that go together in those lots together in every edit.
-- *The attribute regressor leads*: it first learns to read real tiles alone, then the generator
-  learns to reconstruct, then edits fade in. A generator that starts earlier learns to please noise.
+- *The attribute regressor leads*: the generator first only reconstructs while the regressor learns
+  to read real tiles, then edits fade in. A generator that starts earlier learns to please noise.
 - *The regressor also reads reconstructions*, labelled with their true attributes. They are smoother
   than real tiles; without this the generator would be judged by a network outside its domain.
 - *Everything judged is seen through another microscope*: random blur, noise, gain and offset on
   real, reconstructed and edited tiles alike. Single-pixel patterns, which would fool a network and
   no person, do not survive it, and sensor noise stops telling real from generated.
 - Reconstruction weighs far less than AttGAN's 100 (the authors' own remedy for weak edits), and the
-  critic judges patches at two scales with a hinge loss (Miyato et al. 2018) instead of WGAN-GP with
-  5 critic steps: one backward pass a step instead of about ten.
+  critic is a patch critic with hinge loss and spectral norm (Miyato et al. 2018) instead of WGAN-GP
+  with 5 critic steps: one backward pass a step instead of about ten.
 """
 
 from __future__ import annotations
@@ -43,9 +43,6 @@ from lotwise_training.schedule import Clock
 
 CHECKPOINT = "editor.pt"
 CHECKPOINT_SECONDS = 60.0
-READING_PART = 0.5
-"""Part of the reconstruction share in which there is no generator yet: its steps take a tenth of
-the time, and the regressor needs some two thousand before it reads porosity and facetness."""
 UNIFORM_VARIANCE = 1.0 / 12.0
 """Squared error of always answering 0.5 to attributes that are uniform in 0..1: divides attribute
 losses, so that 1 means "knows nothing"."""
@@ -154,13 +151,16 @@ def train_editor(
     generator_optimiser = torch.optim.Adam(
         [*encoder.parameters(), *decoder.parameters()], config.learning_rate, betas=(0.5, 0.999)
     )
-    critics = [p for name, p in judge.named_parameters() if ".critic." in name]
-    readers = [p for name, p in judge.named_parameters() if ".critic." not in name]
     judge_optimiser = torch.optim.Adam(
         [
-            {"params": critics, "lr": config.critic_rate, "betas": (0.5, 0.999)},
-            {"params": readers, "lr": config.regressor_rate},
-        ]
+            {"params": list(judge.critic.parameters()), "lr": config.critic_rate},
+            {
+                "params": [*judge.regressor.parameters(), *judge.head.parameters()],
+                "lr": config.regressor_rate,
+                "betas": (0.9, 0.999),
+            },
+        ],
+        betas=(0.5, 0.999),
     )
     peak_rates = [
         (group, group["lr"])
@@ -201,66 +201,64 @@ def train_editor(
             real = real.contiguous(memory_format=torch.channels_last)
             source = labels[picked]
             target = mix_attributes(attributes[chosen], lots, config, rng).to(device)
-            reading = progress < READING_PART * config.reconstruction_share
             editing = (progress - config.reconstruction_share) / config.fade_share
             editing = min(1.0, max(0.0, editing))
             for group, rate in peak_rates:
                 group["lr"] = rate * min(1.0, 1.25 * (1.0 - progress))
 
-            # The generator draws each tile as it is and, once it may edit, as the target asks.
-            # One pass for both, so that batch norm sees the mixture that it will serve.
-            wanted = [] if reading else [source, target] if editing else [source]
-            reconstructed = edited = real[:0]
-            if wanted:
-                with torch.autocast(device.type, dtype=torch.bfloat16):
-                    latent, skip = encoder(real)
-                    drawn = decoder(
-                        torch.cat([latent] * len(wanted)),
-                        torch.cat([skip] * len(wanted)),
-                        torch.cat(wanted),
-                    )
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                latent, skip = encoder(real)
+                # One pass for both, so that batch norm sees the mixture that it will serve.
+                wanted = [source, target] if editing else [source]
+                drawn = decoder(
+                    torch.cat([latent] * len(wanted)),
+                    torch.cat([skip] * len(wanted)),
+                    torch.cat(wanted),
+                )
                 reconstructed, edited = drawn[: len(real)], drawn[len(real) :]
 
-            # Discriminator: critic on real against edited, regressor on what has a true label.
-            seen = [_view(x.detach(), config, rng) for x in (real, reconstructed, edited) if len(x)]
-            with torch.autocast(device.type, dtype=torch.bfloat16):
-                labelled = seen[:2]
-                read = judge.attributes(torch.cat(labelled))
-                attribute_error = (read - torch.cat([source] * len(labelled))).square().mean()
+                # Discriminator: critic on real against edited, regressor on what has a true label.
+                seen_real = _view(real, config, rng)
+                seen_reconstructed = _view(reconstructed.detach(), config, rng)
+                read = judge.attributes(torch.cat([seen_real, seen_reconstructed]))
+                attribute_error = functional.mse_loss(read, torch.cat([source, source]))
                 judge_loss = attribute_error / UNIFORM_VARIANCE
                 if editing:
-                    for score in judge.score(torch.cat([seen[0], seen[2]])):
-                        on_real, on_edited = score.float().chunk(2)
-                        judge_loss = judge_loss + functional.relu(1.0 - on_real).mean()
-                        judge_loss = judge_loss + functional.relu(1.0 + on_edited).mean()
+                    scores = judge.score(
+                        torch.cat([seen_real, _view(edited.detach(), config, rng)])
+                    )
+                    on_real, on_edited = scores.float().chunk(2)
+                    judge_loss = judge_loss + (
+                        functional.relu(1.0 - on_real).mean()
+                        + functional.relu(1.0 + on_edited).mean()
+                    )
             judge_optimiser.zero_grad()
             judge_loss.backward()  # type: ignore[no-untyped-call]
             judge_optimiser.step()
 
             # Generator.
-            if wanted:
-                reconstruction_error = (reconstructed - real).abs().mean()
-                generator_loss = config.reconstruction_weight * reconstruction_error / 127.5
-                if editing:
-                    judge.requires_grad_(False)
-                    with torch.autocast(device.type, dtype=torch.bfloat16):
-                        asked = _view(edited, config, rng)
-                        edit_error = (judge.attributes(asked) - target).square().mean()
-                        scores = [score.float().mean() for score in judge.score(asked)]
-                    judge.requires_grad_(True)
-                    generator_loss = generator_loss + editing * (
-                        config.attribute_weight * edit_error / UNIFORM_VARIANCE
-                        - config.adversarial_weight * torch.stack(scores).sum()
-                    )
-                generator_optimiser.zero_grad()
-                generator_loss.backward()
-                generator_optimiser.step()
+            reconstruction_error = (reconstructed - real).abs().mean()
+            generator_loss = config.reconstruction_weight * reconstruction_error / 127.5
+            edit_error = torch.zeros((), device=device)
+            if editing:
+                judge.requires_grad_(False)
+                with torch.autocast(device.type, dtype=torch.bfloat16):
+                    seen = _view(edited, config, rng)
+                    edit_error = functional.mse_loss(judge.attributes(seen), target)
+                    adversarial = -judge.score(seen).float().mean()
+                generator_loss = generator_loss + editing * (
+                    config.attribute_weight * edit_error / UNIFORM_VARIANCE
+                    + config.adversarial_weight * adversarial
+                )
+                judge.requires_grad_(True)
+            generator_optimiser.zero_grad()
+            generator_loss.backward()
+            generator_optimiser.step()
 
             clock.step += 1
             if clock.step % 20 == 0:
+                _follow(figures, "reconstruction", reconstruction_error.item())
                 _follow(figures, "attributes", attribute_error.item() ** 0.5)
-                if wanted:
-                    _follow(figures, "reconstruction", reconstruction_error.item())
                 if editing:
                     _follow(figures, "edits", edit_error.item() ** 0.5)
                 bars.update(task, completed=progress, description=_line(clock.step, figures))
@@ -348,9 +346,9 @@ def _follow(figures: dict[str, float], name: str, value: float) -> None:
 
 
 def _line(step: int, figures: dict[str, float]) -> str:
-    return "  ".join(
-        [f"editor {step}", *(f"{name} {value:.3g}" for name, value in figures.items())]
-    )
+    parts = [f"editor {step}", f"L1 {figures['reconstruction']:.1f} grey"]
+    parts += [f"{name} {figures[name]:.3f}" for name in ("attributes", "edits") if name in figures]
+    return "  ".join(parts)
 
 
 def _save(

@@ -19,17 +19,12 @@ What differs from the paper, and why:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
 
 LAYERS = 5
 """Stride-2 layers of encoder and decoder: image sides must be multiples of 2**LAYERS = 32."""
-
-COARSE = 4
-"""Pixels averaged, in rows and in columns, for the discriminator's coarse view."""
 
 
 def scale_image(image: Tensor) -> Tensor:
@@ -130,59 +125,19 @@ class Decoder(nn.Module):
         return (torch.tanh(x) + 1.0) * 127.5
 
 
-class Judge(nn.Module):
-    """Critic (is this a real tile?) and attribute regressor at one scale.
+class Discriminator(nn.Module):
+    """Critic (is this a real tile?) and attribute regressor; both forget where in the tile.
 
-    Each is a stack of 4x4 convolutions of stride 2 and leaky ReLU 0.2. AttGAN shares one stack
-    between the two; here they are apart, because they need opposite things:
+    Each is a stack of 4x4 convolutions of stride 2 and leaky ReLU 0.2, of widths
+    ``dim * (1, 2, 4, 8)``. AttGAN shares one stack between the two; here they are apart, because
+    they need opposite things:
 
-    - The critic has instance norm, and sees the tile's true grey levels.
-    - The regressor must *not* have it: instance norm sets the mean of every channel in every tile
-      to the same value, and that mean, how much of a feature a tile holds, is what porosity and
+    - The critic is normalised (spectral norm, which bounds its slope without the second derivatives
+      of a gradient penalty, and instance norm) and sees the tile's true grey levels.
+    - The regressor must *not* be: instance norm sets the mean of every channel in every tile to
+      the same value, and that mean, how much of a feature a tile holds, is what porosity and
       facetness are. With it they stayed at chance. Instead the tile is normalised once, at the
       input, so that gain and offset of the microscope tell nothing about the lot.
-
-    Args:
-        widths: width of each block; their number fixes the field of view.
-        n_attributes: number of attributes.
-    """
-
-    def __init__(self, widths: Sequence[int], n_attributes: int) -> None:
-        super().__init__()
-        critic: list[nn.Module] = []
-        regressor: list[nn.Module] = []
-        for index, (before, after) in enumerate(zip([1, *widths], widths, strict=False)):
-            critic.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
-            if index:
-                critic.append(nn.GroupNorm(1, after))
-            critic.append(nn.LeakyReLU(0.2))
-            regressor.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
-            regressor.append(nn.LeakyReLU(0.2))
-        self.critic = nn.Sequential(*critic, nn.Conv2d(widths[-1], 1, 1))
-        self.regressor = nn.Sequential(*regressor)
-        self.head = nn.Linear(widths[-1], n_attributes)
-
-    def score(self, scaled: Tensor) -> Tensor:
-        """How real each patch is: [B, 1, H, W] in -1..1 to [B, 1, h, w], unbounded."""
-        score: Tensor = self.critic(scaled)
-        return score
-
-    def attributes(self, scaled: Tensor) -> Tensor:
-        """What the tile shows: [B, 1, H, W] in -1..1 to float32 [B, n]."""
-        centred = scaled - scaled.mean(dim=(1, 2, 3), keepdim=True)
-        contrast = centred.square().mean(dim=(1, 2, 3), keepdim=True).add(1e-4).sqrt()
-        features = self.regressor(centred / contrast).float().mean(dim=(2, 3))
-        attributes: Tensor = self.head(features) + 0.5
-        return attributes
-
-
-class Discriminator(nn.Module):
-    """AttGAN's D and C, at two scales.
-
-    The second sees the tile averaged over windows of :data:`COARSE` pixels (the multi-scale
-    discriminator of Wang et al. 2018, pix2pixHD). A judge of pixels alone is deceived by patterns
-    of pixels: asked for larger crystals, the generator painted a fine grid over the small ones. In
-    the coarse view only a change of shapes counts, and sensor noise is gone.
 
     Args:
         dim: width of the first block.
@@ -191,20 +146,32 @@ class Discriminator(nn.Module):
 
     def __init__(self, dim: int, n_attributes: int) -> None:
         super().__init__()
-        self.fine = Judge([dim, 2 * dim, 4 * dim, 8 * dim], n_attributes)
-        self.coarse = Judge([2 * dim, 4 * dim, 8 * dim], n_attributes)
+        widths = [dim * 2**i for i in range(4)]
+        critic: list[nn.Module] = []
+        regressor: list[nn.Module] = []
+        for index, (before, after) in enumerate(zip([1, *widths], widths, strict=False)):
+            critic.append(spectral_norm(nn.Conv2d(before, after, 4, stride=2, padding=1)))
+            if index:
+                critic.append(nn.InstanceNorm2d(after, affine=True))
+            critic.append(nn.LeakyReLU(0.2))
+            regressor.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
+            regressor.append(nn.LeakyReLU(0.2))
+        critic.append(spectral_norm(nn.Conv2d(widths[-1], 1, 1)))
+        self.critic = nn.Sequential(*critic)
+        self.regressor = nn.Sequential(*regressor)
+        self.head = nn.Linear(widths[-1], n_attributes)
 
-    def score(self, image: Tensor) -> list[Tensor]:
-        """How real the tile is, patch by patch.
+    def score(self, image: Tensor) -> Tensor:
+        """How real the tile looks, patch by patch.
 
         Args:
-            image: grey values 0..255, uint8 or float [B, 1, H, W]; H and W at least 64.
+            image: grey values 0..255, uint8 or float [B, 1, H, W]; H and W at least 32.
 
         Returns:
-            float [B, 1, H/16, W/16] and [B, 1, H/32, W/32], unbounded, larger is more real.
+            float [B, 1, H/16, W/16], unbounded, larger is more real; each sees 46x46 pixels.
         """
-        fine, coarse = self._scales(image)
-        return [self.fine.score(fine), self.coarse.score(coarse)]
+        score: Tensor = self.critic(scale_image(image))
+        return score
 
     def attributes(self, image: Tensor) -> Tensor:
         """The attributes of the lot that the tile shows.
@@ -213,12 +180,11 @@ class Discriminator(nn.Module):
             image: as :meth:`score` takes it.
 
         Returns:
-            float32 [2, B, n_attributes], by the fine and by the coarse judge; about 0..1 but not
-            clipped: a clipped output has no gradient.
+            float32 [B, n_attributes], about 0..1 but not clipped: a clipped output has no gradient.
         """
-        fine, coarse = self._scales(image)
-        return torch.stack([self.fine.attributes(fine), self.coarse.attributes(coarse)])
-
-    def _scales(self, image: Tensor) -> tuple[Tensor, Tensor]:
         scaled = scale_image(image)
-        return scaled, functional.avg_pool2d(scaled, COARSE)
+        centred = scaled - scaled.mean(dim=(1, 2, 3), keepdim=True)
+        contrast = centred.square().mean(dim=(1, 2, 3), keepdim=True).add(1e-4).sqrt()
+        features = self.regressor(centred / contrast).float().mean(dim=(2, 3))
+        attributes: Tensor = self.head(features) + 0.5
+        return attributes
