@@ -19,6 +19,7 @@ KINDS = {"committee": CommitteeRecipe, "regressor": RegressorRecipe, "editor": E
 POLICY = """
 [cpu]
 target_coverage = 0.95
+unfamiliar_entropy_quantile = 0.999
 mutual_information_quantile = 0.99
 max_referred_share = 0.2
 confidence = 0.95

@@ -16,6 +16,7 @@ POLICY = ReferralPolicy(
     n_tiles=1,
     target_coverage=0.95,
     entropy_threshold_nats=0.5,
+    unfamiliar_entropy_nats=9.0,
     mutual_information_threshold_nats=0.1,
     max_referred_share=0.2,
     confidence=0.95,

@@ -16,6 +16,7 @@ from lotwise_training.policy import committee_sha256, fit_policy, write_policy
 WEIGHTS = "0" * 64
 RECIPE = PolicyRecipe(
     target_coverage=0.9,
+    unfamiliar_entropy_quantile=0.999,
     mutual_information_quantile=0.99,
     max_referred_share=0.2,
     confidence=0.95,

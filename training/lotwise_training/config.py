@@ -56,12 +56,16 @@ class PolicyRecipe:
     """What a laboratory asks of the referral policy."""
 
     target_coverage: float
+    unfamiliar_entropy_quantile: float
     mutual_information_quantile: float
     max_referred_share: float
     confidence: float
 
     def __post_init__(self) -> None:
         _open_unit(self, "target_coverage", "mutual_information_quantile")
+        _open_unit(self, "unfamiliar_entropy_quantile")
+        if self.unfamiliar_entropy_quantile < self.target_coverage:
+            raise ValueError("unfamiliar_entropy_quantile must not be below target_coverage")
         _open_unit(self, "max_referred_share", "confidence")
 
 

@@ -62,6 +62,9 @@ def fit_policy(
     entropy_threshold = np.quantile(
         predictive_entropy(validation), recipe.target_coverage, method="higher"
     )
+    unfamiliar_threshold = np.quantile(
+        predictive_entropy(validation), recipe.unfamiliar_entropy_quantile, method="higher"
+    )
     disagreement_threshold = np.quantile(
         mutual_information(validation), recipe.mutual_information_quantile, method="higher"
     )
@@ -73,6 +76,7 @@ def fit_policy(
         n_tiles=len(validation),
         target_coverage=recipe.target_coverage,
         entropy_threshold_nats=max(float(entropy_threshold), SMALLEST_THRESHOLD_NATS),
+        unfamiliar_entropy_nats=max(float(unfamiliar_threshold), SMALLEST_THRESHOLD_NATS),
         mutual_information_threshold_nats=max(
             float(disagreement_threshold), SMALLEST_THRESHOLD_NATS
         ),

@@ -33,6 +33,8 @@ class ReferralPolicy(BaseModel):
         n_tiles: Validation tiles that it was fitted on.
         target_coverage: Share of those tiles that the entropy threshold accepts.
         entropy_threshold_nats: Tiles above it are referred.
+        unfamiliar_entropy_nats: Above it a tile is unlike every reference lot, even where the
+            members agree that they know nothing.
         mutual_information_threshold_nats: Above it the members' disagreement is unusual.
         max_referred_share: A lot with a larger share of referred tiles is referred.
         confidence: Of each bound on that share.
@@ -46,6 +48,7 @@ class ReferralPolicy(BaseModel):
     n_tiles: int = Field(gt=0)
     target_coverage: float = Field(gt=0, lt=1)
     entropy_threshold_nats: float = Field(gt=0)
+    unfamiliar_entropy_nats: float = Field(gt=0, allow_inf_nan=False)
     mutual_information_threshold_nats: float = Field(gt=0)
     max_referred_share: float = Field(gt=0, lt=1)
     confidence: float = Field(gt=0.5, lt=1)
@@ -57,6 +60,11 @@ class ReferralPolicy(BaseModel):
             raise ValueError(
                 f"max_referred_share {self.max_referred_share:g} refers every lot, because "
                 f"{1 - self.target_coverage:.3g} of a known lot's tiles are referred already"
+            )
+        if self.unfamiliar_entropy_nats < self.entropy_threshold_nats:
+            raise ValueError(
+                f"unfamiliar_entropy_nats {self.unfamiliar_entropy_nats:g} lies below "
+                f"entropy_threshold_nats {self.entropy_threshold_nats:g}, so nothing is ambiguous"
             )
         return self
 

@@ -95,10 +95,14 @@ class ReferralHandler:
         if seen.quality.verdict == tile_pb2.QUALITY_VERDICT_POOR:
             reasons.append(Reason.POOR_QUALITY)
         if seen.predictive_entropy > policy.entropy_threshold_nats:
-            # Entropy is what the members agree is ambiguous plus their disagreement. Only an
-            # unusual disagreement points away from the reference lots.
-            disagree = seen.mutual_information > policy.mutual_information_threshold_nats
-            reasons.append(Reason.UNFAMILIAR if disagree else Reason.AMBIGUOUS)
+            # Entropy is what the members agree is ambiguous plus their disagreement. Either an
+            # unusual disagreement points away from the reference lots, or more doubt than any
+            # known tile raises.
+            unfamiliar = (
+                seen.mutual_information > policy.mutual_information_threshold_nats
+                or seen.predictive_entropy > policy.unfamiliar_entropy_nats
+            )
+            reasons.append(Reason.UNFAMILIAR if unfamiliar else Reason.AMBIGUOUS)
         decision = Decision.REFER if reasons else Decision.ACCEPT
         return TileDecision(decision, tuple(reasons), policy, seen)
 
