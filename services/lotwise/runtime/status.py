@@ -31,7 +31,6 @@ _CODES: Final[tuple[tuple[type[errors.LotwiseError], grpc.StatusCode], ...]] = (
     (errors.DeadlineExceeded, grpc.StatusCode.DEADLINE_EXCEEDED),
     (errors.InferenceFailed, grpc.StatusCode.UNKNOWN),
 )
-_CODE_BY_NUMBER: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def status_code(error: errors.LotwiseError) -> grpc.StatusCode:
