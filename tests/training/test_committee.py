@@ -30,7 +30,7 @@ RECIPE = CommitteeRecipe(
     checkpoint_every=20,
     seed=0,
     data=CommitteeDataRecipe(train_tiles=1, validation_tiles=1, test_tiles=1, shift_tiles=1),
-    policy=PolicyRecipe(0.95, 0.99, 0.2, 0.95),
+    policy=PolicyRecipe(0.95, 0.999, 0.99, 0.2, 0.95),
 )
 
 
