@@ -242,5 +242,6 @@ def _address_table(platform: Platform) -> Table:
 
 
 def _fail(message: str) -> NoReturn:
-    err.print(message, style="red", markup=False)
+    # Unwrapped: paths and commands stay whole.
+    err.print(message, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(1)

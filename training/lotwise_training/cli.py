@@ -275,7 +275,8 @@ def _explained() -> Iterator[None]:
 
 
 def _fail(message: str) -> NoReturn:
-    err.print(message, style="red", markup=False, highlight=False)
+    # Unwrapped: paths and commands stay whole.
+    err.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(1)
 
 
