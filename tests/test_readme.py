@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lotwise_simulator.demo import write_demo_lots
 from tests.support.triton import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,7 +26,9 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture(scope="module")
 def platform(repository, tmp_path_factory):
-    """`lotwise up`, as the README says, on its documented ports."""
+    """`lotwise up`, as the README says, on its documented ports, after `make demo`."""
+    if not (ROOT / ".lotwise" / "demo" / "known").is_dir():
+        write_demo_lots(ROOT / ".lotwise" / "demo", 16)
     process = subprocess.Popen(
         [BIN / "lotwise", "up", "--json", "--state", tmp_path_factory.mktemp("up")],
         cwd=ROOT,
