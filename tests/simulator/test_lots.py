@@ -1,5 +1,6 @@
 """Lots and mosaics: determinism, overlap, what seeds and instruments change."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -12,14 +13,17 @@ from lotwise_simulator.instrument import NOMINAL, InstrumentState, after_filamen
 from lotwise_simulator.lots import (
     OVERLAP_PX,
     SCENE_TILES,
+    STRIDE_PX,
     TILE_PX,
-    TILES_PER_SCENE,
     Lot,
     Tile,
     mosaic,
+    scene_px,
     scene_yield,
+    stitch,
 )
 
+TILES_PER_SCENE = SCENE_TILES**2
 LOT = Lot("test", Attributes(size=0.4, porosity=0.3, polydispersity=0.4, facetness=0.6), seed=11)
 QUIET = InstrumentState(
     dose=1e7, beam_sigma_px=0.0, astigmatism=0.0, drift_px=0.0, noise_sigma=0.0, charging=0.0
@@ -63,6 +67,32 @@ def test_neighbours_overlap_through_the_noise_and_differ_in_it(tiles: list[Tile]
     assert not np.array_equal(*shared)
 
 
+def test_a_wider_mosaic_is_cut_from_one_scene() -> None:
+    tiles = mosaic(LOT, 6, QUIET, tiles_per_side=6)
+    assert [(t.row, t.column, t.scene) for t in tiles] == [(0, column, 0) for column in range(6)]
+    for left, right in itertools.pairwise(tiles):
+        shared = left.image[:, -OVERLAP_PX:].astype(int) - right.image[:, :OVERLAP_PX]
+        assert np.abs(shared).max() <= 1
+    assert scene_yield(LOT, tiles_per_side=6).shape == (scene_px(6), scene_px(6))
+
+
+def test_stitching_puts_the_scene_back_together() -> None:
+    quiet = mosaic(LOT, TILES_PER_SCENE, QUIET)
+    stitched = stitch(quiet)
+    assert stitched.shape == (scene_px(SCENE_TILES), scene_px(SCENE_TILES))
+    assert np.array_equal(stitched[-TILE_PX:, -TILE_PX:], quiet[-1].image)
+    assert np.array_equal(stitched[:STRIDE_PX, :STRIDE_PX], quiet[0].image[:STRIDE_PX, :STRIDE_PX])
+    # A place that was not scanned stays black.
+    assert not stitch(quiet[:5])[TILE_PX:, -STRIDE_PX:].any()
+
+
+def test_tiles_of_two_mosaics_are_not_stitched(tiles: list[Tile]) -> None:
+    with pytest.raises(ValueError, match="one mosaic"):
+        stitch(tiles)
+    with pytest.raises(ValueError, match="one mosaic"):
+        stitch([])
+
+
 def test_tiles_of_one_lot_show_different_crystals(tiles: list[Tile]) -> None:
     for other in (tiles[2], tiles[8], tiles[TILES_PER_SCENE]):
         assert abs(correlation(tiles[0].image, other.image)) < 0.3
@@ -88,6 +118,12 @@ def test_a_filament_change_leaves_the_material_alone(tiles: list[Tile]) -> None:
     assert dim.image.std() < 0.85 * tiles[0].image.std()
 
 
+def test_broken_crystals_show(tiles: list[Tile]) -> None:
+    broken = mosaic(replace(LOT, fracture=0.8), 1)[0]
+    assert not np.array_equal(broken.image, tiles[0].image)
+    assert abs(broken.image.mean() - tiles[0].image.mean()) < 20
+
+
 def test_strength_tests_are_the_lots_own() -> None:
     first = LOT.strength_tests()
     assert first.shape == (2,)
@@ -104,6 +140,11 @@ def test_errors() -> None:
         mosaic(LOT, 1, seed=-1)
     with pytest.raises(ValueError, match="region"):
         scene_yield(LOT, region=-1)
+    for width in (0, 17):
+        with pytest.raises(ValueError, match="tiles_per_side"):
+            mosaic(LOT, 1, tiles_per_side=width)
+    with pytest.raises(ValueError, match="fracture"):
+        Lot("x", LOT.attributes, 1, fracture=1.2)
     with pytest.raises(ValueError, match="lot_id"):
         Lot("", LOT.attributes, 1)
     with pytest.raises(ValueError, match="seed"):

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import grey_closing
 
 from lotwise_simulator.attributes import Attributes
-from lotwise_simulator.crystals import draw_crystals
+from lotwise_simulator.crystals import FACETS, draw_crystals
+from lotwise_simulator.faces import mark_faces
 from lotwise_simulator.packing import deposit
 from lotwise_simulator.pores import prick
 from lotwise_simulator.render import Surface, render
@@ -99,7 +100,8 @@ def test_drawn_diameters_follow_the_attributes(size: float) -> None:
     attributes = replace(MIDDLE, size=size, polydispersity=0.75)
     crystals = draw_crystals(attributes, 4e6, np.random.default_rng(2))
     # The frame maps the ellipsoid to the unit ball: its volume is 4/3 pi / det.
-    diameters = 2.0 / np.cbrt(np.abs(np.linalg.det(crystals.frame.astype(np.float64))))
+    frame = crystals.frame[: -crystals.debris].astype(np.float64)
+    diameters = 2.0 / np.cbrt(np.abs(np.linalg.det(frame)))
     assert diameters.mean() == pytest.approx(attributes.diameter_um, rel=0.05)
     assert diameters.std() / diameters.mean() == pytest.approx(attributes.delta, rel=0.08)
 
@@ -120,11 +122,63 @@ def test_packed_ellipsoids_do_not_enter_each_other() -> None:
     frame = crystals.frame.astype(np.float64)
     # Centres closer than twice the smallest inscribed ball would be deep inside each other; the
     # slack allows for the grid's cell.
-    smallest = 1.0 / np.linalg.svd(frame, compute_uv=False).max()
+    smallest = 1.0 / np.linalg.svd(frame[: -crystals.debris], compute_uv=False).max()
+    centres = centres[: -crystals.debris]
     apart = np.abs(centres[:, None] - centres[None])
     apart[..., :2] = np.minimum(apart[..., :2], SIDE_PX - apart[..., :2])
     distance = np.linalg.norm(apart, axis=2) + 1e9 * np.eye(len(centres))
     assert distance.min() > 2.0 * smallest - 3.0
+
+
+def test_debris_is_small_and_lies_on_top() -> None:
+    rng = np.random.default_rng(4)
+    crystals = draw_crystals(MIDDLE, float(SIDE_PX**2), rng)
+    centres = deposit(crystals, float(SIDE_PX), rng)
+    assert crystals.debris > 100
+    assert crystals.extent[-crystals.debris :].max() < 3.0
+    seen = np.unique(render(crystals, centres, SIDE_PX).crystal)
+    assert (seen >= len(crystals) - crystals.debris).sum() > 0.7 * crystals.debris
+
+
+def test_fracture_cuts_the_stated_share_and_keeps_the_centre_inside() -> None:
+    crystals = draw_crystals(MIDDLE, 4e6, np.random.default_rng(2), fracture=0.4)
+    planes = np.linalg.norm(crystals.cuts, axis=2)
+    assert (planes[:, 0] > 0).mean() == pytest.approx(0.4, abs=0.02)
+    assert (planes[:, 1] > 0).mean() == pytest.approx(0.2, abs=0.02)
+    # A plane n . y <= 1 with |n| = 1/distance; cut bodies hold their centre.
+    assert planes.max() <= 10.01
+    assert not draw_crystals(MIDDLE, 4e6, np.random.default_rng(2)).cuts.any()
+
+
+def test_fracture_faces_are_seen_flat() -> None:
+    rounded = replace(MIDDLE, facetness=0.0)
+    rng = np.random.default_rng(5)
+    crystals = draw_crystals(rounded, float(SIDE_PX**2), rng, fracture=1.0)
+    rendered = render(crystals, deposit(crystals, float(SIDE_PX), rng), SIDE_PX)
+    on_cut = rendered.facet >= FACETS
+    assert 0.1 < on_cut.mean() < 0.6
+    # Two neighbours on one cut share its normal; on a rounded body normals turn.
+    same = rendered.crystal[:, 1:] == rendered.crystal[:, :-1]
+    same &= rendered.facet[:, 1:] == rendered.facet[:, :-1]
+    turn = np.abs(np.diff(rendered.normal, axis=1)).max(axis=2)
+    assert np.quantile(turn[same & on_cut[:, 1:]], 0.95) < 1e-3
+    assert np.median(turn[same & ~on_cut[:, 1:]]) > 1e-2
+
+
+def test_growth_steps_need_flat_faces_and_cracks_do_not() -> None:
+    def marks(facetness: float) -> NDArray[np.float32]:
+        rng = np.random.default_rng(6)
+        crystals = draw_crystals(
+            replace(MIDDLE, size=0.7, facetness=facetness), float(SIDE_PX**2), rng
+        )
+        centres = deposit(crystals, float(SIDE_PX), rng)
+        return mark_faces(render(crystals, centres, SIDE_PX), crystals, centres, rng)
+
+    flat, rounded = marks(1.0), marks(0.0)
+    assert (flat > 1.05).mean() > 0.02
+    assert not (rounded > 1.0).any()
+    for marked in (flat, rounded):
+        assert 0.001 < (marked < 0.8).mean() < 0.05
 
 
 def test_pores_cover_the_stated_share() -> None:
@@ -133,6 +187,7 @@ def test_pores_cover_the_stated_share() -> None:
         height=np.zeros((size, size), np.float32),
         normal=np.tile(np.array([0, 0, 1], np.float32), (size, size, 1)),
         crystal=np.zeros((size, size), np.int32),
+        facet=np.zeros((size, size), np.int8),
     )
     # One crystal only, so its own density scales the share; many draws average it out.
     shares = []
@@ -155,6 +210,8 @@ def test_yield_lies_in_the_stated_range() -> None:
 
 def test_errors() -> None:
     rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="fracture"):
+        draw_scene(MIDDLE, SIDE_PX, rng, fracture=-0.1)
     with pytest.raises(ValueError, match="side_px"):
         draw_scene(MIDDLE, 32, rng)
     with pytest.raises(ValueError, match="pore_fraction"):

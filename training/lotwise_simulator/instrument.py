@@ -22,7 +22,7 @@ class InstrumentState:
     """Grey range (0-1) per unit of yield."""
     offset: float = 0.0
     """Added to the signal, in units of the grey range."""
-    dose: float = 420.0
+    dose: float = 900.0
     """Detected electrons per pixel at unit yield; the Poisson noise falls as its root."""
     beam_sigma_px: float = 0.8
     """Standard deviation of the beam, px (1 um each)."""
@@ -30,7 +30,7 @@ class InstrumentState:
     """Relative difference of the beam's two axes."""
     drift_px: float = 0.2
     """Scale of the line-to-line displacement (drift and vibration), px."""
-    noise_sigma: float = 0.03
+    noise_sigma: float = 0.02
     """Gaussian noise of the detector chain, in units of the grey range."""
     charging: float = 0.03
     """Strength of the streaks that bright edges leave along a scan line."""

@@ -39,6 +39,7 @@ def deposit(crystals: Crystals, extent_um: float, rng: np.random.Generator) -> N
     _deposit(
         crystals.frame,
         crystals.extent,
+        crystals.cuts,
         places,
         tries.astype(np.int64),
         cells,
@@ -53,6 +54,7 @@ def deposit(crystals: Crystals, extent_um: float, rng: np.random.Generator) -> N
 def _deposit(
     frame: NDArray[np.float32],
     extent: NDArray[np.float32],
+    cuts: NDArray[np.float32],
     places: NDArray[np.float32],
     tries: NDArray[np.int64],
     cells: int,
@@ -68,7 +70,8 @@ def _deposit(
     bottom = np.empty(side_max * side_max, dtype=np.float32)
     top = np.empty(side_max * side_max, dtype=np.float32)
     for i in range(len(frame)):
-        # The ellipsoid over each cell: solve |y0 + z k| = 1 for the lower and the upper z.
+        # The body over each cell: solve |y0 + z k| = 1 for the lower and the upper z of its
+        # ellipsoid, and stop at the fracture faces.
         k0, k1, k2 = frame[i, 0, 2], frame[i, 1, 2], frame[i, 2, 2]
         kk = k0 * k0 + k1 * k1 + k2 * k2
         reach_x = int(extent[i, 0] / cell_um)
@@ -87,10 +90,23 @@ def _deposit(
                 if discriminant <= np.float32(0.0):
                     continue
                 root = np.sqrt(discriminant)
+                low = (-half_b - root) / kk
+                high = (-half_b + root) / kk
+                for j in range(cuts.shape[1]):
+                    beside = cuts[i, j, 0] * y0 + cuts[i, j, 1] * y1 + cuts[i, j, 2] * y2
+                    rise = cuts[i, j, 0] * k0 + cuts[i, j, 1] * k1 + cuts[i, j, 2] * k2
+                    if rise > np.float32(1e-6):
+                        high = min(high, (np.float32(1.0) - beside) / rise)
+                    elif rise < np.float32(-1e-6):
+                        low = max(low, (np.float32(1.0) - beside) / rise)
+                    elif beside > np.float32(1.0):
+                        high = low
+                if high <= low:
+                    continue
                 rows[count] = row
                 columns[count] = column
-                bottom[count] = (-half_b - root) / kk
-                top[count] = (-half_b + root) / kk
+                bottom[count] = low
+                top[count] = high
                 count += 1
 
         best = np.float32(1e9)

@@ -1,5 +1,6 @@
 """Pin-prick pores: dark dots of 1-2 um with a thin bright rim on the crystals' surfaces."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -41,7 +42,7 @@ def prick(
         raise ValueError(f"pore_fraction must lie in 0..1, got {pore_fraction!r}")
     low, high = (0.5 * d for d in DIAMETER_UM)
     mean_area = np.pi * (low * low + low * high + high * high) / 3.0
-    wanted = -np.log1p(-pore_fraction) * grey.size / mean_area
+    wanted = -math.log1p(-pore_fraction) * grey.size / mean_area
     # Candidates are drawn at the highest crowding and thinned crystal by crystal.
     n = round(wanted * CROWDING[1])
     places = rng.random((n, 2)) * grey.shape

@@ -28,6 +28,7 @@ where size is plain and pin-pricks nearly vanish; equal weights would choose pai
 porosity alone."""
 GROUND_FROM: Final = "A"
 GROUND_SEVERITY: Final = 1.0
+GROUND_FRACTURE: Final = 0.7
 
 
 def _sobol(n_log2: int, seed: int) -> NDArray[np.float64]:
@@ -76,4 +77,6 @@ def ground_lot() -> Lot:
     :func:`visible_distance`, exceeds that of any reference lot to its own nearest; a test holds it.
     """
     source = next(lot for lot in reference_lots() if lot.lot_id == GROUND_FROM)
-    return Lot("ground", grind(source.attributes, GROUND_SEVERITY), seed=3_000)
+    return Lot(
+        "ground", grind(source.attributes, GROUND_SEVERITY), seed=3_000, fracture=GROUND_FRACTURE
+    )

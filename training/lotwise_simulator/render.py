@@ -24,11 +24,14 @@ class Surface:
         height: float32 (h, w), um above the floor.
         normal: float32 (h, w, 3), unit, z towards the beam.
         crystal: int32 (h, w), index of the crystal, ``FLOOR`` where there is none.
+        facet: int8 (h, w), the facet that is nearest; from ``FACETS`` on a fracture face; -1 where
+            there is none.
     """
 
     height: NDArray[np.float32]
     normal: NDArray[np.float32]
     crystal: NDArray[np.int32]
+    facet: NDArray[np.int8]
 
 
 def render(crystals: Crystals, centres: NDArray[np.float32], side_px: int) -> Surface:
@@ -43,6 +46,7 @@ def render(crystals: Crystals, centres: NDArray[np.float32], side_px: int) -> Su
         height=np.zeros((side_px, side_px), dtype=np.float32),
         normal=np.zeros((side_px, side_px, 3), dtype=np.float32),
         crystal=np.full((side_px, side_px), FLOOR, dtype=np.int32),
+        facet=np.full((side_px, side_px), -1, dtype=np.int8),
     )
     surface.normal[..., 2] = 1.0
     # Highest first: most of what is hidden then fails the depth test before any root is sought.
@@ -52,11 +56,13 @@ def render(crystals: Crystals, centres: NDArray[np.float32], side_px: int) -> Su
         centres,
         crystals.frame,
         crystals.facets,
+        crystals.cuts,
         crystals.extent,
         np.float32(crystals.facet_blend),
         surface.height,
         surface.normal,
         surface.crystal,
+        surface.facet,
     )
     return surface
 
@@ -67,11 +73,13 @@ def _render(
     centres: NDArray[np.float32],
     frame: NDArray[np.float32],
     facets: NDArray[np.float32],
+    cuts: NDArray[np.float32],
     extent: NDArray[np.float32],
     blend: np.float32,
     height: NDArray[np.float32],
     normal: NDArray[np.float32],
     crystal: NDArray[np.int32],
+    facet: NDArray[np.int8],
 ) -> None:
     """Fill the surface arrays in place."""
     side = height.shape[0]
@@ -80,17 +88,23 @@ def _render(
     zero = np.float32(0.0)
     bound = np.float32(BOUND)
     round_blend = one - blend
-    plane_x = np.empty(n_facets, dtype=np.float32)
-    plane_y = np.empty(n_facets, dtype=np.float32)
-    plane_z = np.empty(n_facets, dtype=np.float32)
-    offset = np.empty(n_facets, dtype=np.float32)
+    n_cuts = cuts.shape[1]
+    n_planes = n_facets + n_cuts
+    plane_x = np.empty(n_planes, dtype=np.float32)
+    plane_y = np.empty(n_planes, dtype=np.float32)
+    plane_z = np.empty(n_planes, dtype=np.float32)
+    offset = np.empty(n_planes, dtype=np.float32)
     for i in order:
         m = frame[i]
         k0, k1, k2 = m[0, 2], m[1, 2], m[2, 2]
         kk = k0 * k0 + k1 * k1 + k2 * k2
-        # Facets as planes in the lab frame: facet . (frame x) <= 1.
-        for j in range(n_facets):
-            f0, f1, f2 = facets[i, j, 0], facets[i, j, 1], facets[i, j, 2]
+        # Facets and cuts as planes in the lab frame: facet . (frame x) <= 1.
+        whole = True
+        for j in range(n_planes):
+            plane = facets[i, j] if j < n_facets else cuts[i, j - n_facets]
+            f0, f1, f2 = plane[0], plane[1], plane[2]
+            if j >= n_facets and (f0 != zero or f1 != zero or f2 != zero):
+                whole = False
             plane_x[j] = f0 * m[0, 0] + f1 * m[1, 0] + f2 * m[2, 0]
             plane_y[j] = f0 * m[0, 1] + f1 * m[1, 1] + f2 * m[2, 1]
             plane_z[j] = f0 * k0 + f1 * k1 + f2 * k2
@@ -117,13 +131,14 @@ def _render(
                 seen = height[row, column] - centre_z
                 if z <= seen:
                     continue
-                for j in range(n_facets):
+                for j in range(n_planes):
                     offset[j] = plane_x[j] * dx + plane_y[j] * dy
                 # Newton from the bounding ellipsoid downwards: the gauge is convex along the ray,
                 # so the iterates fall monotonically on the upper root and cannot pass it.
                 hit = False
                 cut = True
                 active = -1
+                broken = -1
                 norm = one
                 for _ in range(12):
                     gauge = zero
@@ -134,10 +149,20 @@ def _render(
                             active = j
                     norm = np.sqrt(uu + z * (np.float32(2.0) * half_b + z * kk))
                     excess = blend * gauge + round_blend * norm - one
+                    broken = -1
+                    if not whole:
+                        for j in range(n_facets, n_planes):
+                            value = offset[j] + plane_z[j] * z - one
+                            if value > excess:
+                                excess = value
+                                broken = j
                     if excess <= np.float32(2e-3):
                         hit = True
                         break
-                    slope = blend * plane_z[active] + round_blend * (half_b + z * kk) / norm
+                    if broken >= 0:
+                        slope = plane_z[broken]
+                    else:
+                        slope = blend * plane_z[active] + round_blend * (half_b + z * kk) / norm
                     if slope <= np.float32(1e-6):
                         break
                     z -= excess / slope
@@ -150,6 +175,10 @@ def _render(
                 # cut, hence the bounding ellipsoid's gradient.
                 facet_weight = zero if cut else blend
                 round_weight = one if cut else round_blend
+                if broken >= 0:
+                    active = broken
+                    facet_weight = one
+                    round_weight = zero
                 w0 = round_weight * (u0 + z * k0) / norm
                 w1 = round_weight * (u1 + z * k1) / norm
                 w2 = round_weight * (u2 + z * k2) / norm
@@ -167,3 +196,4 @@ def _render(
                 normal[row, column, 1] = gy / length
                 normal[row, column, 2] = gz / length
                 crystal[row, column] = i
+                facet[row, column] = active

@@ -1,16 +1,20 @@
 """Secondary-electron yield of a surface, before beam, noise and detector.
 
     yield = base * [1 + tilt * (cos(theta)^-n - 1)] * (1 + side * n_detector)
-            * (1 + edge * convexity) * openness
+            * (1 + edge * convexity) * openness * (1 - shadow) * marks
 
-- ``cos(theta)^-n`` is the classical tilt law, n about 1 for light elements, clipped at 78 degrees
-  (Seiler, J. Appl. Phys. 54, R1 (1983)). ``tilt`` tempers it: a detector compresses the range.
+- ``cos(theta)^-n`` is the classical tilt law, with n = 1 as for light elements, clipped at 78
+  degrees (Seiler, J. Appl. Phys. 54, R1 (1983)). ``tilt`` tempers it: a detector compresses the
+  range.
 - ``n_detector`` is the normal's component towards the detector: faces turned away are darker.
 - ``convexity`` is how far the surroundings fall below the tangent plane: electrons leave through
   both sides of an edge, which is bright; a re-entrant groove is dark. An edge gain and a base with
   10 % variation are ARTIMAGEN's model (Cizmar et al., Scanning 30, 381 (2008)); base and gain are
   set by eye, so that a mid-grey tile clips about a percent of its pixels.
 - ``openness`` falls with the depth below the local mean height: deep gaps keep their electrons.
+- ``shadow`` is cast by what stands between the spot and the detector, softly, because the
+  detector's field bends the slow electrons' paths.
+- ``marks`` are growth steps and cracks (faces.py). Fracture faces are rougher and a little duller.
 """
 
 from typing import Final
@@ -20,13 +24,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from lotwise_simulator.compiled import compiled
-from lotwise_simulator.crystals import Crystals
+from lotwise_simulator.crystals import FACETS, Crystals
 from lotwise_simulator.render import Surface
 
 BASE: Final = 0.36
 FLOOR_YIELD: Final = 0.1
 TILT_GAIN: Final = 0.30
-TILT_EXPONENT: Final = 1.0
 MAX_TILT_DEG: Final = 78.0
 SIDE_GAIN: Final = 0.30
 DETECTOR_DIRECTION: Final = (0.8, -0.6)
@@ -34,13 +37,22 @@ DETECTOR_DIRECTION: Final = (0.8, -0.6)
 EDGE_GAIN: Final = 0.42
 EDGE_REACH_UM: Final = 1.2
 """Fall below the tangent plane, a pixel away, that counts as a full edge."""
-ROUGHNESS: Final = 0.09
+SHADOW_DEPTH: Final = 0.38
+"""Share of the yield that a full shadow takes."""
+SHADOW_REACH_PX: Final = (3, 6, 10, 16, 25, 40)
+"""Distances at which the view towards the detector is tested."""
+SHADOW_SLOPE: Final = 0.8
+"""Rise over distance from which an obstacle begins to shade; it shades fully at the double."""
+FRACTURE_ROUGHNESS: Final = 3.0
+"""Slopes of a fracture face's relief over those of a grown face."""
+FRACTURE_DULLNESS: Final = 0.88
+ROUGHNESS: Final = 0.07
 """Root-mean-square slope of the crystals' fine relief."""
 RELIEF_PX: Final = 256
 
 
 def secondary_electron_yield(
-    surface: Surface, crystals: Crystals, diameter_um: float
+    surface: Surface, crystals: Crystals, marks: NDArray[np.float32], diameter_um: float
 ) -> NDArray[np.float32]:
     """Yield at each pixel, float32 (h, w), 0 to about 3.
 
@@ -50,6 +62,7 @@ def secondary_electron_yield(
     Args:
         surface: what the beam meets.
         crystals: the bodies, for their base brightness.
+        marks: float32 (h, w), factor of the marks on the faces.
         diameter_um: mean diameter; the scale on which a gap counts as deep.
     """
     # Two box filters make a nearly Gaussian mean at a cost that does not grow with its width.
@@ -61,10 +74,13 @@ def secondary_electron_yield(
         surface.height,
         surface.normal,
         surface.crystal,
+        surface.facet,
         crystals.brightness,
         mean_height,
         np.float32(diameter_um),
         _RELIEF,
+        _SHADOW_STEPS,
+        marks,
         grey,
     )
     return grey
@@ -94,6 +110,14 @@ def _relief() -> NDArray[np.float32]:
 
 
 _RELIEF: Final = _relief()
+_SHADOW_STEPS: Final = np.array(
+    [
+        [round(reach * DETECTOR_DIRECTION[1]), round(reach * DETECTOR_DIRECTION[0]), reach]
+        for reach in SHADOW_REACH_PX
+    ],
+    dtype=np.int64,
+)
+"""Rows, columns and distance, px, of each place looked at."""
 
 
 @compiled
@@ -101,10 +125,13 @@ def _yield(
     height: NDArray[np.float32],
     normal: NDArray[np.float32],
     crystal: NDArray[np.int32],
+    facet: NDArray[np.int8],
     brightness: NDArray[np.float32],
     mean_height: NDArray[np.float32],
     diameter_um: np.float32,
     relief: NDArray[np.float32],
+    shadow_steps: NDArray[np.int64],
+    marks: NDArray[np.float32],
     grey: NDArray[np.float32],
 ) -> None:
     """Fill ``grey``."""
@@ -115,7 +142,6 @@ def _yield(
     max_slope = np.float32(2.5)
     reach = np.float32(EDGE_REACH_UM)
     min_cosine = np.float32(np.cos(np.deg2rad(MAX_TILT_DEG)))
-    exponent = np.float32(-TILT_EXPONENT)
     tilt_gain = np.float32(TILT_GAIN)
     edge_gain = np.float32(EDGE_GAIN)
     side_x = np.float32(SIDE_GAIN * DETECTOR_DIRECTION[0])
@@ -153,11 +179,21 @@ def _yield(
 
             # The relief turns the normal a little; offsets are co-prime with its period.
             patch = relief[(row + 53 * i) & mask, (column + 101 * i) & mask]
-            mx = nx - patch[0] * nz
-            my = ny - patch[1] * nz
-            mz = nz + patch[0] * nx + patch[1] * ny
-            cosine = max(mz, min_cosine)
-            tilt = one + tilt_gain * (cosine**exponent - one)
+            rough = one
+            dull = one
+            if facet[row, column] >= FACETS:
+                rough = np.float32(FRACTURE_ROUGHNESS)
+                dull = np.float32(FRACTURE_DULLNESS)
+            mx = nx - rough * patch[0] * nz
+            my = ny - rough * patch[1] * nz
+            mz = nz + rough * (patch[0] * nx + patch[1] * ny)
+            tilt = one + tilt_gain * (one / max(mz, min_cosine) - one)
+            shadow = zero
+            for k in range(len(shadow_steps)):
+                r = (row + shadow_steps[k, 0]) % side
+                c = (column + shadow_steps[k, 1]) % side
+                rise = (height[r, c] - h) / (np.float32(SHADOW_SLOPE) * shadow_steps[k, 2])
+                shadow = max(shadow, min(rise - one, one))
             grey[row, column] = (
                 base
                 * brightness[i]
@@ -165,4 +201,7 @@ def _yield(
                 * (one + side_x * mx + side_y * my)
                 * (one + edge_gain * convexity)
                 * openness
+                * (one - np.float32(SHADOW_DEPTH) * shadow)
+                * dull
+                * marks[row, column]
             )
