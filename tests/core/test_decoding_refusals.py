@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lotwise.core.decoding import decode_file, decode_raw, to_grey
+from lotwise.core.decoding import decode_file, decode_raw
 from lotwise.core.errors import InvalidTile
+from lotwise.core.grey import to_grey
 from tests.core.images import GREY, RGB, WIDE_GREY, encoded, png_claiming, tiff, with_tiff_tags
 
 
@@ -102,11 +103,9 @@ def test_a_tiff_of_huge_blocks_is_refused():
         b"lot,stress\nA,1700\n",
         encoded(GREY, "GIF"),
         encoded(GREY, "WEBP"),
-        encoded(np.dstack([GREY] * 4), "TIFF", compression="tiff_lzw"),
         encoded(Image.fromarray(RGB).convert("CMYK"), "JPEG"),
         encoded(Image.fromarray(RGB).convert("CMYK"), "TIFF"),
         tiff(GREY, compression="lzma"),
-        tiff(GREY.astype(np.int16)),
         tiff(GREY > 9),
         tiff(np.dstack([GREY] * 2), photometric="minisblack", planarconfig="contig"),
         tiff(np.stack([GREY] * 5), volumetric=True),
@@ -115,11 +114,9 @@ def test_a_tiff_of_huge_blocks_is_refused():
         "text",
         "gif",
         "webp",
-        "lzw",
         "cmyk jpeg",
         "cmyk tiff",
         "lzma",
-        "int16",
         "1 bit",
         "2",
         "3D",

@@ -4,6 +4,7 @@ import pytest
 
 from lotwise.runtime.status import reason_of
 from lotwise.v1 import predict_pb2, tile_pb2
+from tests.core.tiffs import with_header
 from tests.support.tiles import BAD_TILE_REASONS, bad_tiles, png
 
 
@@ -22,6 +23,25 @@ async def test_a_tile_gets_a_property_with_unit_quality_and_provenance(stubs, ma
     assert len(answer.provenance.models[0].weights_sha256) == 64
     assert answer.provenance.models[0].trained_on_simulated_lots
     assert answer.provenance.engine == "onnxruntime"
+
+
+async def test_an_answer_says_how_the_tile_was_read(stubs, make_tile, pictures):
+    reading = (await stubs.predict.Predict(request(make_tile()))).reading
+    assert reading.um_per_px == 1.0
+    assert reading.scale_source == tile_pb2.SCALE_SOURCE_STATED
+
+    header = b"Device=TESCAN VEGA\nPixelSizeX=1e-6\nPixelSizeY=1e-6\nDetector=SE\nHV=15000\n"
+    strip = b"ImageStripSize=20\n"
+    picture = np.vstack([pictures[0], np.zeros_like(pictures[0][:20])])
+    file = with_header(picture, 50431, header + strip, kind=1)
+    answer = await stubs.predict.Predict(request(make_tile(file=file, um_per_px=None)))
+    assert answer.reading.um_per_px == pytest.approx(1.0)
+    assert answer.reading.scale_source == tile_pb2.SCALE_SOURCE_FILE
+    assert answer.reading.data_bar_px == 20
+    assert answer.reading.instrument.detector == "SE"
+    assert answer.reading.instrument.beam_energy_kev == 15
+    plain = await stubs.predict.Predict(request(make_tile()))
+    assert answer.value == pytest.approx(plain.value, rel=1e-5)
 
 
 async def test_the_request_id_is_the_callers_trace_id(stubs, make_tile):

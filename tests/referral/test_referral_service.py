@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from lotwise.runtime.status import reason_of
-from lotwise.v1 import referral_pb2
+from lotwise.v1 import referral_pb2, tile_pb2
 from tests.support.tiles import bad_tiles, png
 
 ACCEPT, REFER = referral_pb2.DECISION_ACCEPT, referral_pb2.DECISION_REFER
@@ -30,6 +30,14 @@ async def test_a_decision_follows_the_policys_threshold(stubs, make_tile, pictur
         assert bool(answer.reasons) == (expected == REFER)
         assert answer.provenance.policy_version == policy.policy_version
         assert answer.provenance.models[0].name == "committee"
+
+
+async def test_a_decision_says_how_the_tile_was_read(stubs, make_tile, pictures):
+    answer = await stubs.referral.Decide(request(make_tile()))
+    assert answer.reading.um_per_px == 1.0
+    assert answer.reading.scale_source == tile_pb2.SCALE_SOURCE_STATED
+    unseen = make_tile(**bad_tiles(pictures[0])["TILE_BLACK"])
+    assert not (await stubs.referral.Decide(request(unseen))).HasField("reading")
 
 
 async def test_the_trace_reaches_the_uncertainty_service_and_comes_back(stubs, make_tile):

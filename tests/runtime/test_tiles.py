@@ -6,11 +6,14 @@ from PIL import Image
 
 from lotwise.core.errors import InvalidTile
 from lotwise.core.quality import Fault, Quality, QualityVerdict
+from lotwise.core.tile import InstrumentTags
 from lotwise.runtime import tiles
 from lotwise.runtime.inference import ServedModel
 from lotwise.runtime.request import Request, Trace, set_request
 from lotwise.runtime.settings import ServiceSettings
 from lotwise.v1 import tile_pb2
+from tests.core.headers import FEI
+from tests.core.tiffs import made, with_header
 from tests.runtime.networks import signature
 
 GREY = np.random.default_rng(0).integers(0, 256, (20, 24), dtype=np.uint8)
@@ -73,7 +76,54 @@ async def test_a_stated_scale_of_zero_is_not_taken_for_an_absent_one():
 
 
 async def test_without_any_scale_it_is_unknown():
-    assert (await tiles.decode(tile_pb2.Tile(file=png()), SETTINGS)).um_per_px is None
+    decoded = await tiles.decode(tile_pb2.Tile(file=png()), SETTINGS)
+    assert decoded.um_per_px is None
+    reading = tiles.reading_message(decoded)
+    assert reading == tile_pb2.Reading(instrument=tile_pb2.Instrument())
+
+
+async def test_the_reading_says_which_scale_was_used_and_whose_word_it_is():
+    file = png(dpi=(25_400, 25_400))
+    for tile, um_per_px, source in (
+        (tile_pb2.Tile(file=file), 1.0, tile_pb2.SCALE_SOURCE_FILE),
+        (tile_pb2.Tile(file=file, um_per_px=0.25), 0.25, tile_pb2.SCALE_SOURCE_STATED),
+        (tile_pb2.Tile(file=png(), um_per_px=0.25), 0.25, tile_pb2.SCALE_SOURCE_STATED),
+    ):
+        reading = tiles.reading_message(await tiles.decode(tile, SETTINGS))
+        assert reading.um_per_px == pytest.approx(um_per_px)
+        assert reading.scale_source == source
+        assert reading.data_bar_px == 0
+        assert not reading.grey_levels_stretched
+
+
+async def test_a_headers_scale_and_state_come_through_and_what_is_stated_goes_before():
+    fields = np.tile(GREY, (4, 4))[:64, :80]
+    file = with_header(np.vstack([fields, np.zeros_like(fields[:9])]), 34682, FEI)
+    reading = tiles.reading_message(await tiles.decode(tile_pb2.Tile(file=file), SETTINGS))
+    assert (reading.um_per_px, reading.data_bar_px) == (1.25, 9)
+    assert reading.scale_source == tile_pb2.SCALE_SOURCE_FILE
+    assert (reading.instrument.model, reading.instrument.detector) == ("Quanta FEG", "ETD")
+    assert reading.instrument.beam_energy_kev == 20
+
+    stated = tile_pb2.Instrument(detector="mine", beam_energy_kev=3.0)
+    tile = tile_pb2.Tile(file=file, um_per_px=0.5, instrument=stated)
+    reading = tiles.reading_message(await tiles.decode(tile, SETTINGS))
+    assert (reading.um_per_px, reading.data_bar_px) == (0.5, 9)
+    assert reading.scale_source == tile_pb2.SCALE_SOURCE_STATED
+    assert (reading.instrument.model, reading.instrument.detector) == ("Quanta FEG", "mine")
+    assert reading.instrument.beam_energy_kev == 3.0
+
+
+async def test_levels_that_were_stretched_are_said():
+    file = made(np.tile(GREY, (2, 2)).astype(np.int32))
+    reading = tiles.reading_message(await tiles.decode(tile_pb2.Tile(file=file), SETTINGS))
+    assert reading.grey_levels_stretched
+
+
+def test_an_instrument_of_which_nothing_is_known_stays_empty():
+    assert tiles.instrument_message(InstrumentTags()) == tile_pb2.Instrument()
+    message = tiles.instrument_message(InstrumentTags(detector="SE", magnification=500.0))
+    assert message == tile_pb2.Instrument(detector="SE", magnification=500.0)
 
 
 async def test_the_limits_are_those_of_the_settings():

@@ -7,8 +7,10 @@ from rich.console import Console
 from lotwise.core.errors import EngineUnavailable
 from lotwise.screening.folder import read_lot_folder
 from lotwise.screening.report import as_json, as_table
-from lotwise.screening.screener import screen_lot
-from lotwise.v1 import referral_pb2
+from lotwise.screening.screener import screen_lot, tiles_of
+from lotwise.v1 import referral_pb2, tile_pb2
+from tests.core.headers import JEOL
+from tests.core.images import encoded
 from tests.support.tiles import png
 
 
@@ -42,6 +44,45 @@ async def test_every_tile_is_counted_and_the_bad_one_is_listed(folder, addresses
     assert len(screened.values) == 4
     assert screened.unit == "psi"
     assert set(screened.models) == {"regressor", "committee"}
+
+
+async def test_scale_and_state_beside_a_file_are_sent_with_it(tmp_path, pictures, addresses):
+    lot = tmp_path / "B"
+    lot.mkdir()
+    for index, picture in enumerate(pictures[:3]):
+        (lot / f"{index}.bmp").write_bytes(encoded(picture, "BMP"))
+        (lot / f"{index}.txt").write_bytes(JEOL.replace(b"BAR 53", b"BAR 10"))
+    (lot / "2.txt").unlink()
+    screened = await screen_lot(read_lot_folder(lot), **addresses)
+    assert screened.verdict.tiles == 3
+    assert [(each.tile_id, each.reason) for each in screened.failures] == [
+        ("2.bmp", "TILE_SCALE_UNKNOWN")
+    ]
+    assert len(screened.values) == 2
+
+
+async def test_what_a_sidecar_says_is_in_the_message_and_the_lots_scale_goes_before(
+    tmp_path, pictures
+):
+    (tmp_path / "a.bmp").write_bytes(encoded(pictures[0], "BMP"))
+    (tmp_path / "a.txt").write_bytes(JEOL)
+    [tile] = [each async for each in tiles_of(read_lot_folder(tmp_path))]
+    assert tile.tile_id == "a.bmp"
+    assert tile.um_per_px == pytest.approx(10 / 53)
+    assert tile.instrument == tile_pb2.Instrument(
+        manufacturer="JEOL",
+        model="JSM-7800F",
+        detector="SEI",
+        beam_energy_kev=10.0,
+        working_distance_mm=23.5,
+        magnification=500.0,
+    )
+    [tile] = [each async for each in tiles_of(read_lot_folder(tmp_path, um_per_px=0.5))]
+    assert tile.um_per_px == 0.5
+    (tmp_path / "a.txt").unlink()
+    [tile] = [each async for each in tiles_of(read_lot_folder(tmp_path))]
+    assert not tile.HasField("um_per_px")
+    assert not tile.HasField("instrument")
 
 
 async def test_the_table_shows_the_lot_and_says_what_is_simulated(folder, addresses):

@@ -8,7 +8,7 @@ from scipy.stats import entropy
 from lotwise.core.preprocessing import resample_area
 from lotwise.core.uncertainty import softmax
 from lotwise.runtime.status import reason_of
-from lotwise.v1 import uncertainty_pb2
+from lotwise.v1 import tile_pb2, uncertainty_pb2
 from tests.support.tiles import BAD_TILE_REASONS, bad_tiles
 
 
@@ -33,6 +33,14 @@ async def test_probabilities_are_the_members_averaged(stubs, make_tile, pictures
     assert answer.predictive_entropy_nats == pytest.approx(
         entropy(list(expected.values())), abs=1e-5
     )
+
+
+async def test_an_answer_says_how_the_tile_was_read(stubs, make_tile):
+    instrument = tile_pb2.Instrument(detector="SE", working_distance_mm=9.9)
+    answer = await stubs.uncertainty.Assess(request(make_tile(instrument=instrument)))
+    assert answer.reading.um_per_px == 1.0
+    assert answer.reading.scale_source == tile_pb2.SCALE_SOURCE_STATED
+    assert answer.reading.instrument == instrument
 
 
 async def test_entropy_is_what_members_agree_on_plus_their_disagreement(stubs, make_tile):

@@ -1,29 +1,40 @@
 """Bytes or raw pixels -> uint8 grey pixels, with a clear reason for all that cannot be read.
 
-The content decides on the format, never a name or its extension.
+The content decides on the format, never a name or its extension. Who reads what: TIFF, with its
+many types of pixels, is read here (`tiff`), Pillow reads PNG, JPEG and BMP.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 import math
 import warnings
-import zlib
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 from PIL import Image
 
+from lotwise.core.data_bar import find_data_bar
 from lotwise.core.errors import InvalidTile
-from lotwise.core.tile import DecodedTile, Grey
-
-MAX_FILE_BYTES: Final = 32 * 2**20
-MAX_PIXELS: Final = 64 * 10**6
-MIN_EDGE_PX: Final = 16
-# Coarser than this, a resolution tag is a printer's (600 dpi is 42 um), not a microscope's.
-MAX_PLAUSIBLE_UM_PER_PX: Final = 10.0
+from lotwise.core.grey import apply_scale, grey_scale, to_grey
+from lotwise.core.instrument_files import generic, read_page
+from lotwise.core.instrument_files.header import SQUARE_TOLERANCE, Header
+from lotwise.core.limits import (
+    MAX_FILE_BYTES,
+    MAX_PIXELS,
+    MIN_EDGE_PX,
+    check_bytes,
+    check_size,
+    cmyk,
+    truncated,
+)
+from lotwise.core.picture import Picture, upright
+from lotwise.core.tiff import read_tiff
+from lotwise.core.tiff_structure import MAGIC as TIFF_MAGIC
+from lotwise.core.tiff_structure import directories
+from lotwise.core.tile import DecodedTile
 
 PixelType = Literal["uint8", "uint16", "float32"]
 _DTYPES: Final[dict[PixelType, np.dtype[np.generic]]] = {
@@ -31,25 +42,22 @@ _DTYPES: Final[dict[PixelType, np.dtype[np.generic]]] = {
     "uint16": np.dtype("<u2"),
     "float32": np.dtype("<f4"),
 }
-_TIFF_MAGIC: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_TIFF_PLAIN: Final = (tifffile.COMPRESSION.NONE,)
-_TIFF_DEFLATE: Final = (tifffile.COMPRESSION.ADOBE_DEFLATE, tifffile.COMPRESSION.DEFLATE)
-_TIFF_MIN_IS_WHITE: Final = tifffile.PHOTOMETRIC.MINISWHITE
-_TIFF_PALETTE: Final = tifffile.PHOTOMETRIC.PALETTE
-_TIFF_COLOURS: Final = (
-    _TIFF_MIN_IS_WHITE,
-    tifffile.PHOTOMETRIC.MINISBLACK,
-    tifffile.PHOTOMETRIC.RGB,
-    _TIFF_PALETTE,
-)
 _PILLOW_FORMATS: Final = ("PNG", "JPEG", "BMP")
+# A stereo camera's JPEG has a name of its own.
+_NAMES: Final = {"PNG": "PNG", "JPEG": "JPEG", "MPO": "JPEG", "BMP": "BMP"}
 _READABLE: Final = "PNG, JPEG, BMP or TIFF"
+_ORIENTATION: Final = 274
+_EXIF: Final = b"Exif\x00\x00"
+_TYPES: Final = {"1": "1 bit", "L": "8 bit", "LA": "8 bit", "P": "palette", "I": "16 bit"}
+
+# Pillow writes each tag's value to its debug log, and headers name people.
+logging.getLogger("PIL.TiffImagePlugin").addFilter(lambda record: False)
 
 
 def decode_file(
     data: bytes, *, max_bytes: int = MAX_FILE_BYTES, max_pixels: int = MAX_PIXELS
 ) -> DecodedTile:
-    """Read an image file.
+    """Read an image file: its pixels without the data bar, and what its header says.
 
     Args:
         data: The whole file.
@@ -58,14 +66,21 @@ def decode_file(
 
     Raises:
         InvalidTile: TILE_EMPTY, TILE_TOO_LARGE, TILE_UNSUPPORTED_FORMAT, TILE_TRUNCATED,
-            TILE_DECOMPRESSION_BOMB, TILE_TOO_SMALL, TILE_VALUE_RANGE, TILE_NOT_FINITE.
+            TILE_SEVERAL_PAGES, TILE_DECOMPRESSION_BOMB, TILE_TOO_SMALL, TILE_VALUE_RANGE,
+            TILE_NOT_FINITE.
     """
     if not data:
         raise InvalidTile("TILE_EMPTY", "The tile has no bytes. Send the file's content.")
-    _check_bytes(len(data), max_bytes)
-    if data.startswith(_TIFF_MAGIC):
-        return _decode_tiff(data, max_pixels)
-    return _decode_with_pillow(data, max_pixels)
+    check_bytes(len(data), max_bytes)
+    try:
+        if data.startswith(TIFF_MAGIC):
+            return _decoded(read_tiff(data, max_pixels))
+        return _decoded(_read_with_pillow(data, max_pixels))
+    except InvalidTile:
+        raise
+    # What a malformed file makes of zlib, libtiff or an array's shape is of many kinds.
+    except Exception:
+        raise truncated() from None
 
 
 def decode_raw(
@@ -79,12 +94,14 @@ def decode_raw(
 ) -> DecodedTile:
     """Read pixels that came without a file: row by row from the top, little endian.
 
+    Nothing is cropped: who takes pixels from a detector has no data bar in them.
+
     Raises:
         InvalidTile: As `decode_file`; TILE_TRUNCATED where bytes and size disagree.
     """
     if not data:
         raise InvalidTile("TILE_EMPTY", "The tile has no pixels. Send the image's data.")
-    _check_bytes(len(data), max_bytes)
+    check_bytes(len(data), max_bytes)
     dtype = _DTYPES[pixel_type]
     expected = width * height * dtype.itemsize
     if len(data) != expected:
@@ -93,93 +110,64 @@ def decode_raw(
             f"{width} x {height} pixels of {pixel_type} are {expected} bytes, but {len(data)} "
             "came. Send every row, without padding.",
         )
-    _check_size(width, height, max_pixels)
+    check_size(width, height, max_pixels)
     pixels = np.frombuffer(data, dtype=dtype).reshape(height, width)
-    return DecodedTile(to_grey(pixels), None)
+    return DecodedTile(to_grey(pixels), None, format=f"raw {pixel_type}")
 
 
-def to_grey(pixels: npt.NDArray[np.generic]) -> Grey:
-    """uint8, uint16 (full range) or float (0 to 1), grey or RGB(A) -> uint8 grey.
+def picture_width(data: bytes) -> int | None:
+    """Width in pixels without unpacking the picture; None where it cannot be read."""
+    try:
+        if data.startswith(TIFF_MAGIC):
+            return next(directories(data)).integer(256, 0) or None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as picture:
+                return picture.width
+    except Exception:
+        return None
 
-    Args:
-        pixels: [height, width] or [height, width, 1 | 3 | 4].
 
-    Raises:
-        InvalidTile: TILE_UNSUPPORTED_FORMAT, TILE_NOT_FINITE, TILE_VALUE_RANGE.
-    """
-    _check_shape(pixels.shape)
-    if pixels.dtype == np.uint8:
-        levels = pixels.astype(np.float32)
-    elif pixels.dtype == np.uint16:
-        levels = pixels.astype(np.float32) / 257.0
-    elif np.issubdtype(pixels.dtype, np.floating):
-        with np.errstate(over="ignore", invalid="ignore"):
-            levels = _float_levels(pixels.astype(np.float32))
-    else:
+def _decoded(picture: Picture) -> DecodedTile:
+    height, width = picture.pixels.shape[:2]
+    header = read_page(picture.page, width) if picture.page is not None else None
+    if header is None:
+        header = Header(source="PNG pHYs", um_per_px=picture.um_per_px)
+    stated_bar = header.bar_of(width, height)
+    pixels = _above(picture.pixels, stated_bar or 0)
+    scale = grey_scale(pixels, picture.full_scale)
+    grey = apply_scale(pixels, scale)
+    found_bar = 0
+    # A header that counts the picture's rows knows better than any search.
+    if not stated_bar and not (stated_bar == 0 and header.rows is not None):
+        found_bar = find_data_bar(grey)
+        pixels, grey = _above(pixels, found_bar), _above(grey, found_bar)
+        if found_bar and scale.stretched:  # black and white were those of the bar
+            grey = apply_scale(pixels, grey_scale(pixels, picture.full_scale))
+    if min(grey.shape) < MIN_EDGE_PX:
         raise InvalidTile(
-            "TILE_UNSUPPORTED_FORMAT",
-            f"Pixels of type {pixels.dtype} are not read. Send uint8, uint16 or float32.",
+            "TILE_TOO_SMALL", "Without its data bar nothing is left of the tile. Send the whole."
         )
-    if levels.ndim == 3 and levels.shape[2] > 1:
-        # ITU-R BT.601 luma, as Pillow's "L": a grey picture saved as RGB stays as it is.
-        levels = levels[..., :3] @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    elif levels.ndim == 3:
-        levels = levels[..., 0]
-    return np.rint(levels).astype(np.uint8)
+    return DecodedTile(
+        grey=np.ascontiguousarray(255 - grey if picture.inverted else grey),
+        um_per_px=header.um_per_px,
+        instrument=header.instrument,
+        data_bar_px=(stated_bar or 0) + found_bar,
+        scale_source=header.source if header.um_per_px is not None else "",
+        format=picture.format,
+        stretched=scale.stretched,
+        doubt=header.doubt,
+    )
 
 
-def _check_shape(shape: tuple[int, ...]) -> None:
-    if len(shape) != 2 and not (len(shape) == 3 and shape[2] in (1, 3, 4)):
-        raise InvalidTile(
-            "TILE_UNSUPPORTED_FORMAT",
-            f"An image of shape {shape} is not one grey or RGB picture. "
-            "Send one page, one channel.",
-        )
+def _above(pixels: npt.NDArray[Any], rows: int) -> npt.NDArray[Any]:
+    return pixels[: len(pixels) - rows]
 
 
-def _float_levels(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    if not np.isfinite(values).all():
-        raise InvalidTile(
-            "TILE_NOT_FINITE",
-            "The tile holds NaN or infinite values. Replace or crop them before sending.",
-        )
-    if values.min() < 0.0 or values.max() > 1.0:
-        raise InvalidTile(
-            "TILE_VALUE_RANGE",
-            f"Float pixels must lie within 0 to 1; these span {values.min():g} to "
-            f"{values.max():g}. Scale them by the detector's range.",
-        )
-    return values * np.float32(255.0)
-
-
-def _check_bytes(n: int, limit: int) -> None:
-    if n > limit:
-        raise InvalidTile(
-            "TILE_TOO_LARGE",
-            f"The tile has {n / 2**20:.1f} MiB; the limit is {limit / 2**20:.1f} MiB. "
-            "Crop it to one field of view.",
-        )
-
-
-def _check_size(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise InvalidTile(
-            "TILE_DECOMPRESSION_BOMB",
-            f"{width} x {height} pixels are more than the limit of {max_pixels}. "
-            "Crop the picture to one field of view.",
-        )
-    if min(width, height) < MIN_EDGE_PX:
-        raise InvalidTile(
-            "TILE_TOO_SMALL",
-            f"A tile of {width} x {height} pixels shows nothing; {MIN_EDGE_PX} x {MIN_EDGE_PX} "
-            "is the least. Send the whole tile.",
-        )
-
-
-def _decode_with_pillow(data: bytes, max_pixels: int) -> DecodedTile:
+def _read_with_pillow(data: bytes, max_pixels: int) -> Picture:
     with warnings.catch_warnings():
-        # The limit below is ours and stricter than the one that Pillow warns of.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        # Of broken EXIF, and of a number of pixels that our own stricter limit refuses.
+        warnings.simplefilter("ignore")
         try:
             picture = Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
         except Image.DecompressionBombError:
@@ -190,99 +178,57 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> DecodedTile:
         # Pillow raises many kinds on malformed headers; none of them is ours to tell apart.
         except Exception:
             raise _unreadable_or_truncated(data) from None
-    _check_size(*picture.size, max_pixels)
-    if picture.mode == "CMYK":
-        raise InvalidTile(
-            "TILE_UNSUPPORTED_FORMAT",
-            "CMYK is a printer's picture, not an instrument's. Send the original file.",
-        )
-    um_per_px = _png_scale(picture)
+    check_size(*picture.size, max_pixels)
+    if picture.mode in ("CMYK", "YCCK"):
+        raise cmyk()
+    orientation = _exif_orientation(picture)
+    mode = picture.mode
+    if mode in ("I;16", "I;16B", "I"):
+        pixels: npt.NDArray[Any] = np.asarray(picture.convert("I")).astype(np.uint16)
+    elif mode in ("1", "L", "LA"):
+        pixels = np.asarray(picture.convert("LA" if mode == "LA" else "L"))
+        pixels = pixels[..., 0] if mode == "LA" else pixels
+    else:
+        # A palette's transparency has its place in RGBA alone; alpha is dropped below.
+        pixels = np.asarray(picture.convert("RGBA" if mode == "P" else "RGB"))
+    return Picture(
+        pixels=upright(pixels, orientation),
+        format=_format(picture),
+        um_per_px=_png_scale(picture),
+    )
+
+
+def _format(picture: Image.Image) -> str:
+    pixel_type = _TYPES.get(picture.mode.partition(";")[0], "colour")
+    return f"{_NAMES.get(picture.format or '', '')} ({pixel_type})"
+
+
+def _exif_orientation(picture: Image.Image) -> int:
+    """How a JPEG must be turned, by its EXIF; read here, as it may hold names and be broken."""
+    exif = picture.info.get("exif", b"") if picture.format in ("JPEG", "MPO") else b""
+    body = exif.removeprefix(_EXIF) if isinstance(exif, bytes) else b""
+    if not body.startswith(TIFF_MAGIC):
+        return 1
     try:
-        if picture.mode in ("I;16", "I;16B", "I"):
-            pixels = np.asarray(picture.convert("I")).astype(np.uint16)
-        else:
-            # A palette's transparency has its place in RGBA alone; alpha is dropped below.
-            pixels = np.asarray(picture.convert("RGBA" if picture.mode == "P" else "RGB"))
-    except Exception:
-        raise _truncated() from None
-    return DecodedTile(to_grey(pixels), um_per_px)
+        return next(directories(body)).integer(_ORIENTATION, 1)
+    except InvalidTile:
+        return 1
 
 
 def _png_scale(picture: Image.Image) -> float | None:
     """A PNG's pHYs chunk in pixels per metre, if it can be a microscope's."""
     dpi = picture.info.get("dpi") if picture.format == "PNG" else None
-    if not dpi or not math.isclose(dpi[0], dpi[1], rel_tol=1e-3) or dpi[0] <= 0:
+    if not dpi or not math.isclose(dpi[0], dpi[1], rel_tol=SQUARE_TOLERANCE) or dpi[0] <= 0:
         return None
     um_per_px = 25_400.0 / float(dpi[0])
-    return um_per_px if um_per_px <= MAX_PLAUSIBLE_UM_PER_PX else None
-
-
-def _decode_tiff(data: bytes, max_pixels: int) -> DecodedTile:
-    try:
-        with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-            page = tiff.pages.first
-            if not page.imagewidth or not page.imagelength:
-                raise _truncated()  # its tags break off
-            _check_size(int(page.imagewidth), int(page.imagelength), max_pixels)
-            _check_tiff(page, data, max_pixels)
-            pixels = np.asarray(page.asarray())
-            if page.photometric == _TIFF_PALETTE:
-                pixels = np.moveaxis(np.asarray(page.colormap)[:, pixels], 0, -1)
-            min_is_white = page.tags.valueof("PhotometricInterpretation") == _TIFF_MIN_IS_WHITE
-    except InvalidTile:
-        raise
-    # tifffile raises many kinds on malformed files (AttributeError and struct.error too).
-    except Exception:
-        raise _truncated() from None
-    grey = to_grey(pixels)
-    return DecodedTile(255 - grey if min_is_white else grey, None)
-
-
-def _check_tiff(page: Any, data: bytes, max_pixels: int) -> None:
-    """Refuse what would be misread, and what would unpack to more than it claims."""
-    if page.photometric not in _TIFF_COLOURS:
-        raise InvalidTile(
-            "TILE_UNSUPPORTED_FORMAT",
-            "The TIFF's colours are neither grey nor RGB. Send the instrument's original file.",
-        )
-    _check_shape(page.shape)
-    if page.compression not in (*_TIFF_PLAIN, *_TIFF_DEFLATE):
-        raise InvalidTile(
-            "TILE_UNSUPPORTED_FORMAT",
-            "The TIFF's compression is not read. Save it uncompressed, or send PNG.",
-        )
-    if page.is_contiguous:
-        return
-    pieces = tuple(zip(page.dataoffsets, page.databytecounts, strict=True))
-    if len(pieces) != math.prod(page.chunked) or not all(length for _, length in pieces):
-        raise _truncated()  # tifffile would leave the missing pieces black
-    if page.compression in _TIFF_PLAIN:
-        return
-    # Deflate unpacks to a thousand times its size, and tifffile sets it no limit.
-    values = math.prod(page.chunks)
-    room = values * page.dtype.itemsize
-    bomb = values > 4 * max_pixels
-    for start, length in pieces:
-        piece = data[start : start + length]
-        if bomb or len(zlib.decompressobj().decompress(piece, room + 1)) > room:
-            raise InvalidTile(
-                "TILE_DECOMPRESSION_BOMB",
-                "The TIFF unpacks to more than its picture. Save it anew, or send PNG.",
-            )
+    return um_per_px if generic.plausible(um_per_px) else None
 
 
 def _unreadable_or_truncated(data: bytes) -> InvalidTile:
     known = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
     if data.startswith(known):
-        return _truncated()
+        return truncated()
     return InvalidTile(
         "TILE_UNSUPPORTED_FORMAT",
         f"The bytes are no {_READABLE} file, whatever its name says. Send one of these.",
-    )
-
-
-def _truncated() -> InvalidTile:
-    return InvalidTile(
-        "TILE_TRUNCATED",
-        "The file breaks off or is damaged. Wait until it is written, or copy it again.",
     )

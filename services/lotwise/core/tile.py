@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 Grey = npt.NDArray[np.uint8]
+SCALE_STATED: Final = "the request"
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,19 @@ class DecodedTile:
         um_per_px: Edge length of a pixel in micrometres; None where nobody said.
         instrument: What the file says of the microscope's state.
         data_bar_px: Height of the data bar that was cropped at the bottom; 0 where there was none.
+        scale_source: For people, where `um_per_px` comes from: "FEI/Thermo tag 34682";
+            `SCALE_STATED` where the request said so; empty where nobody said.
+        format: For people: "TIFF (LZW, 16 bit)".
+        stretched: Black and white are the picture's own extremes, as its type of pixels has no
+            full scale.
+        doubt: Why a scale in the file was not taken, a sentence; empty where none was left.
     """
 
     grey: Grey
     um_per_px: float | None
     instrument: InstrumentTags = InstrumentTags()
     data_bar_px: int = 0
+    scale_source: str = ""
+    format: str = ""
+    stretched: bool = False
+    doubt: str = ""

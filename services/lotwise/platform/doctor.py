@@ -19,7 +19,7 @@ from lotwise.runtime.model_config import read_pbtxt
 from lotwise.runtime.triton.installation import TritonMissing, find_installation
 
 MODELS: Final = ("regressor", "committee", "editor_encoder", "editor_decoder", "edit_gradient")
-_SERVING_PACKAGES: Final = ("grpcio", "onnxruntime", "tritonclient", "pillow", "tifffile")
+_SERVING_PACKAGES: Final = ("grpcio", "onnxruntime", "tritonclient", "pillow")
 
 
 @dataclass(frozen=True)

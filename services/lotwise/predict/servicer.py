@@ -68,4 +68,5 @@ class PredictServicer(predict_pb2_grpc.PredictServiceServicer):
             value=prediction.value,
             quality=tiles.quality_message(prediction.quality),
             provenance=tiles.provenance(self._handler.inference.engine, prediction.model),
+            reading=tiles.reading_message(tile),
         )

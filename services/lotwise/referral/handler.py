@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from lotwise.core.errors import Contradiction, InvalidTile, NotFound
@@ -29,6 +29,7 @@ class Assessed:
     weights_sha256: str
     quality: tile_pb2.Quality
     provenance: tile_pb2.Provenance
+    reading: tile_pb2.Reading = field(default_factory=tile_pb2.Reading)
 
 
 class Assessor(Protocol):

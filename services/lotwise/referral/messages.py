@@ -39,6 +39,7 @@ def decision(decided: TileDecision, tile_id: str, lot_id: str) -> referral_pb2.D
         response.looks_like = seen.looks_like
         response.confidence = seen.confidence
         response.quality.CopyFrom(seen.quality)
+        response.reading.CopyFrom(seen.reading)
     return response
 
 

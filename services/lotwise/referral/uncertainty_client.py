@@ -78,6 +78,7 @@ class UncertaintyClient:
             weights_sha256=answer.provenance.models[0].weights_sha256,
             quality=answer.quality,
             provenance=answer.provenance,
+            reading=answer.reading,
         )
 
     async def ready(self) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 from lotwise.core import decoding, quality
 from lotwise.core.errors import InvalidTile
-from lotwise.core.tile import DecodedTile
+from lotwise.core.instrument_files import merge
+from lotwise.core.tile import SCALE_STATED, DecodedTile, InstrumentTags
 from lotwise.runtime.inference import ServedModel
 from lotwise.runtime.request import current_request
 from lotwise.runtime.settings import ServiceSettings
@@ -33,6 +35,8 @@ _FAULTS: Final = {
 
 async def decode(tile: tile_pb2.Tile, settings: ServiceSettings) -> DecodedTile:
     """Pixels and scale of a tile, unpacked in a thread: the loop goes on serving.
+
+    What the request states of scale and instrument goes before what the file says.
 
     Raises:
         InvalidTile: As `lotwise.core.decoding`; TILE_EMPTY without content.
@@ -63,8 +67,35 @@ def _decode(tile: tile_pb2.Tile, settings: ServiceSettings) -> DecodedTile:
             )
         case _:
             raise InvalidTile("TILE_EMPTY", "The tile has no content. Send a file or raw pixels.")
-    stated = tile.um_per_px if tile.HasField("um_per_px") else decoded.um_per_px
-    return DecodedTile(decoded.grey, stated)
+    stated = replace(decoded, instrument=merge(_tags(tile.instrument), decoded.instrument))
+    if tile.HasField("um_per_px"):
+        stated = replace(stated, um_per_px=tile.um_per_px, scale_source=SCALE_STATED)
+    return stated
+
+
+def reading_message(tile: DecodedTile) -> tile_pb2.Reading:
+    """How a tile was read, as the protocol says it."""
+    source = tile_pb2.SCALE_SOURCE_UNSPECIFIED
+    if tile.um_per_px is not None:
+        stated = tile.scale_source == SCALE_STATED
+        source = tile_pb2.SCALE_SOURCE_STATED if stated else tile_pb2.SCALE_SOURCE_FILE
+    return tile_pb2.Reading(
+        um_per_px=tile.um_per_px or 0.0,
+        scale_source=source,
+        data_bar_px=tile.data_bar_px,
+        instrument=instrument_message(tile.instrument),
+        grey_levels_stretched=tile.stretched,
+    )
+
+
+def instrument_message(tags: InstrumentTags) -> tile_pb2.Instrument:
+    """The state of a microscope as the protocol says it; what is unknown stays absent."""
+    known = {name: value for name, value in vars(tags).items() if value is not None}
+    return tile_pb2.Instrument(**known)
+
+
+def _tags(stated: tile_pb2.Instrument) -> InstrumentTags:
+    return InstrumentTags(**{field.name: value for field, value in stated.ListFields()})
 
 
 def quality_message(assessed: quality.Quality) -> tile_pb2.Quality:

@@ -11,8 +11,10 @@ from typing import Any, Final
 
 import grpc
 
+from lotwise.core.sidecars import read_sidecar
 from lotwise.runtime.request import TRACEPARENT, continue_trace
 from lotwise.runtime.status import error_from_call
+from lotwise.runtime.tiles import instrument_message
 from lotwise.screening.folder import LotFolder
 from lotwise.v1 import (
     predict_pb2,
@@ -110,7 +112,7 @@ async def _decide(
     screening: LotScreening, channel: grpc.aio.Channel, trace: str, on_tile: Callable[[], None]
 ) -> None:
     async def messages() -> AsyncIterator[referral_pb2.DecideLotRequest]:
-        async for tile in _tiles(screening.folder):
+        async for tile in tiles_of(screening.folder):
             yield referral_pb2.DecideLotRequest(tile=tile)
 
     stub: Any = referral_pb2_grpc.ReferralServiceStub(channel)
@@ -133,7 +135,7 @@ async def _decide(
 
 async def _predict(screening: LotScreening, channel: grpc.aio.Channel, trace: str) -> None:
     async def messages() -> AsyncIterator[predict_pb2.PredictStreamRequest]:
-        async for tile in _tiles(screening.folder):
+        async for tile in tiles_of(screening.folder):
             yield predict_pb2.PredictStreamRequest(request=predict_pb2.PredictRequest(tile=tile))
 
     stub: Any = predict_pb2_grpc.PredictServiceStub(channel)
@@ -155,14 +157,25 @@ def _note_models(screening: LotScreening, provenance: tile_pb2.Provenance) -> No
         screening.models[model.name] = model
 
 
-async def _tiles(folder: LotFolder) -> AsyncIterator[tile_pb2.Tile]:
+async def tiles_of(folder: LotFolder) -> AsyncIterator[tile_pb2.Tile]:
+    """The lot's tiles as they are sent, with what the files beside them say."""
     for path in folder.tiles:
-        yield tile_pb2.Tile(
-            tile_id=path.name,
-            lot_id=folder.lot_id,
-            file=await asyncio.to_thread(_read, path),
-            um_per_px=folder.um_per_px,
-        )
+        yield await asyncio.to_thread(_tile, path, folder)
+
+
+def _tile(path: Path, folder: LotFolder) -> tile_pb2.Tile:
+    """A file with what is known of it here; the services read what the file itself says."""
+    beside = read_sidecar(path)
+    um_per_px = folder.um_per_px
+    if um_per_px is None and beside is not None:
+        um_per_px = beside.um_per_px
+    return tile_pb2.Tile(
+        tile_id=path.name,
+        lot_id=folder.lot_id,
+        file=_read(path),
+        um_per_px=um_per_px,
+        instrument=None if beside is None else instrument_message(beside.instrument),
+    )
 
 
 def _read(path: Path) -> bytes:

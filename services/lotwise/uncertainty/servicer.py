@@ -79,4 +79,5 @@ class UncertaintyServicer(uncertainty_pb2_grpc.UncertaintyServiceServicer):
             members=seen.members,
             quality=tiles.quality_message(seen.quality),
             provenance=tiles.provenance(self._handler.inference.engine, seen.model),
+            reading=tiles.reading_message(tile),
         )

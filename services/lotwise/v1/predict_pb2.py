@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from lotwise.v1 import tile_pb2 as lotwise_dot_v1_dot_tile__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lotwise/v1/predict.proto\x12\nlotwise.v1\x1a\x15lotwise/v1/tile.proto\"?\n\x0ePredictRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12\r\n\x05model\x18\x02 \x01(\t\"\xb3\x01\n\x0fPredictResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x10\n\x08property\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\x01\x12$\n\x07quality\x18\x06 \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\x07 \x01(\x0b\x32\x16.lotwise.v1.Provenance\"C\n\x14PredictStreamRequest\x12+\n\x07request\x18\x01 \x01(\x0b\x32\x1a.lotwise.v1.PredictRequest\"\x8a\x01\n\x15PredictStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x1b.lotwise.v1.PredictResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome2\xae\x01\n\x0ePredictService\x12\x42\n\x07Predict\x12\x1a.lotwise.v1.PredictRequest\x1a\x1b.lotwise.v1.PredictResponse\x12X\n\rPredictStream\x12 .lotwise.v1.PredictStreamRequest\x1a!.lotwise.v1.PredictStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lotwise/v1/predict.proto\x12\nlotwise.v1\x1a\x15lotwise/v1/tile.proto\"?\n\x0ePredictRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12\r\n\x05model\x18\x02 \x01(\t\"\xd9\x01\n\x0fPredictResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x10\n\x08property\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\x01\x12$\n\x07quality\x18\x06 \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\x07 \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12$\n\x07reading\x18\x08 \x01(\x0b\x32\x13.lotwise.v1.Reading\"C\n\x14PredictStreamRequest\x12+\n\x07request\x18\x01 \x01(\x0b\x32\x1a.lotwise.v1.PredictRequest\"\x8a\x01\n\x15PredictStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x1b.lotwise.v1.PredictResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome2\xae\x01\n\x0ePredictService\x12\x42\n\x07Predict\x12\x1a.lotwise.v1.PredictRequest\x1a\x1b.lotwise.v1.PredictResponse\x12X\n\rPredictStream\x12 .lotwise.v1.PredictStreamRequest\x1a!.lotwise.v1.PredictStreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,11 +35,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREDICTREQUEST']._serialized_start=63
   _globals['_PREDICTREQUEST']._serialized_end=126
   _globals['_PREDICTRESPONSE']._serialized_start=129
-  _globals['_PREDICTRESPONSE']._serialized_end=308
-  _globals['_PREDICTSTREAMREQUEST']._serialized_start=310
-  _globals['_PREDICTSTREAMREQUEST']._serialized_end=377
-  _globals['_PREDICTSTREAMRESPONSE']._serialized_start=380
-  _globals['_PREDICTSTREAMRESPONSE']._serialized_end=518
-  _globals['_PREDICTSERVICE']._serialized_start=521
-  _globals['_PREDICTSERVICE']._serialized_end=695
+  _globals['_PREDICTRESPONSE']._serialized_end=346
+  _globals['_PREDICTSTREAMREQUEST']._serialized_start=348
+  _globals['_PREDICTSTREAMREQUEST']._serialized_end=415
+  _globals['_PREDICTSTREAMRESPONSE']._serialized_start=418
+  _globals['_PREDICTSTREAMRESPONSE']._serialized_end=556
+  _globals['_PREDICTSERVICE']._serialized_start=559
+  _globals['_PREDICTSERVICE']._serialized_end=733
 # @@protoc_insertion_point(module_scope)

@@ -62,7 +62,7 @@ class DecideRequest(_message.Message):
     def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., policy: _Optional[str] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "decision", "reasons", "score", "threshold", "looks_like", "confidence", "quality", "provenance")
+    __slots__ = ("tile_id", "lot_id", "decision", "reasons", "score", "threshold", "looks_like", "confidence", "quality", "provenance", "reading")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +73,7 @@ class DecideResponse(_message.Message):
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    READING_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     decision: Decision
@@ -83,7 +84,8 @@ class DecideResponse(_message.Message):
     confidence: float
     quality: _tile_pb2.Quality
     provenance: _tile_pb2.Provenance
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ..., looks_like: _Optional[str] = ..., confidence: _Optional[float] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ...) -> None: ...
+    reading: _tile_pb2.Reading
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ..., looks_like: _Optional[str] = ..., confidence: _Optional[float] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ...) -> None: ...
 
 class DecideStreamRequest(_message.Message):
     __slots__ = ("request",)

@@ -24,31 +24,35 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15lotwise/v1/tile.proto\x12\nlotwise.v1\"\xf3\x01\n\x04Tile\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x0e\n\x04\x66ile\x18\x03 \x01(\x0cH\x00\x12#\n\x03raw\x18\x04 \x01(\x0b\x32\x14.lotwise.v1.RawImageH\x00\x12\x16\n\tum_per_px\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x03row\x18\x06 \x01(\rH\x02\x88\x01\x01\x12\x13\n\x06\x63olumn\x18\x07 \x01(\rH\x03\x88\x01\x01\x12*\n\ninstrument\x18\x08 \x01(\x0b\x32\x16.lotwise.v1.InstrumentB\t\n\x07\x63ontentB\x0c\n\n_um_per_pxB\x06\n\x04_rowB\t\n\x07_column\"b\n\x08RawImage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06height\x18\x03 \x01(\r\x12)\n\npixel_type\x18\x04 \x01(\x0e\x32\x15.lotwise.v1.PixelType\"\xdd\x01\n\nInstrument\x12\x14\n\x0cmanufacturer\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65tector\x18\x03 \x01(\t\x12\x1c\n\x0f\x62\x65\x61m_energy_kev\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12 \n\x13working_distance_mm\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rmagnification\x18\x06 \x01(\x01H\x02\x88\x01\x01\x42\x12\n\x10_beam_energy_kevB\x16\n\x14_working_distance_mmB\x10\n\x0e_magnification\"\x8e\x01\n\x07Quality\x12+\n\x07verdict\x18\x01 \x01(\x0e\x32\x1a.lotwise.v1.QualityVerdict\x12(\n\x06\x66\x61ults\x18\x02 \x03(\x0e\x32\x18.lotwise.v1.QualityFault\x12\x13\n\x0b\x62lack_share\x18\x03 \x01(\x01\x12\x17\n\x0fsaturated_share\x18\x04 \x01(\x01\"r\n\nProvenance\x12(\n\x06models\x18\x01 \x03(\x0b\x32\x18.lotwise.v1.ModelVersion\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"h\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x03 \x01(\t\x12!\n\x19trained_on_simulated_lots\x18\x04 \x01(\x08\"A\n\tTileError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x13\n\x0bstatus_code\x18\x03 \x01(\x05*l\n\tPixelType\x12\x1a\n\x16PIXEL_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10PIXEL_TYPE_UINT8\x10\x01\x12\x15\n\x11PIXEL_TYPE_UINT16\x10\x02\x12\x16\n\x12PIXEL_TYPE_FLOAT32\x10\x03*\x83\x01\n\x0eQualityVerdict\x12\x1f\n\x1bQUALITY_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n\x14QUALITY_VERDICT_GOOD\x10\x01\x12\x1c\n\x18QUALITY_VERDICT_MARGINAL\x10\x02\x12\x18\n\x14QUALITY_VERDICT_POOR\x10\x03*\xa3\x01\n\x0cQualityFault\x12\x1d\n\x19QUALITY_FAULT_UNSPECIFIED\x10\x00\x12\x17\n\x13QUALITY_FAULT_BLACK\x10\x01\x12\x1e\n\x1aQUALITY_FAULT_BLACK_MARGIN\x10\x02\x12\x1b\n\x17QUALITY_FAULT_SATURATED\x10\x03\x12\x1e\n\x1aQUALITY_FAULT_LOW_CONTRAST\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15lotwise/v1/tile.proto\x12\nlotwise.v1\"\xf3\x01\n\x04Tile\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x0e\n\x04\x66ile\x18\x03 \x01(\x0cH\x00\x12#\n\x03raw\x18\x04 \x01(\x0b\x32\x14.lotwise.v1.RawImageH\x00\x12\x16\n\tum_per_px\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x03row\x18\x06 \x01(\rH\x02\x88\x01\x01\x12\x13\n\x06\x63olumn\x18\x07 \x01(\rH\x03\x88\x01\x01\x12*\n\ninstrument\x18\x08 \x01(\x0b\x32\x16.lotwise.v1.InstrumentB\t\n\x07\x63ontentB\x0c\n\n_um_per_pxB\x06\n\x04_rowB\t\n\x07_column\"b\n\x08RawImage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06height\x18\x03 \x01(\r\x12)\n\npixel_type\x18\x04 \x01(\x0e\x32\x15.lotwise.v1.PixelType\"\xdd\x01\n\nInstrument\x12\x14\n\x0cmanufacturer\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65tector\x18\x03 \x01(\t\x12\x1c\n\x0f\x62\x65\x61m_energy_kev\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12 \n\x13working_distance_mm\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rmagnification\x18\x06 \x01(\x01H\x02\x88\x01\x01\x42\x12\n\x10_beam_energy_kevB\x16\n\x14_working_distance_mmB\x10\n\x0e_magnification\"\xab\x01\n\x07Reading\x12\x11\n\tum_per_px\x18\x01 \x01(\x01\x12-\n\x0cscale_source\x18\x02 \x01(\x0e\x32\x17.lotwise.v1.ScaleSource\x12\x13\n\x0b\x64\x61ta_bar_px\x18\x03 \x01(\r\x12*\n\ninstrument\x18\x04 \x01(\x0b\x32\x16.lotwise.v1.Instrument\x12\x1d\n\x15grey_levels_stretched\x18\x05 \x01(\x08\"\x8e\x01\n\x07Quality\x12+\n\x07verdict\x18\x01 \x01(\x0e\x32\x1a.lotwise.v1.QualityVerdict\x12(\n\x06\x66\x61ults\x18\x02 \x03(\x0e\x32\x18.lotwise.v1.QualityFault\x12\x13\n\x0b\x62lack_share\x18\x03 \x01(\x01\x12\x17\n\x0fsaturated_share\x18\x04 \x01(\x01\"r\n\nProvenance\x12(\n\x06models\x18\x01 \x03(\x0b\x32\x18.lotwise.v1.ModelVersion\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"h\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x03 \x01(\t\x12!\n\x19trained_on_simulated_lots\x18\x04 \x01(\x08\"A\n\tTileError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x13\n\x0bstatus_code\x18\x03 \x01(\x05*l\n\tPixelType\x12\x1a\n\x16PIXEL_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10PIXEL_TYPE_UINT8\x10\x01\x12\x15\n\x11PIXEL_TYPE_UINT16\x10\x02\x12\x16\n\x12PIXEL_TYPE_FLOAT32\x10\x03*[\n\x0bScaleSource\x12\x1c\n\x18SCALE_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13SCALE_SOURCE_STATED\x10\x01\x12\x15\n\x11SCALE_SOURCE_FILE\x10\x02*\x83\x01\n\x0eQualityVerdict\x12\x1f\n\x1bQUALITY_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n\x14QUALITY_VERDICT_GOOD\x10\x01\x12\x1c\n\x18QUALITY_VERDICT_MARGINAL\x10\x02\x12\x18\n\x14QUALITY_VERDICT_POOR\x10\x03*\xa3\x01\n\x0cQualityFault\x12\x1d\n\x19QUALITY_FAULT_UNSPECIFIED\x10\x00\x12\x17\n\x13QUALITY_FAULT_BLACK\x10\x01\x12\x1e\n\x1aQUALITY_FAULT_BLACK_MARGIN\x10\x02\x12\x1b\n\x17QUALITY_FAULT_SATURATED\x10\x03\x12\x1e\n\x1aQUALITY_FAULT_LOW_CONTRAST\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lotwise.v1.tile_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PIXELTYPE']._serialized_start=1041
-  _globals['_PIXELTYPE']._serialized_end=1149
-  _globals['_QUALITYVERDICT']._serialized_start=1152
-  _globals['_QUALITYVERDICT']._serialized_end=1283
-  _globals['_QUALITYFAULT']._serialized_start=1286
-  _globals['_QUALITYFAULT']._serialized_end=1449
+  _globals['_PIXELTYPE']._serialized_start=1215
+  _globals['_PIXELTYPE']._serialized_end=1323
+  _globals['_SCALESOURCE']._serialized_start=1325
+  _globals['_SCALESOURCE']._serialized_end=1416
+  _globals['_QUALITYVERDICT']._serialized_start=1419
+  _globals['_QUALITYVERDICT']._serialized_end=1550
+  _globals['_QUALITYFAULT']._serialized_start=1553
+  _globals['_QUALITYFAULT']._serialized_end=1716
   _globals['_TILE']._serialized_start=38
   _globals['_TILE']._serialized_end=281
   _globals['_RAWIMAGE']._serialized_start=283
   _globals['_RAWIMAGE']._serialized_end=381
   _globals['_INSTRUMENT']._serialized_start=384
   _globals['_INSTRUMENT']._serialized_end=605
-  _globals['_QUALITY']._serialized_start=608
-  _globals['_QUALITY']._serialized_end=750
-  _globals['_PROVENANCE']._serialized_start=752
-  _globals['_PROVENANCE']._serialized_end=866
-  _globals['_MODELVERSION']._serialized_start=868
-  _globals['_MODELVERSION']._serialized_end=972
-  _globals['_TILEERROR']._serialized_start=974
-  _globals['_TILEERROR']._serialized_end=1039
+  _globals['_READING']._serialized_start=608
+  _globals['_READING']._serialized_end=779
+  _globals['_QUALITY']._serialized_start=782
+  _globals['_QUALITY']._serialized_end=924
+  _globals['_PROVENANCE']._serialized_start=926
+  _globals['_PROVENANCE']._serialized_end=1040
+  _globals['_MODELVERSION']._serialized_start=1042
+  _globals['_MODELVERSION']._serialized_end=1146
+  _globals['_TILEERROR']._serialized_start=1148
+  _globals['_TILEERROR']._serialized_end=1213
 # @@protoc_insertion_point(module_scope)

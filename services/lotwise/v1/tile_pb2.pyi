@@ -14,6 +14,12 @@ class PixelType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PIXEL_TYPE_UINT16: _ClassVar[PixelType]
     PIXEL_TYPE_FLOAT32: _ClassVar[PixelType]
 
+class ScaleSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SCALE_SOURCE_UNSPECIFIED: _ClassVar[ScaleSource]
+    SCALE_SOURCE_STATED: _ClassVar[ScaleSource]
+    SCALE_SOURCE_FILE: _ClassVar[ScaleSource]
+
 class QualityVerdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     QUALITY_VERDICT_UNSPECIFIED: _ClassVar[QualityVerdict]
@@ -32,6 +38,9 @@ PIXEL_TYPE_UNSPECIFIED: PixelType
 PIXEL_TYPE_UINT8: PixelType
 PIXEL_TYPE_UINT16: PixelType
 PIXEL_TYPE_FLOAT32: PixelType
+SCALE_SOURCE_UNSPECIFIED: ScaleSource
+SCALE_SOURCE_STATED: ScaleSource
+SCALE_SOURCE_FILE: ScaleSource
 QUALITY_VERDICT_UNSPECIFIED: QualityVerdict
 QUALITY_VERDICT_GOOD: QualityVerdict
 QUALITY_VERDICT_MARGINAL: QualityVerdict
@@ -89,6 +98,20 @@ class Instrument(_message.Message):
     working_distance_mm: float
     magnification: float
     def __init__(self, manufacturer: _Optional[str] = ..., model: _Optional[str] = ..., detector: _Optional[str] = ..., beam_energy_kev: _Optional[float] = ..., working_distance_mm: _Optional[float] = ..., magnification: _Optional[float] = ...) -> None: ...
+
+class Reading(_message.Message):
+    __slots__ = ("um_per_px", "scale_source", "data_bar_px", "instrument", "grey_levels_stretched")
+    UM_PER_PX_FIELD_NUMBER: _ClassVar[int]
+    SCALE_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    DATA_BAR_PX_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    GREY_LEVELS_STRETCHED_FIELD_NUMBER: _ClassVar[int]
+    um_per_px: float
+    scale_source: ScaleSource
+    data_bar_px: int
+    instrument: Instrument
+    grey_levels_stretched: bool
+    def __init__(self, um_per_px: _Optional[float] = ..., scale_source: _Optional[_Union[ScaleSource, str]] = ..., data_bar_px: _Optional[int] = ..., instrument: _Optional[_Union[Instrument, _Mapping]] = ..., grey_levels_stretched: _Optional[bool] = ...) -> None: ...
 
 class Quality(_message.Message):
     __slots__ = ("verdict", "faults", "black_share", "saturated_share")

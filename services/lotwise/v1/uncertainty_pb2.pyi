@@ -18,7 +18,7 @@ class AssessRequest(_message.Message):
     def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., model: _Optional[str] = ..., top_k: _Optional[int] = ...) -> None: ...
 
 class AssessResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "top", "confidence", "predictive_entropy_nats", "mean_member_entropy_nats", "mutual_information_nats", "probabilities", "members", "quality", "provenance")
+    __slots__ = ("tile_id", "lot_id", "top", "confidence", "predictive_entropy_nats", "mean_member_entropy_nats", "mutual_information_nats", "probabilities", "members", "quality", "provenance", "reading")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     TOP_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,7 @@ class AssessResponse(_message.Message):
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    READING_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     top: _containers.RepeatedCompositeFieldContainer[LotProbability]
@@ -41,7 +42,8 @@ class AssessResponse(_message.Message):
     members: int
     quality: _tile_pb2.Quality
     provenance: _tile_pb2.Provenance
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., top: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., predictive_entropy_nats: _Optional[float] = ..., mean_member_entropy_nats: _Optional[float] = ..., mutual_information_nats: _Optional[float] = ..., probabilities: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., members: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ...) -> None: ...
+    reading: _tile_pb2.Reading
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., top: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., predictive_entropy_nats: _Optional[float] = ..., mean_member_entropy_nats: _Optional[float] = ..., mutual_information_nats: _Optional[float] = ..., probabilities: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., members: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ...) -> None: ...
 
 class LotProbability(_message.Message):
     __slots__ = ("reference_lot", "probability")
