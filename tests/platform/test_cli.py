@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import signal
@@ -6,7 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.tiles import png
 from tests.support.triton import ROOT
@@ -24,6 +27,24 @@ def lotwise(*arguments, **options):
         check=False,
         **options,
     )
+
+
+async def ask(verb, *arguments, service=None, services=None, **environment):
+    """As `lotwise`, while the services of this process answer."""
+    where = ["--host", f"127.0.0.1:{services[service].port}"] if service else []
+    process = await asyncio.create_subprocess_exec(
+        LOTWISE, *verb.split(), *map(str, arguments), *where,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"COLUMNS": "120"} | environment,
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(), 120)
+    assert b"Traceback" not in err, err.decode()
+    return subprocess.CompletedProcess(verb, process.returncode, out.decode(), err.decode())
+
+
+def lines_of(done):
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def children_of(parent):
@@ -135,3 +156,215 @@ def test_up_serves_until_sigterm(tmp_path, repository):
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+@pytest.fixture
+def simulated_lot(lot):
+    (lot / "lot.json").write_text('{"lot_id": "A", "um_per_px": 1.0, "simulated": true}')
+    return lot
+
+
+QUESTIONS = [("predict", "predict"), ("uncertainty", "uncertainty"), ("refer", "referral")]
+
+
+@pytest.mark.parametrize(("verb", "service"), QUESTIONS)
+async def test_a_question_about_files_and_folders(services, simulated_lot, tmp_path, verb, service):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    done = await ask(verb, simulated_lot, broken, service=service, services=services)
+    assert done.returncode == 1  # one tile has no answer, the others have
+    for name in ("0.png", "1.png", "2.png"):
+        assert name in done.stdout
+    assert done.stdout.count("A simulated") == 3
+    assert f"{broken}: TILE_UNSUPPORTED_FORMAT" in done.stdout
+    assert "trained on simulated lots" in done.stdout
+    assert "without Triton" in done.stdout
+
+
+@pytest.mark.parametrize(("verb", "service"), QUESTIONS)
+async def test_a_question_in_json_has_a_line_for_each_tile(
+    services, simulated_lot, tmp_path, verb, service
+):
+    gone = tmp_path / "gone.png"
+    done = await ask(verb, simulated_lot, gone, "--json", service=service, services=services)
+    assert done.returncode == 1
+    *answers, failure = lines_of(done)
+    assert [Path(answer["file"]).name for answer in answers] == ["0.png", "1.png", "2.png"]
+    assert failure["error"]["reason"] == "TILE_EMPTY"
+    for answer in answers:
+        assert answer["simulated"]
+        assert answer["trained_on_simulated_lots"]
+        assert answer["provenance"]["models"][0]["weights_sha256"]
+        assert answer["reading"]["um_per_px"] == 1.0
+
+
+async def test_the_unit_is_the_readers_choice(services, simulated_lot):
+    file = simulated_lot / "0.png"
+
+    async def value(*unit):
+        done = await ask("predict", file, "--json", *unit, service="predict", services=services)
+        assert done.returncode == 0, done.stderr
+        return lines_of(done)[0]
+
+    plain, psi, mpa = await value(), await value("--unit", "PSI"), await value("--unit", "MPa")
+    assert plain["value"] == psi["value"]
+    assert (plain["unit"], psi["unit"], mpa["unit"]) == ("psi", "psi", "MPa")
+    assert mpa["value"] == pytest.approx(psi["value"] * 0.006894757293168361)
+    table = await ask("predict", file, "--unit", "mpa", service="predict", services=services)
+    assert f"{mpa['value']:.4g}" in table.stdout
+    assert "MPa" in table.stdout
+
+
+async def test_a_stated_scale_goes_before_lot_json(services, simulated_lot):
+    done = await ask(
+        "predict", simulated_lot, "--um-per-px", 0.2, "--json", service="predict", services=services
+    )
+    assert {line["error"]["reason"] for line in lines_of(done)} == {"WRONG_MAGNIFICATION"}
+
+
+async def test_explain_forward_shows_values_and_saves_pictures(services, simulated_lot, tmp_path):
+    file, saved = simulated_lot / "0.png", tmp_path / "out"
+    options = ("--vary", "porosity", "--steps", 3)
+    asked = {"service": "explain", "services": services}
+    done = await ask("explain forward", file, *options, "--save", saved, **asked)
+    assert done.returncode == 0, done.stderr
+    for at in ("0.00", "0.50", "1.00"):
+        assert at in done.stdout
+        with Image.open(saved / f"0_porosity_{at}.png") as picture:
+            assert picture.size == (256, 256)
+    assert "hypothetical" in done.stdout
+    assert "The lot is simulated." in done.stdout
+    with Image.open(saved / "0_porosity.png") as strip:
+        pixels = np.asarray(strip)
+    # The tile and three edited ones, side by side on white.
+    assert pixels.shape[1] >= 4 * 256
+    inked = np.flatnonzero((pixels[100:200] < 200).mean(axis=0) > 0.3)
+    assert np.count_nonzero(np.diff(inked) > 3) == 3
+
+    told = lines_of(await ask("explain forward", file, *options, "--json", **asked))[0]
+    in_mpa = await ask("explain forward", file, *options, "--json", "--unit", "MPa", **asked)
+    values = [step["value"] for step in lines_of(in_mpa)[0]["steps"]]
+    expected = [step["value"] * 0.006894757293168361 for step in told["steps"]]
+    assert values == pytest.approx(expected)
+
+
+async def test_explain_backward_takes_its_target_in_either_unit(services, simulated_lot, tmp_path):
+    file = simulated_lot / "0.png"
+    asked = {"service": "explain", "services": services}
+
+    async def told(*options):
+        done = await ask(
+            "explain backward", file, "--immutable", "size", *options, "--json", **asked
+        )
+        assert done.returncode == 0, done.stderr
+        return lines_of(done)[0]
+
+    psi = await told("--target", 1200)
+    mpa = await told("--target", 1200 * 0.006894757293168361, "--unit", "MPa")
+    assert psi["target"] == 1200
+    assert mpa["after"] / 0.006894757293168361 == pytest.approx(psi["after"], rel=1e-6)
+    size = next(change for change in psi["changes"] if change["name"] == "size")
+    assert size["before"] == size["after"]
+
+    table = await ask("explain backward", file, "--target", 9000, "--save", tmp_path, **asked)
+    assert "not reached" in table.stdout
+    assert (tmp_path / "0_edited.png").is_file()
+    assert (tmp_path / "0_before_after.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--vary", "colour"), "ATTRIBUTE_UNKNOWN"),
+        (("--vary", "size", "--lot", "nobody's"), "ATTRIBUTES_MISSING"),
+        (("--vary", "size", "--attribute", "size"), "name=value"),
+        (("--vary", "size", "--attribute", "size=2"), "ATTRIBUTE_OUT_OF_RANGE"),
+    ],
+)
+async def test_explain_says_what_is_wrong(services, simulated_lot, options, said):
+    done = await ask(
+        "explain forward", simulated_lot / "0.png", *options, service="explain", services=services
+    )
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+def test_explain_takes_the_attributes_of_a_lot_of_ones_own_and_starts_a_platform(
+    simulated_lot, tmp_path, repository
+):
+    stated = [
+        option
+        for name in ("size", "porosity", "polydispersity", "facetness")
+        for option in ("--attribute", f"{name}=0.5")
+    ]
+    done = lotwise(
+        "explain", "forward", simulated_lot / "0.png", "--lot", "mine", *stated,
+        "--vary", "size", "--steps", 2, "--json", "--start", "--engine", "onnxruntime",
+        "--state", tmp_path / "state",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(lines_of(done)[0]["steps"]) == 2
+
+
+@pytest.mark.parametrize("verb", ["predict", "uncertainty", "refer"])
+def test_a_platform_that_is_not_there_is_said_with_what_to_do(lot, verb):
+    done = lotwise(verb, lot, "--host", "127.0.0.1:1")
+    assert done.returncode == 1
+    assert "`lotwise up`" in done.stderr
+    assert "127.0.0.1:1" in done.stderr
+
+
+def test_models_that_are_not_there_are_said_with_how_to_name_them(lot, tmp_path):
+    for done in (
+        lotwise("predict", lot, "--start", "--models", tmp_path / "none"),
+        lotwise("predict", lot, "--start", env=os.environ | {"LOTWISE_MODELS": "none"}),
+    ):
+        assert done.returncode == 1
+        assert "LOTWISE_MODELS" in done.stderr
+
+
+async def test_inspect_shows_where_a_scale_comes_from(lot, tmp_path, pictures):
+    Image.fromarray(pictures[0]).save(tmp_path / "scaled.png", dpi=(50_800, 50_800))
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+
+    async def told(*arguments):
+        done = await ask("inspect", *arguments, "--json")
+        return {Path(line["file"]).name: line for line in lines_of(done)}, done.returncode
+
+    files = [lot / "0.png", tmp_path / "scaled.png"]
+    found, status = await told(*files, broken)
+    assert status == 1
+    assert found["broken.png"]["error"]["reason"] == "TILE_UNSUPPORTED_FORMAT"
+    assert (found["0.png"]["width"], found["0.png"]["um_per_px"]) == (256, None)
+    assert found["scaled.png"]["um_per_px"] == pytest.approx(0.5, rel=1e-3)
+    assert found["scaled.png"]["scale_source"]
+
+    table = await ask("inspect", *files)
+    assert table.returncode == 0
+    assert "256 x 256" in table.stdout
+    assert "state it: --um-per-px" in table.stdout
+
+    (lot / "lot.json").write_text('{"um_per_px": 2.0}')
+    found, _ = await told(lot)
+    assert (found["1.png"]["um_per_px"], found["1.png"]["scale_source"]) == (2.0, "lot.json")
+    found, _ = await told(lot, "--um-per-px", 3)
+    assert (found["1.png"]["um_per_px"], found["1.png"]["scale_source"]) == (3.0, "--um-per-px")
+
+
+async def test_help_lists_every_verb_with_the_simulators():
+    done = await ask("--help")
+    for verb in ("up", "doctor", "screen", "predict", "uncertainty", "refer", "inspect",
+                 "explain", "simulate"):  # fmt: skip
+        assert f" {verb} " in done.stdout
+
+
+async def test_a_verb_whose_packages_are_missing_says_which_extra_brings_them(tmp_path):
+    """As after an installation without the simulator's packages."""
+    (tmp_path / "numba.py").write_text("raise ModuleNotFoundError('numba', name='numba')")
+    done = await ask("simulate", "out", "--lot", "A", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert "pip install 'lotwise[simulator]'" in done.stderr
+    listed = await ask("--help", PYTHONPATH=str(tmp_path))
+    assert listed.returncode == 0
+    assert "simulate" in listed.stdout

@@ -1,0 +1,30 @@
+"""The command line: the platform, whole lots, and a verb for each question about a tile.
+
+A distribution adds verbs of its own under the entry point group `lotwise.commands`.
+"""
+
+import typer
+
+from lotwise.cli import ask, explain, files, lots, platform
+from lotwise.cli.plugins import Commands
+
+app = typer.Typer(
+    cls=Commands,
+    help="Judge materials lots from SEM tiles.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(platform.up)
+app.command()(platform.doctor)
+app.command()(lots.screen)
+app.command()(ask.predict)
+app.command()(ask.uncertainty)
+app.command()(ask.refer)
+app.add_typer(explain.app, name="explain")
+app.command()(files.inspect)
+
+
+def main() -> None:
+    """Entry point of the `lotwise` command."""
+    app()

@@ -1,0 +1,272 @@
+"""Hypothetical lots: lotwise explain forward and backward."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from lotwise.cli import tables
+from lotwise.cli.options import (
+    MODELS,
+    STATE,
+    TRITON,
+    AsJson,
+    Host,
+    Lot,
+    Models,
+    PressureUnit,
+    Start,
+    State,
+    TritonHome,
+    UmPerPx,
+    Unit,
+    WhichEngine,
+    fail,
+    out,
+)
+from lotwise.cli.running import Where
+from lotwise.cli.strip import write_strip
+from lotwise.client import BackwardExplanation, EditedImage, ForwardExplanation
+from lotwise.client.answers import Answer
+from lotwise.client.connection import LOCAL
+from lotwise.core.decoding import decode_file
+from lotwise.core.errors import LotwiseError
+
+app = typer.Typer(no_args_is_help=True, help="Ask what a lot would be if it were made otherwise.")
+
+File = Annotated[Path, typer.Argument(help="The tile's image file.")]
+Attributes = Annotated[
+    list[str],
+    typer.Option(
+        "--attribute",
+        help="name=value of the lot, 0 to 1 over the model's design range; again for each. "
+        "Not needed where the lot is one that the models know.",
+    ),
+]
+Save = Annotated[Path | None, typer.Option(help="Folder for the edited pictures, as PNG.")]
+_HYPOTHETICAL = "The edited pictures are hypothetical: an editor drew them."
+
+
+@app.command()
+def forward(
+    file: File,
+    vary: Annotated[str, typer.Option(help="The attribute to vary from 0 to 1.")],
+    attribute: Attributes = [],  # noqa: B006  # typer copies it
+    steps: Annotated[int, typer.Option(help="How many values; 2 to 101.")] = 11,
+    save: Save = None,
+    unit: Unit = None,
+    um_per_px: UmPerPx = None,
+    lot: Lot = "",
+    host: Host = LOCAL,
+    start: Start = False,
+    models: Models = MODELS,
+    state: State = STATE,
+    triton: TritonHome = TRITON,
+    engine: WhichEngine = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the property along one attribute, all others fixed."""
+    where = Where(host, start, models, state, triton, engine, as_json)
+    with where.client("explain") as client:
+        try:
+            answer = client.explain_forward(
+                file,
+                vary=vary,
+                attributes=_parsed(attribute),
+                steps=steps,
+                images=save is not None,
+                lot_id=lot,
+                um_per_px=um_per_px,
+            )
+        except LotwiseError as error:
+            fail(f"{error.reason}: {error.message}")
+    saved = _save_forward(file, answer, save, unit) if save is not None else []
+    if as_json:
+        _print_json(file, answer, _forward_data(answer, unit), saved)
+        return
+    original = tables.in_unit(answer.original, unit)
+    rows = []
+    for step in answer.steps:
+        shown = tables.in_unit(step.quantity, unit)
+        change = shown.value / original.value - 1
+        rows.append((f"{step.attribute_value:.2f}", tables.number(shown), f"{change:+.1%}"))
+    tables.show(
+        f"{file.name}: {answer.property_name} along {answer.attribute}",
+        [f">{answer.attribute}", f">{answer.property_name}\n{original.unit}", ">change"],
+        rows,
+    )
+    redrawn = tables.in_unit(answer.reconstructed, unit)
+    out.print(
+        f"The tile as it is: {tables.number(original)} {original.unit}; as the editor redraws it "
+        f"unchanged: {tables.number(redrawn)} {redrawn.unit}. The values above are less this shift."
+    )
+    _print_notes(answer, saved)
+
+
+@app.command()
+def backward(
+    file: File,
+    target: Annotated[float, typer.Option(help="The property to reach, in --unit.")],
+    unit: Annotated[
+        PressureUnit,
+        typer.Option(help="Of target, tolerance and answer.", case_sensitive=False),
+    ] = PressureUnit.PSI,
+    tolerance: Annotated[float, typer.Option(help="In --unit; 0 for 1% of the target.")] = 0.0,
+    attribute: Attributes = [],  # noqa: B006
+    immutable: Annotated[
+        list[str], typer.Option(help="An attribute that must stay; again for each.")
+    ] = [],  # noqa: B006
+    save: Save = None,
+    um_per_px: UmPerPx = None,
+    lot: Lot = "",
+    host: Host = LOCAL,
+    start: Start = False,
+    models: Models = MODELS,
+    state: State = STATE,
+    triton: TritonHome = TRITON,
+    engine: WhichEngine = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the smallest change of attributes that reaches a property."""
+    where = Where(host, start, models, state, triton, engine, as_json)
+    with where.client("explain") as client:
+        try:
+            answer = client.explain_backward(
+                file,
+                target=target,
+                unit=unit,
+                tolerance=tolerance,
+                attributes=_parsed(attribute),
+                immutable=immutable,
+                lot_id=lot,
+                um_per_px=um_per_px,
+            )
+        except LotwiseError as error:
+            fail(f"{error.reason}: {error.message}")
+    saved = _save_backward(file, answer, save, unit) if save is not None else []
+    if as_json:
+        _print_json(file, answer, _backward_data(answer, unit), saved)
+        return
+    rows = []
+    for change in answer.changes:
+        difference = change.after - change.before
+        moved = f"{difference:+.2f}" if abs(difference) >= 0.005 else "-"
+        rows.append((change.name, f"{change.before:.2f}", f"{change.after:.2f}", moved))
+    tables.show(
+        f"{file.name}: what to change for {target:,g} {unit.value}",
+        ["attribute", ">before", ">after", ">change"],
+        rows,
+    )
+    before, after = (tables.number(tables.in_unit(q, unit)) for q in (answer.before, answer.after))
+    reached = "reached" if answer.reached else "not reached: this is the nearest that was found"
+    out.print(f"{answer.property_name}: {before} -> {after} {unit.value}; the target is {reached}.")
+    _print_notes(answer, saved)
+
+
+def _parsed(given: list[str]) -> dict[str, float]:
+    attributes = {}
+    for each in given:
+        name, _, value = each.partition("=")
+        try:
+            attributes[name] = float(value)
+        except ValueError:
+            fail(f"--attribute {each}: state it as name=value, such as size=0.5.")
+    return attributes
+
+
+def _save_forward(
+    file: Path, answer: ForwardExplanation, folder: Path, unit: PressureUnit | None
+) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    saved, shown = [], []
+    for step in answer.steps:
+        assert step.image is not None  # they were asked for
+        value = tables.in_unit(step.quantity, unit)
+        name = f"{file.stem}_{answer.attribute}_{step.attribute_value:.2f}.png"
+        saved.append(step.image.save(folder / name))
+        caption = f"{answer.attribute} {step.attribute_value:.2f}"
+        shown.append((f"{caption}\n{tables.number(value)} {value.unit}", step.image))
+    original = tables.in_unit(answer.original, unit)
+    strip = folder / f"{file.stem}_{answer.attribute}.png"
+    _write_strip(strip, file, answer, f"{tables.number(original)} {original.unit}", shown)
+    return [*saved, strip]
+
+
+def _save_backward(
+    file: Path, answer: BackwardExplanation, folder: Path, unit: PressureUnit
+) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    before, after = tables.in_unit(answer.before, unit), tables.in_unit(answer.after, unit)
+    edited = answer.image.save(folder / f"{file.stem}_edited.png")
+    strip = folder / f"{file.stem}_before_after.png"
+    caption = f"edited\n{tables.number(after)} {after.unit}"
+    _write_strip(
+        strip, file, answer, f"{tables.number(before)} {before.unit}", [(caption, answer.image)]
+    )
+    return [edited, strip]
+
+
+def _write_strip(
+    path: Path, file: Path, answer: Answer, original: str, edited: list[tuple[str, EditedImage]]
+) -> None:
+    tile = decode_file(file.read_bytes()).grey
+    pictures = [(f"the whole tile\n{original}", tile)]
+    pictures += [(caption, image.array()) for caption, image in edited]
+    simulated = " Simulated lot." if answer.simulated else ""
+    write_strip(path, f"{file.name}.{simulated} {_HYPOTHETICAL}", pictures)
+
+
+def _print_notes(answer: ForwardExplanation | BackwardExplanation, saved: list[Path]) -> None:
+    if saved:
+        out.print(Text(f"Saved {len(saved)} pictures to {saved[0].parent}"), soft_wrap=True)
+        out.print(_HYPOTHETICAL, style="yellow")
+    if answer.simulated:
+        out.print("The lot is simulated.", style="yellow")
+    for note in tables.notes([answer]):
+        out.print(note)
+
+
+def _print_json(
+    file: Path,
+    answer: ForwardExplanation | BackwardExplanation,
+    data: dict[str, Any],
+    saved: list[Path],
+) -> None:
+    line = tables.as_data(file, answer) | data | {"saved": [str(path) for path in saved]}
+    print(json.dumps(line))  # noqa: T201
+
+
+def _forward_data(answer: ForwardExplanation, unit: PressureUnit | None) -> dict[str, Any]:
+    original = tables.in_unit(answer.original, unit)
+    return {
+        "property": answer.property_name,
+        "unit": original.unit,
+        "attribute": answer.attribute,
+        "original": original.value,
+        "reconstructed": tables.in_unit(answer.reconstructed, unit).value,
+        "steps": [
+            {
+                "attribute_value": step.attribute_value,
+                "value": tables.in_unit(step.quantity, unit).value,
+            }
+            for step in answer.steps
+        ],
+    }
+
+
+def _backward_data(answer: BackwardExplanation, unit: PressureUnit) -> dict[str, Any]:
+    return {
+        "property": answer.property_name,
+        "unit": unit.value,
+        "target": tables.in_unit(answer.target, unit).value,
+        "tolerance": tables.in_unit(answer.tolerance, unit).value,
+        "reached": answer.reached,
+        "before": tables.in_unit(answer.before, unit).value,
+        "after": tables.in_unit(answer.after, unit).value,
+        "changes": [vars(change) for change in answer.changes],
+        "evaluations": answer.evaluations,
+    }

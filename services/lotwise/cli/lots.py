@@ -1,0 +1,100 @@
+"""Whole lots: lotwise screen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lotwise.cli.options import (
+    MODELS,
+    STATE,
+    TRITON,
+    AsJson,
+    Host,
+    Models,
+    Start,
+    State,
+    TritonHome,
+    UmPerPx,
+    WhichEngine,
+    err,
+    fail,
+    out,
+)
+from lotwise.cli.running import Where
+from lotwise.client.connection import LOCAL, PORTS
+from lotwise.core.errors import EngineUnavailable, LotwiseError
+from lotwise.screening.folder import LotFolder, read_lot_folder
+from lotwise.screening.report import as_json, as_table
+from lotwise.screening.screener import LotScreening, screen_lot
+
+
+def screen(
+    lots: Annotated[list[Path], typer.Argument(help="Folders of tiles, one lot each.")],
+    um_per_px: UmPerPx = None,
+    host: Host = LOCAL,
+    predict: Annotated[str | None, typer.Option(help="host:port, goes before --host")] = None,
+    referral: Annotated[str | None, typer.Option(help="host:port, goes before --host")] = None,
+    start: Start = False,
+    models: Models = MODELS,
+    state: State = STATE,
+    triton: TritonHome = TRITON,
+    engine: WhichEngine = None,
+    as_json_: AsJson = False,
+) -> None:
+    """Screen lots: a verdict and its reason for each folder of tiles.
+
+    Ends with 0 where every lot could be judged, whatever the verdicts are.
+    """
+    try:
+        folders = [read_lot_folder(path, um_per_px) for path in lots]
+        where = Where(host, start, models, state, triton, engine, as_json_)
+        with where.addresses() as started:
+            addresses = started or {
+                "predict": predict or f"{host}:{PORTS['predict']}",
+                "referral": referral or f"{host}:{PORTS['referral']}",
+            }
+            screened = _screen(folders, addresses["predict"], addresses["referral"], as_json_)
+    except EngineUnavailable as error:
+        fail(f"{error.reason}: {error.message} Is the platform up? `lotwise up` starts it.")
+    except LotwiseError as error:
+        fail(f"{error.reason}: {error.message}")
+    if as_json_:
+        for lot in screened:
+            print(json.dumps(as_json(lot)))  # noqa: T201
+    else:
+        out.print(as_table(screened))
+
+
+def _screen(
+    folders: list[LotFolder], predict: str, referral: str, quiet: bool
+) -> list[LotScreening]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("tiles"),
+        TimeRemainingColumn(),
+    )
+
+    async def all_lots() -> list[LotScreening]:
+        screened = []
+        with Progress(*columns, console=err, disable=quiet) as progress:
+            for folder in folders:
+                task = progress.add_task(folder.lot_id, total=len(folder.tiles))
+                screened.append(
+                    await screen_lot(
+                        folder,
+                        predict_address=predict,
+                        referral_address=referral,
+                        on_tile=lambda task=task: progress.advance(task),  # type: ignore[misc]
+                    )
+                )
+        return screened
+
+    return asyncio.run(all_lots())

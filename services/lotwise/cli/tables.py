@@ -1,0 +1,131 @@
+"""Answers as tables for people and as plain data for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from lotwise.cli.options import PressureUnit, fail, out
+from lotwise.client import Quantity, TileFailure
+from lotwise.client.answers import Answer
+
+DECISIONS: Final = {
+    "accept": Text("ACCEPT", style="bold green"),
+    "refer": Text("REFER", style="bold red"),
+}
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Print a table that fits into 80 columns.
+
+    Args:
+        title: Stands above it.
+        columns: Their names. One that begins with > holds numbers, with ~ long words that may be
+            broken.
+        rows: One entry for each column.
+    """
+    # A title of the table itself would be folded to the table's width.
+    out.print(Text(title, style="italic"), soft_wrap=True)
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in columns:
+        made.add_column(
+            name.lstrip(">~"),
+            justify="right" if name.startswith(">") else "left",
+            overflow="fold",
+            no_wrap=not name.startswith("~"),
+        )
+    for row in rows:
+        # As plain text: brackets in a file's name are no markup.
+        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    out.print(made)
+
+
+def short_names(paths: Sequence[Path]) -> tuple[str, list[str]]:
+    """The folder that all files share, and their names in it; their paths where they share none."""
+    folders = {path.parent for path in paths}
+    if len(folders) == 1 and str(paths[0].parent) != ".":
+        return f" in {paths[0].parent}", [path.name for path in paths]
+    return "", [str(path) for path in paths]
+
+
+def in_unit(quantity: Quantity, unit: PressureUnit | None) -> Quantity:
+    """The quantity as it is to be shown."""
+    if unit is None:
+        return quantity
+    try:
+        return Quantity(quantity.to(unit), unit.value)
+    except ValueError as error:
+        fail(str(error))
+
+
+def number(quantity: Quantity) -> str:
+    """A value with four figures or so, without its unit."""
+    return f"{quantity.value:,.0f}" if abs(quantity.value) >= 1000 else f"{quantity.value:,.4g}"
+
+
+def lot_of(answer: Answer) -> Text:
+    """The lot's name, and that it is simulated where that is known."""
+    text = Text(answer.lot_id or "-")
+    if answer.simulated:
+        text.append(" simulated", style="dim")
+    return text
+
+
+def quality_of(answer: Answer) -> str:
+    """The picture's quality and its faults."""
+    faults = ", ".join(answer.quality.faults).replace("_", " ")
+    return f"{answer.quality.verdict}: {faults}" if faults else answer.quality.verdict or "-"
+
+
+def words(reasons: Iterable[str]) -> str:
+    """Reasons for people."""
+    return ", ".join(reasons).replace("_", " ") or "-"
+
+
+def notes(answers: Iterable[Answer]) -> list[Text]:
+    """What a reader must know of the answers above."""
+    answers = list(answers)
+    told = []
+    if any(answer.provenance.engine == "onnxruntime" for answer in answers):
+        told.append(Text("Served by in-process ONNX Runtime, without Triton.", style="yellow"))
+    if any(answer.trained_on_simulated_lots for answer in answers):
+        told.append(Text("The models were trained on simulated lots.", style="yellow"))
+    if any(answer.reading and answer.reading.grey_levels_stretched for answer in answers):
+        told.append(
+            Text(
+                "Grey levels of some tiles were stretched to the picture's own extremes, as their "
+                "type of pixels has no full scale: do not compare them with others.",
+                style="yellow",
+            )
+        )
+    return told
+
+
+def failures(failed: Sequence[tuple[Path, TileFailure]]) -> list[Text]:
+    """Tiles without an answer, a line each."""
+    return [
+        Text(f"{path}: {failure.reason}: {failure.message}", style="red")
+        for path, failure in failed
+    ]
+
+
+def as_data(path: Path, answer: Answer | TileFailure) -> dict[str, Any]:
+    """What every answer says, as plain data; a failure wholly."""
+    if isinstance(answer, TileFailure):
+        error = {"reason": answer.reason, "message": answer.message}
+        return {"file": str(path), "lot_id": answer.lot_id, "error": error}
+    return {
+        "file": str(path),
+        "lot_id": answer.lot_id,
+        "simulated": answer.simulated,
+        "trained_on_simulated_lots": answer.trained_on_simulated_lots,
+        "reading": asdict(answer.reading) if answer.reading else None,
+        "quality": asdict(answer.quality),
+        "provenance": asdict(answer.provenance),
+    }

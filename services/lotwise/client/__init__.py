@@ -1,0 +1,72 @@
+"""A client of the four services: files, bytes or arrays in, plain Python values out.
+
+`Client` is for scripts and notebooks, `AsyncClient` for programs with an event loop. Both ask the
+same questions (`questions`), read tiles alike (`tiles`) and give the same answers (`answers`).
+"""
+
+from lotwise.client.aio import AsyncClient
+from lotwise.client.answers import (
+    AttributeChange,
+    BackwardExplanation,
+    Decision,
+    EditedImage,
+    ForwardExplanation,
+    ForwardStep,
+    LotVerdict,
+    Prediction,
+    TileFailure,
+    Uncertainty,
+)
+from lotwise.client.provenance import ModelVersion, Provenance, Quality, Reading
+from lotwise.client.quantity import PSI_IN_MPA, Quantity
+from lotwise.client.sync import Client
+from lotwise.client.tiles import Tile, TileLike
+from lotwise.core.errors import (
+    Contradiction,
+    DeadlineExceeded,
+    EngineOverloaded,
+    EngineUnavailable,
+    InferenceError,
+    InferenceFailed,
+    InvalidRequest,
+    InvalidTile,
+    LotwiseError,
+    NotFound,
+    WrongMagnification,
+)
+from lotwise.core.tile import InstrumentTags
+
+__all__ = [
+    "PSI_IN_MPA",
+    "AsyncClient",
+    "AttributeChange",
+    "BackwardExplanation",
+    "Client",
+    "Contradiction",
+    "DeadlineExceeded",
+    "Decision",
+    "EditedImage",
+    "EngineOverloaded",
+    "EngineUnavailable",
+    "ForwardExplanation",
+    "ForwardStep",
+    "InferenceError",
+    "InferenceFailed",
+    "InstrumentTags",
+    "InvalidRequest",
+    "InvalidTile",
+    "LotVerdict",
+    "LotwiseError",
+    "ModelVersion",
+    "NotFound",
+    "Prediction",
+    "Provenance",
+    "Quality",
+    "Quantity",
+    "Reading",
+    "Tile",
+    "TileFailure",
+    "TileLike",
+    "Uncertainty",
+    "WrongMagnification",
+]

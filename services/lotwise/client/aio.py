@@ -1,0 +1,227 @@
+"""The client for programs with an event loop: every call is awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from lotwise.client import questions
+from lotwise.client.answers import (
+    BackwardExplanation,
+    Decision,
+    ForwardExplanation,
+    LotVerdict,
+    Prediction,
+    TileFailure,
+    Uncertainty,
+)
+from lotwise.client.connection import IN_FLIGHT
+from lotwise.client.questions import LotQuestion, OtherUnit, Target
+from lotwise.client.tiles import TileLike
+from lotwise.client.transport import AsyncTransport
+from lotwise.screening.folder import read_lot_folder
+
+Tiles = Iterable[TileLike] | AsyncIterable[TileLike]
+
+
+class AsyncClient(AsyncTransport):
+    """`Client` as coroutines: the same arguments, methods, answers and errors.
+
+        async with AsyncClient() as lotwise:
+            answer = await lotwise.predict("tile.tif")
+            async for each in lotwise.predict_many(tiles):
+                ...
+
+    `tiles` may be an asynchronous iterable too. Files are read in threads, so the loop goes on.
+    Where the answers to many tiles are not read to their end, close them with
+    `contextlib.aclosing`.
+    """
+
+    async def predict(
+        self,
+        tile: TileLike,
+        *,
+        lot_id: str = "",
+        um_per_px: float | None = None,
+        model: str = "",
+        timeout: float | None = None,
+    ) -> Prediction:
+        """As `Client.predict`."""
+        return await self._ask(questions.predict(model), tile, lot_id, um_per_px, timeout)
+
+    def predict_many(
+        self,
+        tiles: Tiles,
+        *,
+        lot_id: str = "",
+        um_per_px: float | None = None,
+        model: str = "",
+        in_flight: int = IN_FLIGHT,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[Prediction | TileFailure, None]:
+        """As `Client.predict_many`."""
+        question = questions.predict(model)
+        return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)
+
+    async def uncertainty(
+        self,
+        tile: TileLike,
+        *,
+        lot_id: str = "",
+        um_per_px: float | None = None,
+        model: str = "",
+        timeout: float | None = None,
+    ) -> Uncertainty:
+        """As `Client.uncertainty`."""
+        return await self._ask(questions.uncertainty(model), tile, lot_id, um_per_px, timeout)
+
+    def uncertainty_many(
+        self,
+        tiles: Tiles,
+        *,
+        lot_id: str = "",
+        um_per_px: float | None = None,
+        model: str = "",
+        in_flight: int = IN_FLIGHT,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[Uncertainty | TileFailure, None]:
+        """As `Client.uncertainty_many`."""
+        question = questions.uncertainty(model)
+        return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)
+
+    async def refer(
+        self,
+        tile: TileLike,
+        *,
+        lot_id: str = "",
+        um_per_px: float | None = None,
+        policy: str = "",
+        timeout: float | None = None,
+    ) -> Decision:
+        """As `Client.refer`."""
+        return await self._ask(questions.refer(policy), tile, lot_id, um_per_px, timeout)
+
+    def refer_many(
+        self,
+        tiles: Tiles,
+        *,
+        lot_id: str = "",
+        um_per_px: float | None = None,
+        policy: str = "",
+        in_flight: int = IN_FLIGHT,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[Decision | TileFailure, None]:
+        """As `Client.refer_many`."""
+        question = questions.refer(policy)
+        return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)
+
+    async def screen_lot(
+        self,
+        lot: str | Path | Sequence[TileLike],
+        *,
+        lot_id: str = "",
+        um_per_px: float | None = None,
+        policy: str = "",
+        on_tile: Callable[[Decision | TileFailure], None] | None = None,
+        timeout: float | None = None,
+    ) -> LotVerdict:
+        """As `Client.screen_lot`."""
+        tiles, simulated = lot, False
+        if isinstance(lot, str | Path):
+            folder = await asyncio.to_thread(read_lot_folder, Path(lot), um_per_px)
+            tiles, simulated = folder.tiles, folder.simulated
+            lot_id, um_per_px = lot_id or folder.lot_id, folder.um_per_px
+        assert not isinstance(tiles, str | Path)
+        question = LotQuestion(policy)
+        decisions: list[Decision | TileFailure] = []
+        verdict = None
+        exchanged = self._exchange(question, tiles, lot_id, um_per_px, IN_FLIGHT, timeout)
+        async with contextlib.aclosing(exchanged):
+            async for tile, response in exchanged:
+                if tile is None:
+                    verdict = response.verdict
+                    continue
+                decisions.append(question.outcome(tile, response))
+                if on_tile is not None:
+                    on_tile(decisions[-1])
+        return question.verdict(verdict, decisions, simulated)
+
+    async def explain_forward(
+        self,
+        tile: TileLike,
+        *,
+        vary: str,
+        attributes: Mapping[str, float] | None = None,
+        steps: int = 0,
+        images: bool = True,
+        lot_id: str = "",
+        um_per_px: float | None = None,
+        timeout: float | None = None,
+    ) -> ForwardExplanation:
+        """As `Client.explain_forward`."""
+        question = questions.explain_forward(attributes or {}, vary, steps, images)
+        return await self._ask(question, tile, lot_id, um_per_px, timeout)
+
+    def explain_forward_many(
+        self,
+        tiles: Tiles,
+        *,
+        vary: str,
+        attributes: Mapping[str, float] | None = None,
+        steps: int = 0,
+        images: bool = True,
+        lot_id: str = "",
+        um_per_px: float | None = None,
+        in_flight: int = IN_FLIGHT,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[ForwardExplanation | TileFailure, None]:
+        """As `Client.explain_forward_many`."""
+        question = questions.explain_forward(attributes or {}, vary, steps, images)
+        return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)
+
+    async def explain_backward(
+        self,
+        tile: TileLike,
+        *,
+        target: float,
+        unit: str = "psi",
+        tolerance: float = 0.0,
+        attributes: Mapping[str, float] | None = None,
+        immutable: str | Sequence[str] = (),
+        max_evaluations: int = 0,
+        lot_id: str = "",
+        um_per_px: float | None = None,
+        timeout: float | None = None,
+    ) -> BackwardExplanation:
+        """As `Client.explain_backward`."""
+        wanted = Target(target, tolerance, unit, questions.names(immutable), max_evaluations)
+        known = attributes or {}
+        try:
+            question = questions.explain_backward(known, wanted, self._model_unit)
+            return await self._ask(question, tile, lot_id, um_per_px, timeout)
+        except OtherUnit as other:
+            self._model_unit = other.unit
+        question = questions.explain_backward(known, wanted, self._model_unit)
+        return await self._ask(question, tile, lot_id, um_per_px, timeout)
+
+    def explain_backward_many(
+        self,
+        tiles: Tiles,
+        *,
+        target: float,
+        unit: str = "psi",
+        tolerance: float = 0.0,
+        attributes: Mapping[str, float] | None = None,
+        immutable: str | Sequence[str] = (),
+        max_evaluations: int = 0,
+        lot_id: str = "",
+        um_per_px: float | None = None,
+        in_flight: int = IN_FLIGHT,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[BackwardExplanation | TileFailure, None]:
+        """As `Client.explain_backward_many`."""
+        wanted = Target(target, tolerance, unit, questions.names(immutable), max_evaluations)
+        question = questions.explain_backward(attributes or {}, wanted, self._model_unit)
+        return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)

@@ -1,0 +1,289 @@
+"""What the services answer, as plain Python values: nothing here knows the protocol."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from lotwise.client.provenance import ModelVersion, Provenance, Quality, Reading
+from lotwise.client.quantity import Quantity
+from lotwise.core.errors import LotwiseError
+from lotwise.core.tile import Grey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What every answer says beside the answer itself.
+
+    Attributes:
+        tile_id, lot_id: As they were sent.
+        quality: Of the picture.
+        provenance: Which networks gave the answer.
+        reading: How the tile was read; None where the service does not say.
+        simulated: Whether `lot.json` beside the tile says that its lot is simulated.
+    """
+
+    tile_id: str
+    lot_id: str
+    quality: Quality
+    provenance: Provenance
+    reading: Reading | None = None
+    simulated: bool = False
+
+    @property
+    def models(self) -> tuple[ModelVersion, ...]:
+        """The networks that gave the answer."""
+        return self.provenance.models
+
+    @property
+    def trained_on_simulated_lots(self) -> bool:
+        """Whether any of these networks learned from simulated lots alone."""
+        return any(model.trained_on_simulated_lots for model in self.models)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Answer):
+    """The lot's property, by one tile.
+
+    Attributes:
+        property_name: Such as "peak stress".
+        quantity: Its value, in the model's unit.
+    """
+
+    property_name: str
+    quantity: Quantity
+
+    @property
+    def value(self) -> float:
+        """The value in `unit`."""
+        return self.quantity.value
+
+    @property
+    def unit(self) -> str:
+        """The model's unit, such as "psi"."""
+        return self.quantity.unit
+
+    @property
+    def psi(self) -> float:
+        """The value in psi; ValueError where the model's unit is no pressure."""
+        return self.quantity.psi
+
+    @property
+    def mpa(self) -> float:
+        """The value in MPa; ValueError where the model's unit is no pressure."""
+        return self.quantity.mpa
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uncertainty(Answer):
+    """Which reference lot a tile looks like, and how sure the committee is of it.
+
+    Attributes:
+        looks_like: The likeliest reference lot.
+        confidence: Its probability.
+        probabilities: Of every reference lot, likeliest first; they add up to 1.
+        predictive_entropy_nats: Shannon entropy of the probabilities; 0 is certain.
+        mean_member_entropy_nats: What the members agree is ambiguous.
+        mutual_information_nats: The difference of the two: how far the members disagree.
+        members: Networks in the committee.
+    """
+
+    looks_like: str
+    confidence: float
+    probabilities: dict[str, float]
+    predictive_entropy_nats: float
+    mean_member_entropy_nats: float
+    mutual_information_nats: float
+    members: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision(Answer):
+    """Accept one tile, or refer it to an expert.
+
+    Attributes:
+        decision: "accept" or "refer".
+        reasons: Such as "unfamiliar", the weightiest first; empty where the tile is accepted.
+        score: Predictive entropy in nats that was compared with `threshold`; None where the tile
+            was referred before the committee saw it.
+        threshold: Of the policy, in nats.
+        looks_like: The likeliest reference lot; empty where `score` is None.
+        confidence: Its probability.
+    """
+
+    decision: Literal["accept", "refer"]
+    reasons: tuple[str, ...]
+    score: float | None
+    threshold: float
+    looks_like: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class EditedImage:
+    """The picture of a hypothetical lot, drawn by the editor. Not a photograph.
+
+    Attributes:
+        png: The bytes of a PNG file.
+    """
+
+    png: bytes = field(repr=False)
+
+    def array(self) -> Grey:
+        """The pixels: uint8 [height, width]."""
+        with Image.open(io.BytesIO(self.png)) as picture:
+            return np.asarray(picture.convert("L"))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the PNG file; returns its path."""
+        path = Path(path)
+        path.write_bytes(self.png)
+        return path
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        return self.png
+
+
+@dataclass(frozen=True)
+class ForwardStep:
+    """What the lot would be with one attribute changed.
+
+    Attributes:
+        attribute_value: Of the attribute that is varied, 0 to 1.
+        quantity: The property then, less the editor's own shift.
+        image: The edited tile; None where images were not asked for.
+    """
+
+    attribute_value: float
+    quantity: Quantity
+    image: EditedImage | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForwardExplanation(Answer):
+    """The property along one attribute, all others fixed.
+
+    Attributes:
+        property_name: Such as "peak stress".
+        attribute: The one that is varied.
+        original: Prediction for the tile as it is.
+        reconstructed: Prediction for the tile as the editor redraws it, nothing changed. How far
+            it lies from `original` says how well the editor knows such a tile.
+        steps: One for each value of the attribute, ascending.
+    """
+
+    property_name: str
+    attribute: str
+    original: Quantity
+    reconstructed: Quantity
+    steps: tuple[ForwardStep, ...]
+
+
+@dataclass(frozen=True)
+class AttributeChange:
+    """An attribute before and after, each 0 to 1."""
+
+    name: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackwardExplanation(Answer):
+    """The smallest change of attributes that reaches a target.
+
+    Attributes:
+        property_name: Such as "peak stress".
+        target, tolerance: What was asked for, in the model's unit.
+        reached: Whether `after` lies within the tolerance of the target. If not, it is the
+            nearest that was found.
+        before: Prediction for the tile as it is.
+        after: Prediction for the edited tile, less the editor's own shift.
+        changes: One for each attribute of the model, unchanged ones too.
+        image: The edited tile.
+        evaluations: Steps of the search.
+    """
+
+    property_name: str
+    target: Quantity
+    tolerance: Quantity
+    reached: bool
+    before: Quantity
+    after: Quantity
+    changes: tuple[AttributeChange, ...]
+    image: EditedImage
+    evaluations: int
+
+
+@dataclass(frozen=True)
+class TileFailure:
+    """A tile of many that got no answer. The others go on.
+
+    Attributes:
+        tile_id, lot_id: As they were sent.
+        error: What a call for this tile alone would have raised.
+    """
+
+    tile_id: str
+    lot_id: str
+    error: LotwiseError
+
+    @property
+    def reason(self) -> str:
+        """Stable, for programs: TILE_TRUNCATED, ..."""
+        return self.error.reason
+
+    @property
+    def message(self) -> str:
+        """For people: what is wrong and what to do."""
+        return self.error.message
+
+
+@dataclass(frozen=True)
+class LotVerdict:
+    """Accept a lot, or refer it to an expert; docs/referral.md says how it comes about.
+
+    Attributes:
+        lot_id: Of the lot.
+        verdict: "accept", "refer" or "undecided" (an expert looks, or more tiles are sent).
+        reasons: The commonest first; empty where the lot is accepted.
+        reason_counts: Tiles for each reason of a tile.
+        tiles: How many were counted: `accepted` + `referred` + `failed`.
+        accepted, referred, failed: Tiles by their decision; failed ones could not be read.
+        referred_share_lower, referred_share_upper: One-sided bounds on the share of referred
+            tiles in the lot, each at `confidence`.
+        confidence, max_referred_share: The policy's limit, and how sure it wants to be.
+        looks_like, looks_like_share: The reference lot that most tiles look like; their share.
+        provenance: Which networks gave the answer, under which policy.
+        decisions: One for each tile, in the order of sending.
+        simulated: Whether `lot.json` beside the tiles says that the lot is simulated.
+    """
+
+    lot_id: str
+    verdict: Literal["accept", "refer", "undecided"]
+    reasons: tuple[str, ...]
+    reason_counts: dict[str, int]
+    tiles: int
+    accepted: int
+    referred: int
+    failed: int
+    referred_share_lower: float
+    referred_share_upper: float
+    confidence: float
+    max_referred_share: float
+    looks_like: str
+    looks_like_share: float
+    provenance: Provenance
+    decisions: tuple[Decision | TileFailure, ...] = field(repr=False)
+    simulated: bool = False
+
+    @property
+    def trained_on_simulated_lots(self) -> bool:
+        """Whether any network behind the verdict learned from simulated lots alone."""
+        return any(model.trained_on_simulated_lots for model in self.provenance.models)

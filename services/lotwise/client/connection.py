@@ -1,0 +1,129 @@
+"""Where the services are and how they are called, the same with and without an event loop."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+
+from lotwise.v1 import (
+    explain_pb2_grpc,
+    predict_pb2_grpc,
+    referral_pb2_grpc,
+    uncertainty_pb2_grpc,
+)
+
+PORTS: Final = {"predict": 50051, "uncertainty": 50052, "referral": 50053, "explain": 50054}
+"""Those of `lotwise up`."""
+
+STUBS: Final[dict[str, Any]] = {
+    "predict": predict_pb2_grpc.PredictServiceStub,
+    "uncertainty": uncertainty_pb2_grpc.UncertaintyServiceStub,
+    "referral": referral_pb2_grpc.ReferralServiceStub,
+    "explain": explain_pb2_grpc.ExplainServiceStub,
+}
+
+LOCAL: Final = "127.0.0.1"
+TIMEOUT_S: Final = 60.0
+RETRIES: Final = 3
+IN_FLIGHT: Final = 16
+MAX_MESSAGE_BYTES: Final = 65 * 2**20
+"""What a service with default settings receives."""
+_ENVELOPE_BYTES: Final = 64 * 2**10
+_MAX_ATTEMPTS: Final = 5  # more than these gRPC does not make
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to reach the services.
+
+    Attributes:
+        addresses: host:port by service.
+        timeout: Of a call for one tile, in seconds, unless the call says otherwise.
+        options: Of every channel.
+        credentials: None for plain gRPC.
+        max_file_bytes: Larger tiles are not sent.
+    """
+
+    addresses: dict[str, str]
+    timeout: float
+    options: tuple[tuple[str, Any], ...]
+    credentials: grpc.ChannelCredentials | None
+    max_file_bytes: int
+
+
+def connection(
+    host: str,
+    addresses: dict[str, str | None],
+    *,
+    timeout: float,
+    retries: int,
+    tls: bool | str | Path,
+    max_message_bytes: int,
+) -> Connection:
+    """Check and gather what a client was told.
+
+    Args:
+        host: Where all services are, on their standard ports, unless `addresses` says otherwise.
+        addresses: host:port by service.
+        timeout: Seconds.
+        retries: Calls that are repeated after UNAVAILABLE; 0 to 4.
+        tls: False for plain gRPC, True for TLS with gRPC's own root certificates, or the PEM
+            file with those that the services' certificates go back to.
+        max_message_bytes: Largest message in either direction.
+
+    Raises:
+        ValueError: A number out of range.
+        OSError: The file of certificates cannot be read.
+    """
+    if not timeout > 0:
+        raise ValueError(f"timeout must be positive, not {timeout}")
+    if not 0 <= retries < _MAX_ATTEMPTS:
+        raise ValueError(f"retries must be 0 to {_MAX_ATTEMPTS - 1}, not {retries}")
+    if max_message_bytes <= _ENVELOPE_BYTES:
+        raise ValueError(f"max_message_bytes must be above {_ENVELOPE_BYTES}")
+    credentials = None
+    if tls is True:
+        credentials = grpc.ssl_channel_credentials()
+    elif tls is not False:
+        credentials = grpc.ssl_channel_credentials(Path(tls).read_bytes())
+    return Connection(
+        addresses={
+            name: addresses.get(name) or f"{_bracketed(host)}:{port}"
+            for name, port in PORTS.items()
+        },
+        timeout=timeout,
+        options=(
+            ("grpc.max_send_message_length", max_message_bytes),
+            ("grpc.max_receive_message_length", max_message_bytes),
+            # A call can be repeated as long as its request fits into this buffer.
+            ("grpc.per_rpc_retry_buffer_size", max_message_bytes),
+            ("grpc.enable_retries", int(retries > 0)),
+            ("grpc.service_config", _service_config(retries)),
+        ),
+        credentials=credentials,
+        max_file_bytes=max_message_bytes - _ENVELOPE_BYTES,
+    )
+
+
+def _service_config(retries: int) -> str:
+    if not retries:
+        return "{}"
+    # gRPC spreads the pauses at random, so that many clients do not come back together. Every
+    # call may be repeated: the services keep nothing of a call that has ended.
+    policy = {
+        "maxAttempts": retries + 1,
+        "initialBackoff": "0.2s",
+        "maxBackoff": "2s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
+
+
+def _bracketed(host: str) -> str:
+    """An IPv6 address in brackets, as it needs before a port; anything else as it is."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

@@ -1,0 +1,193 @@
+"""Messages of the protocol -> answers. The only place of the client that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from lotwise.client.answers import (
+    AttributeChange,
+    BackwardExplanation,
+    Decision,
+    EditedImage,
+    ForwardExplanation,
+    ForwardStep,
+    LotVerdict,
+    Prediction,
+    TileFailure,
+    Uncertainty,
+)
+from lotwise.client.provenance import ModelVersion, Provenance, Quality, Reading
+from lotwise.client.quantity import Quantity
+from lotwise.client.tiles import INSTRUMENT_TAGS
+from lotwise.core.tile import InstrumentTags
+from lotwise.v1 import explain_pb2, predict_pb2, referral_pb2, tile_pb2, uncertainty_pb2
+
+
+def prediction(message: predict_pb2.PredictResponse, simulated: bool) -> Prediction:
+    """The answer of the predict service."""
+    return Prediction(
+        **_common(message, simulated),
+        property_name=message.property,
+        quantity=Quantity(message.value, message.unit),
+    )
+
+
+def uncertainty(message: uncertainty_pb2.AssessResponse, simulated: bool) -> Uncertainty:
+    """The answer of the uncertainty service."""
+    likeliest_first = sorted(message.probabilities, key=lambda each: -each.probability)
+    return Uncertainty(
+        **_common(message, simulated),
+        looks_like=message.top[0].reference_lot if message.top else "",
+        confidence=message.confidence,
+        probabilities={each.reference_lot: each.probability for each in likeliest_first},
+        predictive_entropy_nats=message.predictive_entropy_nats,
+        mean_member_entropy_nats=message.mean_member_entropy_nats,
+        mutual_information_nats=message.mutual_information_nats,
+        members=message.members,
+    )
+
+
+def decision(message: referral_pb2.DecideResponse, simulated: bool) -> Decision:
+    """The answer of the referral service on one tile."""
+    accepted = message.decision == referral_pb2.DECISION_ACCEPT
+    return Decision(
+        **_common(message, simulated),
+        decision="accept" if accepted else "refer",
+        reasons=_reasons(message.reasons),
+        score=message.score if message.HasField("score") else None,
+        threshold=message.threshold,
+        looks_like=message.looks_like,
+        confidence=message.confidence,
+    )
+
+
+def forward(message: explain_pb2.ForwardResponse, simulated: bool) -> ForwardExplanation:
+    """The answer of the explain service along one attribute."""
+    unit = message.unit
+    return ForwardExplanation(
+        **_common(message, simulated),
+        property_name=message.property,
+        attribute=message.attribute,
+        original=Quantity(message.original, unit),
+        reconstructed=Quantity(message.reconstructed, unit),
+        steps=tuple(
+            ForwardStep(
+                step.attribute_value,
+                Quantity(step.value, unit),
+                EditedImage(step.edited_png) if step.edited_png else None,
+            )
+            for step in message.steps
+        ),
+    )
+
+
+def backward(message: explain_pb2.BackwardResponse, simulated: bool) -> BackwardExplanation:
+    """The answer of the explain service to a target."""
+    unit = message.unit
+    return BackwardExplanation(
+        **_common(message, simulated),
+        property_name=message.property,
+        target=Quantity(message.target, unit),
+        tolerance=Quantity(message.tolerance, unit),
+        reached=message.reached,
+        before=Quantity(message.before, unit),
+        after=Quantity(message.after, unit),
+        changes=tuple(
+            AttributeChange(change.name, change.before, change.after) for change in message.changes
+        ),
+        image=EditedImage(message.edited_png),
+        evaluations=message.evaluations,
+    )
+
+
+def verdict(
+    message: referral_pb2.LotVerdict, decisions: Sequence[Decision | TileFailure], simulated: bool
+) -> LotVerdict:
+    """The answer of the referral service on a lot."""
+    kinds: dict[int, Literal["accept", "refer", "undecided"]] = {
+        referral_pb2.VERDICT_ACCEPT: "accept",
+        referral_pb2.VERDICT_REFER: "refer",
+    }
+    return LotVerdict(
+        lot_id=message.lot_id,
+        verdict=kinds.get(message.verdict, "undecided"),
+        reasons=_reasons(message.reasons),
+        reason_counts={_reasons([each.reason])[0]: each.tiles for each in message.reason_counts},
+        tiles=message.tiles,
+        accepted=message.accepted,
+        referred=message.referred,
+        failed=message.failed,
+        referred_share_lower=message.referred_share_lower,
+        referred_share_upper=message.referred_share_upper,
+        confidence=message.confidence,
+        max_referred_share=message.max_referred_share,
+        looks_like=message.looks_like,
+        looks_like_share=message.looks_like_share,
+        provenance=_provenance(message.provenance),
+        decisions=tuple(decisions),
+        simulated=simulated,
+    )
+
+
+def _common(message: Any, simulated: bool) -> dict[str, Any]:
+    return {
+        "tile_id": message.tile_id,
+        "lot_id": message.lot_id,
+        "quality": _quality(message.quality),
+        "provenance": _provenance(message.provenance),
+        "reading": _reading(message),
+        "simulated": simulated,
+    }
+
+
+def _quality(message: tile_pb2.Quality) -> Quality:
+    return Quality(
+        verdict=_name(tile_pb2.QualityVerdict, message.verdict, "QUALITY_VERDICT_"),
+        faults=tuple(
+            _name(tile_pb2.QualityFault, fault, "QUALITY_FAULT_") for fault in message.faults
+        ),
+        black_share=message.black_share,
+        saturated_share=message.saturated_share,
+    )
+
+
+def _provenance(message: tile_pb2.Provenance) -> Provenance:
+    return Provenance(
+        models=tuple(
+            ModelVersion(
+                model.name, model.version, model.weights_sha256, model.trained_on_simulated_lots
+            )
+            for model in message.models
+        ),
+        policy_version=message.policy_version,
+        engine=message.engine,
+        request_id=message.request_id,
+    )
+
+
+def _reading(message: Any) -> Reading | None:
+    if "reading" not in message.DESCRIPTOR.fields_by_name or not message.HasField("reading"):
+        return None
+    reading: tile_pb2.Reading = message.reading
+    said = {field.name: value for field, value in reading.instrument.ListFields()}
+    return Reading(
+        um_per_px=reading.um_per_px,
+        scale_source=_name(tile_pb2.ScaleSource, reading.scale_source, "SCALE_SOURCE_"),
+        data_bar_px=reading.data_bar_px,
+        instrument=InstrumentTags(**{tag: said[tag] for tag in INSTRUMENT_TAGS if tag in said}),
+        grey_levels_stretched=reading.grey_levels_stretched,
+    )
+
+
+def _reasons(numbers: Iterable[int]) -> tuple[str, ...]:
+    return tuple(_name(referral_pb2.Reason, number, "REASON_") for number in numbers)
+
+
+def _name(enum: Any, number: int, prefix: str) -> str:
+    if number == 0:
+        return ""
+    # A newer service may know more of them than this client.
+    if number not in enum.values():
+        return f"unknown_{number}"
+    return str(enum.Name(number).removeprefix(prefix).lower())

@@ -1,0 +1,199 @@
+"""Many tiles over one stream: sent as they come, answered in order, few of them in memory.
+
+At most `in_flight` tiles have been taken from the caller and not yet been handed back with their
+answers. The next is taken only once an answer has been read, so a slow reader slows the sender.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import queue
+import threading
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+)
+from typing import Any
+
+import grpc
+
+from lotwise.client.tiles import Prepared, TileLike
+from lotwise.core.errors import EngineUnavailable
+
+Prepare = Callable[[TileLike, int], Prepared]
+Message = Callable[[Prepared], Any]
+Failure = Callable[[grpc.RpcError], Exception]
+Exchanged = tuple[Prepared | None, Any]
+"""A tile and the response to it, None where it was not sent; or no tile, and what the service
+says once all have been answered."""
+
+
+def exchange(
+    call: Callable[..., Any],
+    tiles: Iterable[TileLike],
+    prepare: Prepare,
+    message: Message,
+    failure: Failure,
+    *,
+    in_flight: int,
+    timeout: float | None,
+) -> Iterator[Exchanged]:
+    """Send tiles and read what comes back.
+
+    Args:
+        call: The stub's method, a stream both ways with one response for each message.
+        tiles: Taken one by one, in a thread of gRPC's.
+        prepare: Reads the tile with this number.
+        message: The message for a tile; None where none is sent.
+        failure: What to raise for a call that failed.
+        in_flight: Tiles that may be under way.
+        timeout: For the whole stream, in seconds; None for no limit.
+
+    Raises:
+        Exception: What `failure` makes of the stream's end, or what `tiles` raised.
+    """
+    _check(in_flight)
+    waiting: queue.SimpleQueue[tuple[Prepared, bool] | None] = queue.SimpleQueue()
+    permits = threading.Semaphore(in_flight)
+    over = threading.Event()
+    raised: list[Exception] = []
+
+    def messages() -> Iterator[Any]:
+        try:
+            source = iter(tiles)
+            for index in itertools.count():
+                permits.acquire()
+                if over.is_set():
+                    return
+                try:
+                    given = next(source)
+                except StopIteration:
+                    return
+                tile = prepare(given, index)
+                del given
+                sent = message(tile)
+                waiting.put((_without_content(tile), sent is not None))
+                if sent is not None:
+                    yield sent
+        except Exception as error:
+            raised.append(error)  # the caller's thread is where it belongs
+        finally:
+            waiting.put(None)
+
+    responses = call(messages(), timeout=timeout)
+    try:
+        while (item := waiting.get()) is not None:
+            tile, sent = item
+            response = None
+            if sent:
+                try:
+                    response = next(responses)
+                except StopIteration:
+                    raise _broken_off() from None
+                except grpc.RpcError as error:
+                    raise failure(error) from None
+            yield tile, response
+            permits.release()
+        if raised:
+            raise raised[0]
+        try:
+            for response in responses:
+                yield None, response
+        except grpc.RpcError as error:
+            raise failure(error) from None
+    finally:
+        over.set()
+        permits.release()
+        responses.cancel()
+
+
+async def exchange_async(
+    call: Callable[..., Any],
+    tiles: Iterable[TileLike] | AsyncIterable[TileLike],
+    prepare: Prepare,
+    message: Message,
+    failure: Failure,
+    *,
+    in_flight: int,
+    timeout: float | None,
+) -> AsyncGenerator[Exchanged, None]:
+    """As `exchange`, in an event loop. Files are read in threads."""
+    _check(in_flight)
+    waiting: asyncio.Queue[tuple[Prepared, bool] | None] = asyncio.Queue()
+    permits = asyncio.Semaphore(in_flight)
+    raised: list[Exception] = []
+
+    async def messages() -> AsyncIterator[Any]:
+        try:
+            source = _aiter(tiles)
+            for index in itertools.count():
+                await permits.acquire()
+                try:
+                    given = await anext(source)
+                except StopAsyncIteration:
+                    return
+                tile = await asyncio.to_thread(prepare, given, index)
+                del given
+                sent = message(tile)
+                waiting.put_nowait((_without_content(tile), sent is not None))
+                if sent is not None:
+                    yield sent
+        except Exception as error:
+            raised.append(error)
+        finally:
+            waiting.put_nowait(None)
+
+    stream = call(messages(), timeout=timeout)
+    responses = aiter(stream)
+    try:
+        while (item := await waiting.get()) is not None:
+            tile, sent = item
+            response = None
+            if sent:
+                try:
+                    response = await anext(responses)
+                except StopAsyncIteration:
+                    raise _broken_off() from None
+                except grpc.RpcError as error:
+                    raise failure(error) from None
+            yield tile, response
+            permits.release()
+        if raised:
+            raise raised[0]
+        try:
+            async for response in responses:
+                yield None, response
+        except grpc.RpcError as error:
+            raise failure(error) from None
+    finally:
+        stream.cancel()
+
+
+async def _aiter(tiles: Iterable[TileLike] | AsyncIterable[TileLike]) -> AsyncIterator[TileLike]:
+    if isinstance(tiles, AsyncIterable):
+        async for tile in tiles:
+            yield tile
+    else:
+        for tile in tiles:
+            yield tile
+
+
+def _without_content(tile: Prepared) -> Prepared:
+    """What must be remembered of a tile until it is answered: not its pixels."""
+    return Prepared(None, tile.tile_id, tile.lot_id, tile.simulated, tile.error)
+
+
+def _check(in_flight: int) -> None:
+    if in_flight < 1:
+        raise ValueError(f"in_flight must be at least 1, not {in_flight}")
+
+
+def _broken_off() -> EngineUnavailable:
+    return EngineUnavailable(
+        "The service ended the stream before all tiles were answered. Send the rest again."
+    )

@@ -1,0 +1,232 @@
+"""The questions that a client can ask of a tile: each said once, for one tile and for a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from lotwise.client import convert
+from lotwise.client.answers import (
+    BackwardExplanation,
+    Decision,
+    ForwardExplanation,
+    LotVerdict,
+    Prediction,
+    TileFailure,
+    Uncertainty,
+)
+from lotwise.client.failures import error_of_tile
+from lotwise.client.quantity import convert as convert_unit
+from lotwise.client.tiles import Prepared
+from lotwise.core.errors import InferenceFailed, InvalidRequest
+from lotwise.v1 import explain_pb2, predict_pb2, referral_pb2, tile_pb2, uncertainty_pb2
+
+AnswerType = TypeVar("AnswerType")
+
+
+class OtherUnit(Exception):
+    """The model's property has another unit than the question took for granted."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__(f"The model's property is in {unit}.")
+        self.unit = unit
+
+
+@dataclass(frozen=True)
+class Question(Generic[AnswerType]):
+    """A question without its tile.
+
+    Attributes:
+        service: Who answers it.
+        method, stream: Its remote calls, for one tile and for many.
+        build: The request for a tile.
+        wrap: That request as a message of the stream.
+        read: The answer, from the service's response and whether the tile is simulated.
+    """
+
+    service: str
+    method: str
+    stream: str
+    build: Callable[[tile_pb2.Tile | None], Any]
+    wrap: Callable[..., Any]
+    read: Callable[[Any, bool], AnswerType]
+
+    def request(self, tile: Prepared) -> Any:
+        """The request for one tile."""
+        return self.build(tile.message)
+
+    def message(self, tile: Prepared) -> Any:
+        """The same as one message of the stream; None where the tile cannot be sent."""
+        return None if tile.message is None else self.wrap(request=self.build(tile.message))
+
+    def outcome(self, tile: Prepared, response: Any) -> AnswerType | TileFailure:
+        """What the stream answered for a tile; without a response, why it was not sent."""
+        if response is None:
+            assert tile.error is not None
+            return TileFailure(tile.tile_id, tile.lot_id, tile.error)
+        if response.WhichOneof("outcome") == "error":
+            return TileFailure(tile.tile_id, tile.lot_id, error_of_tile(response.error))
+        return self.read(response.result, tile.simulated)
+
+
+def predict(model: str) -> Question[Prediction]:
+    """The property."""
+    return Question(
+        "predict",
+        "Predict",
+        "PredictStream",
+        lambda tile: predict_pb2.PredictRequest(tile=tile, model=model),
+        predict_pb2.PredictStreamRequest,
+        convert.prediction,
+    )
+
+
+def uncertainty(model: str) -> Question[Uncertainty]:
+    """Which reference lot, and how sure that is."""
+    return Question(
+        "uncertainty",
+        "Assess",
+        "AssessStream",
+        lambda tile: uncertainty_pb2.AssessRequest(tile=tile, model=model),
+        uncertainty_pb2.AssessStreamRequest,
+        convert.uncertainty,
+    )
+
+
+def refer(policy: str) -> Question[Decision]:
+    """Accept, or refer to an expert."""
+    return Question(
+        "referral",
+        "Decide",
+        "DecideStream",
+        lambda tile: referral_pb2.DecideRequest(tile=tile, policy=policy),
+        referral_pb2.DecideStreamRequest,
+        convert.decision,
+    )
+
+
+def explain_forward(
+    attributes: Mapping[str, float], vary: str, steps: int, images: bool
+) -> Question[ForwardExplanation]:
+    """The property along one attribute."""
+    return Question(
+        "explain",
+        "Forward",
+        "ForwardStream",
+        lambda tile: explain_pb2.ForwardRequest(
+            tile=tile,
+            attributes=_values(attributes),
+            vary=vary,
+            steps=steps,
+            without_images=not images,
+        ),
+        explain_pb2.ForwardStreamRequest,
+        convert.forward,
+    )
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a backward explanation is to reach.
+
+    Attributes:
+        value, tolerance: In `unit`; a tolerance of 0 is 1% of the target.
+        unit: "psi", "MPa", or the model's own.
+        immutable: Attributes that must stay.
+        max_evaluations: 0 for the service's default.
+    """
+
+    value: float
+    tolerance: float
+    unit: str
+    immutable: tuple[str, ...] = ()
+    max_evaluations: int = 0
+
+
+def explain_backward(
+    attributes: Mapping[str, float], target: Target, model_unit: str
+) -> Question[BackwardExplanation]:
+    """What to change to reach a target.
+
+    Args:
+        attributes: Of the lot.
+        target: To be reached.
+        model_unit: The unit that the model's property is taken to have. Where it has another,
+            `read` raises OtherUnit: the service cannot be asked for it beforehand.
+
+    Raises:
+        InvalidRequest: TARGET_INVALID where the target's unit does not lead to the model's.
+    """
+    try:
+        value = convert_unit(target.value, target.unit, model_unit)
+        tolerance = convert_unit(target.tolerance, target.unit, model_unit)
+    except ValueError as error:
+        raise InvalidRequest(
+            "TARGET_INVALID", f"{error} The model's property is in {model_unit}."
+        ) from None
+
+    def read(response: explain_pb2.BackwardResponse, simulated: bool) -> BackwardExplanation:
+        if response.unit != model_unit:
+            raise OtherUnit(response.unit)
+        return convert.backward(response, simulated)
+
+    return Question(
+        "explain",
+        "Backward",
+        "BackwardStream",
+        lambda tile: explain_pb2.BackwardRequest(
+            tile=tile,
+            attributes=_values(attributes),
+            target=value,
+            tolerance=tolerance,
+            immutable=target.immutable,
+            max_evaluations=target.max_evaluations,
+        ),
+        explain_pb2.BackwardStreamRequest,
+        read,
+    )
+
+
+@dataclass(frozen=True)
+class LotQuestion:
+    """The verdict on a lot, whose tiles are one stream: `message` and `outcome` as in Question."""
+
+    policy: str
+    service: str = "referral"
+    stream: str = "DecideLot"
+
+    def message(self, tile: Prepared) -> Any:
+        """One message of the stream. A tile that cannot be read goes empty, so it is counted."""
+        content = tile.message or tile_pb2.Tile(tile_id=tile.tile_id, lot_id=tile.lot_id)
+        return referral_pb2.DecideLotRequest(tile=content, policy=self.policy)
+
+    def outcome(self, tile: Prepared, response: Any) -> Decision | TileFailure:
+        """The decision on a tile."""
+        acknowledged = response.acknowledged
+        if acknowledged.WhichOneof("outcome") == "decision":
+            return convert.decision(acknowledged.decision, tile.simulated)
+        error = tile.error or error_of_tile(acknowledged.error)
+        return TileFailure(tile.tile_id, tile.lot_id, error)
+
+    def verdict(
+        self,
+        message: referral_pb2.LotVerdict | None,
+        decisions: Sequence[Decision | TileFailure],
+        simulated: bool,
+    ) -> LotVerdict:
+        """The verdict that came after the last tile; InferenceFailed where none came."""
+        if message is None:
+            raise InferenceFailed("The referral service gave no verdict. Screen the lot again.")
+        return convert.verdict(message, decisions, simulated)
+
+
+def names(given: Iterable[str] | str) -> tuple[str, ...]:
+    """One name or several, as a tuple."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _values(attributes: Mapping[str, float]) -> list[explain_pb2.AttributeValue]:
+    return [
+        explain_pb2.AttributeValue(name=name, value=value) for name, value in attributes.items()
+    ]

@@ -1,0 +1,238 @@
+"""How questions reach the services: channels, stubs, deadlines, failures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from lotwise.client.answers import TileFailure
+from lotwise.client.connection import (
+    LOCAL,
+    MAX_MESSAGE_BYTES,
+    RETRIES,
+    STUBS,
+    TIMEOUT_S,
+    connection,
+)
+from lotwise.client.exchange import Exchanged, exchange, exchange_async
+from lotwise.client.failures import error_of_call
+from lotwise.client.questions import LotQuestion, OtherUnit, Question
+from lotwise.client.tiles import TileLike, TileReader
+from lotwise.core.errors import InvalidRequest, LotwiseError
+
+AnswerType = TypeVar("AnswerType")
+
+
+class Reach:
+    """What both kinds of clients are told, and share."""
+
+    def __init__(
+        self,
+        host: str = LOCAL,
+        *,
+        predict: str | None = None,
+        uncertainty: str | None = None,
+        referral: str | None = None,
+        explain: str | None = None,
+        timeout: float = TIMEOUT_S,
+        retries: int = RETRIES,
+        tls: bool | str | Path = False,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        self._connection = connection(
+            host,
+            {
+                "predict": predict,
+                "uncertainty": uncertainty,
+                "referral": referral,
+                "explain": explain,
+            },
+            timeout=timeout,
+            retries=retries,
+            tls=tls,
+            max_message_bytes=max_message_bytes,
+        )
+        self._lock = threading.Lock()
+        self._channels: dict[str, Any] = {}
+        self._stubs: dict[str, Any] = {}
+        self._model_unit = "psi"
+
+    def _failed(self, service: str, error: grpc.RpcError) -> LotwiseError:
+        return error_of_call(error, service, self._connection.addresses[service])
+
+    def _reader(self, lot_id: str, um_per_px: float | None) -> TileReader:
+        return TileReader(self._connection.max_file_bytes, lot_id, um_per_px)
+
+    def _within(self, timeout: float | None) -> float:
+        return self._connection.timeout if timeout is None else timeout
+
+    def _learn(self, other: OtherUnit) -> InvalidRequest:
+        self._model_unit = other.unit
+        return InvalidRequest("TARGET_INVALID", f"{other} Ask again: the client knows it now.")
+
+
+class Transport(Reach):
+    """Asks and waits, without an event loop."""
+
+    def close(self) -> None:
+        """Let go of the connections. The client cannot be used any more."""
+        with self._lock:
+            for channel in self._channels.values():
+                channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _stub(self, service: str) -> Any:
+        with self._lock:
+            if service not in self._stubs:
+                to, where = self._connection, self._connection.addresses[service]
+                self._channels[service] = (
+                    grpc.secure_channel(where, to.credentials, options=to.options)
+                    if to.credentials
+                    else grpc.insecure_channel(where, options=to.options)
+                )
+                self._stubs[service] = STUBS[service](self._channels[service])
+            return self._stubs[service]
+
+    def _ask(
+        self,
+        question: Question[AnswerType],
+        tile: TileLike,
+        lot_id: str,
+        um_per_px: float | None,
+        timeout: float | None,
+    ) -> AnswerType:
+        prepared = self._reader(lot_id, um_per_px).read(tile)
+        call = getattr(self._stub(question.service), question.method)
+        try:
+            response = call(question.request(prepared), timeout=self._within(timeout))
+        except grpc.RpcError as error:
+            raise self._failed(question.service, error) from None
+        return question.read(response, prepared.simulated)
+
+    def _exchange(
+        self,
+        question: Question[Any] | LotQuestion,
+        tiles: Iterable[TileLike],
+        lot_id: str,
+        um_per_px: float | None,
+        in_flight: int,
+        timeout: float | None,
+    ) -> Iterator[Exchanged]:
+        return exchange(
+            getattr(self._stub(question.service), question.stream),
+            tiles,
+            self._reader(lot_id, um_per_px).read_or_say,
+            question.message,
+            lambda error: self._failed(question.service, error),
+            in_flight=in_flight,
+            timeout=timeout,
+        )
+
+    def _ask_many(
+        self,
+        question: Question[AnswerType],
+        tiles: Iterable[TileLike],
+        lot_id: str,
+        um_per_px: float | None,
+        in_flight: int,
+        timeout: float | None,
+    ) -> Iterator[AnswerType | TileFailure]:
+        exchanged = self._exchange(question, tiles, lot_id, um_per_px, in_flight, timeout)
+        try:
+            for tile, response in exchanged:
+                if tile is not None:
+                    yield question.outcome(tile, response)
+        except OtherUnit as other:
+            raise self._learn(other) from None
+
+
+class AsyncTransport(Reach):
+    """Asks in an event loop: that of the first call, in which all others must be."""
+
+    async def close(self) -> None:
+        """Let go of the connections. The client cannot be used any more."""
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _stub(self, service: str) -> Any:
+        # Made at the first call, because a channel belongs to the loop that it is made in.
+        if service not in self._stubs:
+            to, where = self._connection, self._connection.addresses[service]
+            self._channels[service] = (
+                grpc.aio.secure_channel(where, to.credentials, options=to.options)
+                if to.credentials
+                else grpc.aio.insecure_channel(where, options=to.options)
+            )
+            self._stubs[service] = STUBS[service](self._channels[service])
+        return self._stubs[service]
+
+    async def _ask(
+        self,
+        question: Question[AnswerType],
+        tile: TileLike,
+        lot_id: str,
+        um_per_px: float | None,
+        timeout: float | None,
+    ) -> AnswerType:
+        prepared = await asyncio.to_thread(self._reader(lot_id, um_per_px).read, tile)
+        call = getattr(self._stub(question.service), question.method)
+        try:
+            response = await call(question.request(prepared), timeout=self._within(timeout))
+        except grpc.RpcError as error:
+            raise self._failed(question.service, error) from None
+        return question.read(response, prepared.simulated)
+
+    def _exchange(
+        self,
+        question: Question[Any] | LotQuestion,
+        tiles: Iterable[TileLike] | AsyncIterable[TileLike],
+        lot_id: str,
+        um_per_px: float | None,
+        in_flight: int,
+        timeout: float | None,
+    ) -> AsyncGenerator[Exchanged, None]:
+        return exchange_async(
+            getattr(self._stub(question.service), question.stream),
+            tiles,
+            self._reader(lot_id, um_per_px).read_or_say,
+            question.message,
+            lambda error: self._failed(question.service, error),
+            in_flight=in_flight,
+            timeout=timeout,
+        )
+
+    async def _ask_many(
+        self,
+        question: Question[AnswerType],
+        tiles: Iterable[TileLike] | AsyncIterable[TileLike],
+        lot_id: str,
+        um_per_px: float | None,
+        in_flight: int,
+        timeout: float | None,
+    ) -> AsyncGenerator[AnswerType | TileFailure, None]:
+        exchanged = self._exchange(question, tiles, lot_id, um_per_px, in_flight, timeout)
+        try:
+            # Closed at once where the caller stops early, not when the garbage is collected.
+            async with contextlib.aclosing(exchanged):
+                async for tile, response in exchanged:
+                    if tile is not None:
+                        yield question.outcome(tile, response)
+        except OtherUnit as other:
+            raise self._learn(other) from None
