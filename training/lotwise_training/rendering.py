@@ -32,6 +32,14 @@ from lotwise_simulator.lots import Lot, mosaic
 Images = npt.NDArray[np.uint8]
 
 HASH_DIGITS: Final = 16
+NO_PART_OF_A_TILE: Final = frozenset(
+    {
+        *("benchmark", "benchmark_command", "benchmark_files", "command"),
+        *("contact_sheet", "demo", "files"),
+    }
+)
+"""Modules of the simulator that only write, show or choose tiles. Any other, a new one too, counts
+as a part of what the tiles look like."""
 RESAMPLING: Final = inspect.getsource(resample_area)
 
 
@@ -97,7 +105,12 @@ def _fingerprint(sets: Mapping[str, Sequence[TileOrder]]) -> str:
     definition = {key: [dataclasses.asdict(order) for order in sets[key]] for key in sets}
     digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode())
     sources = [Path(folder) for folder in lotwise_simulator.__path__]
-    files = sorted(file for folder in sources for file in folder.glob("[!_]*.py"))
+    files = sorted(
+        file
+        for folder in sources
+        for file in folder.glob("[!_]*.py")
+        if file.stem not in NO_PART_OF_A_TILE
+    )
     for source in (*(file.read_text(encoding="utf-8") for file in files), RESAMPLING):
         digest.update(_program(source).encode())
     return digest.hexdigest()[:HASH_DIGITS]

@@ -16,7 +16,13 @@ EVALUATION: Final = "evaluation.json"
 
 
 def write_card(
-    signature: ModelSignature, path: Path, *, what: str, parity: float, runs: Path
+    signature: ModelSignature,
+    path: Path,
+    *,
+    what: str,
+    parity: float,
+    tolerance: float,
+    runs: Path,
 ) -> None:
     """Write a model's card.
 
@@ -25,6 +31,7 @@ def write_card(
         path: MODEL_CARD.md.
         what: The architecture in a few words.
         parity: Worst difference between the exported graph and the network.
+        tolerance: Parity above which the export fails.
         runs: Folder of the runs; figures are read from the model's evaluation report there, if any.
     """
     metadata = signature.metadata
@@ -62,7 +69,7 @@ def write_card(
         )
     lines += [
         f"- Parity of the exported graph with the trained network: {parity:.1e} "
-        "(relative to the output's scale; above 1e-4 the export fails).",
+        f"(relative to the output's scale; above {tolerance:.0e} the export fails).",
         f"- Weights: SHA-256 `{metadata.weights_sha256}`.",
         "",
     ]

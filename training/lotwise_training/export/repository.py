@@ -36,7 +36,12 @@ from lotwise_simulator import ATTRIBUTE_NAMES, mosaic, reference_lots
 from lotwise_training.editor import load_editor
 from lotwise_training.export.card import write_card
 from lotwise_training.export.gradient import EditGradient, export_gradient
-from lotwise_training.export.onnx_export import check_parity, export_module
+from lotwise_training.export.onnx_export import (
+    GRADIENT_PARITY_TOLERANCE,
+    PARITY_TOLERANCE,
+    check_parity,
+    export_module,
+)
 from lotwise_training.export.skeleton import save_skeleton, strip_weights
 from lotwise_training.models.wide_resnet import LINEAR_RANGE
 from lotwise_training.policy import committee_sha256, write_policy
@@ -69,10 +74,23 @@ class _Exporter:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def describe(self, signature: ModelSignature, parity: float, what: str) -> None:
+    def describe(
+        self,
+        signature: ModelSignature,
+        parity: float,
+        what: str,
+        tolerance: float = PARITY_TOLERANCE,
+    ) -> None:
         folder = self.repository / signature.name
         write_pbtxt(signature, folder / "config.pbtxt")
-        write_card(signature, folder / "MODEL_CARD.md", what=what, parity=parity, runs=self.runs)
+        write_card(
+            signature,
+            folder / "MODEL_CARD.md",
+            what=what,
+            parity=parity,
+            tolerance=tolerance,
+            runs=self.runs,
+        )
 
 
 def write_repository(runs: Path, repository: Path) -> None:
@@ -233,7 +251,9 @@ def _export_editor(exporter: _Exporter) -> None:
     folder = exporter.folder("edit_gradient")
     whole = folder / "whole.onnx"
     graph = export_gradient(decoder, regressor, code, whole)
-    parity = check_parity(EditGradient(decoder, regressor), whole, code)
+    parity = check_parity(
+        EditGradient(decoder, regressor), whole, code, tolerance=GRADIENT_PARITY_TOLERANCE
+    )
     whole.unlink()
     sources = {
         name: onnx.load(exporter.repository / name / VERSION / "model.onnx")
@@ -261,6 +281,7 @@ def _export_editor(exporter: _Exporter) -> None:
         ),
         parity,
         "derivative of the regressor after the decoder, with respect to the attributes",
+        GRADIENT_PARITY_TOLERANCE,
     )
 
 
