@@ -33,6 +33,7 @@ models: .venv/serving
 	@$(BIN)/python -m lotwise.runtime.assemble model_repository
 
 bench: setup models
+	$(BIN)/python -m benchmarks.simulator
 	$(BIN)/python -m benchmarks.serving
 
 proto: .venv/complete

@@ -1,8 +1,11 @@
-"""Command line: a contact sheet, a lot's tiles as PNG files, or the four lots of the demo.
+"""Command line: contact sheets, a lot's tiles as PNG files, the demo's lots, benchmark v1.
 
-    python -m lotwise_simulator sheet OUT.png
+    python -m lotwise_simulator sheet --of attributes OUT.png
     python -m lotwise_simulator tiles --lot A --count 16 OUT_DIR
     python -m lotwise_simulator demo --count 48 OUT_DIR
+    python -m lotwise_simulator benchmark list
+    python -m lotwise_simulator benchmark check --whole
+    python -m lotwise_simulator benchmark write --set ground OUT_DIR
 
 Lots are A..J, T01..T40 and ground.
 """
@@ -12,7 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lotwise_simulator.contact_sheet import write_sheet
+from lotwise_simulator import benchmark_command
+from lotwise_simulator.contact_sheet import SHEETS, write_sheet
 from lotwise_simulator.demo import write_demo_lots
 from lotwise_simulator.files import write_lot
 from lotwise_simulator.lots import Lot, mosaic
@@ -36,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="lotwise_simulator", description="Simulated SEM lots.")
     commands = parser.add_subparsers(dest="command", required=True)
     sheet = commands.add_parser("sheet", help="write a labelled contact sheet")
+    sheet.add_argument("--of", default="overview", choices=[*SHEETS, "mosaic"])
     sheet.add_argument("path", type=Path, metavar="OUT.png")
     one = commands.add_parser("tiles", help="write tiles of one lot and a CSV of their truth")
     one.add_argument("--lot", default="A", help="A..J, T01..T40 or ground")
@@ -46,10 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo = commands.add_parser("demo", help="write the four lots of the demo, a folder each")
     demo.add_argument("--count", type=int, default=48, help="tiles a lot")
     demo.add_argument("folder", type=Path, metavar="OUT_DIR")
+    benchmark_command.add_to(commands)
     options = parser.parse_args(arguments)
     try:
         if options.command == "sheet":
-            write_sheet(options.path)
+            write_sheet(options.path, options.of)
+        elif options.command == "benchmark":
+            return benchmark_command.run(options)
         elif options.command == "demo":
             write_demo_lots(options.folder, options.count)
         else:

@@ -1,12 +1,12 @@
 """Benchmark v1: the lots on which Lotwise's claims rest, fixed by seed and by hash.
 
 ====================  ========================================================================
-``reference``         30 lots, 59,690 tiles: the classes, as many as in zhang2020
+``reference``         30 lots of 15 recipes, 59,690 tiles: the classes, as many as in zhang2020
 ``new_regions``       the same lots elsewhere, the instrument unchanged: what shifts compare with
 ``filament_*``        those very places after three changes of the filament (covariate shift)
 ``ground``            reference lots ground after synthesis (unseen synthesis); their attributes
                       lie inside the box that training sees
-``between``           lots half way between two reference lots
+``between``           lots half way between two reference lots of different recipes
 ``new``               200 further lots from the same box, for statements about lots
 ``unrelated``         pictures of no powder
 ====================  ========================================================================
@@ -30,6 +30,7 @@ from scipy.stats import qmc
 from lotwise_simulator.attributes import ATTRIBUTE_NAMES, Attributes, grind
 from lotwise_simulator.instrument import NOMINAL, InstrumentState
 from lotwise_simulator.lots import Lot, Tile, mosaic
+from lotwise_simulator.reference import VISIBILITY
 from lotwise_simulator.unrelated import unrelated_tiles
 
 VERSION: Final = 1
@@ -38,6 +39,11 @@ BOX: Final = (0.05, 0.95)
 TILES_PER_SIDE: Final = 10
 """A mosaic holds 10 x 10 tiles."""
 REFERENCE_LOTS: Final = 30
+RECIPES: Final = 15
+"""Each recipe was made twice, so that half of the difficulty is to tell a lot from its repeat."""
+REPEAT_DISTANCE: Final = 0.08
+"""Distance of a lot to its repeat, weighted by ``VISIBILITY``: it alone sets how hard the benchmark
+is. See docs/benchmark.md for how it was chosen."""
 REFERENCE_TILES: Final = 59_690
 """Tiles of all reference lots together: 20 lots have 1,990 and ten have 1,989."""
 SHIFTED_TILES: Final = 100
@@ -54,15 +60,15 @@ NEW_REGION: Final = 7
 
 FILAMENTS: Final[Mapping[str, InstrumentState]] = MappingProxyType(
     {
-        "filament_soft": replace(NOMINAL, beam_sigma_px=2.0, dose=500.0, gain=0.9),
-        "filament_dim": replace(NOMINAL, gain=0.55, offset=0.02, dose=120.0, beam_sigma_px=1.3),
-        "filament_bright": replace(NOMINAL, gain=1.5, offset=0.08, dose=400.0, beam_sigma_px=1.4),
+        "filament_soft": replace(NOMINAL, gain=0.95, dose=600.0, beam_sigma_px=1.12),
+        "filament_dim": replace(NOMINAL, gain=0.78, dose=600.0),
+        "filament_bright": replace(NOMINAL, gain=1.12, dose=700.0, beam_sigma_px=0.9),
     }
 )
 """Three new filaments at unchanged brightness and contrast settings: one whose beam is wider, one
-of too little current, one of too much. Strengths were set once, before the freeze, so that each
-costs a single WRN-16-2 between 13 and 19 points of accuracy, as in Table 2 of zhang2020; see
-docs/benchmark.md for the figures."""
+of too little current, one of too much. Their strengths were set on other lots, before the freeze,
+so that each costs a single WRN-16-2 between 13 and 19 points of accuracy, as in Table 2 of
+zhang2020; see docs/benchmark.md for the figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +122,52 @@ def _box(n: int, seed: int) -> NDArray[np.float64]:
     return np.asarray(BOX[0] + (BOX[1] - BOX[0]) * points)
 
 
+def _repeated(
+    recipes: NDArray[np.float64], distance: float, direction_seed: int, prefix: str, first_seed: int
+) -> tuple[Lot, ...]:
+    """Two lots of each recipe, ``distance`` apart in a random direction, inside the box."""
+    rng = np.random.default_rng(direction_seed)
+    lots: list[Lot] = []
+    for recipe in recipes:
+        direction = rng.standard_normal(len(ATTRIBUTE_NAMES))
+        step = direction * distance / np.sqrt(np.sum(direction**2)) / VISIBILITY
+        # Pushed back into the box whole, so that the distance stays.
+        middle = recipe.clip(BOX[0] + np.abs(step) / 2, BOX[1] - np.abs(step) / 2)
+        for point in (middle - step / 2, middle + step / 2):
+            number = len(lots) + 1
+            name = f"{prefix}{number:02d}"
+            lots.append(Lot(name, Attributes.from_array(point), seed=first_seed + number))
+    return tuple(lots)
+
+
 @cache
 def reference_lots() -> tuple[Lot, ...]:
-    """The 30 classes, "R01".."R30"."""
-    return tuple(
-        Lot(f"R{number:02d}", Attributes.from_array(point), seed=10_000 + number)
-        for number, point in enumerate(_box(REFERENCE_LOTS, seed=41), start=1)
-    )
+    """The 30 classes, "R01".."R30": R01 and R02 are repeats of one recipe, and so on."""
+    return _repeated(_box(RECIPES, seed=41), REPEAT_DISTANCE, 42, "R", 10_000)
+
+
+def rehearsal_lots(distance: float = REPEAT_DISTANCE, recipes: int = RECIPES) -> tuple[Lot, ...]:
+    """Lots like the reference lots, of other recipes: no part of the benchmark.
+
+    On these the benchmark's difficulty was set, and on these anything else may be tried.
+
+    Args:
+        distance: of a lot to its repeat.
+        recipes: how many; each gives two lots.
+    """
+    return _repeated(_box(recipes, seed=51), distance, 52, "X", 60_000)
+
+
+def recipe_of(lot_id: str) -> int:
+    """Number of a reference lot's recipe, from 1: whoever holds a lot out holds its repeat out.
+
+    Raises:
+        ValueError: not a reference lot.
+    """
+    names = [lot.lot_id for lot in reference_lots()]
+    if lot_id not in names:
+        raise ValueError(f"no reference lot {lot_id!r}")
+    return names.index(lot_id) // 2 + 1
 
 
 @cache
@@ -141,7 +186,8 @@ def ground_lots() -> tuple[Lot, ...]:
     def severity(lot: Lot) -> float:
         spread = (BOX[1] - lot.attributes.polydispersity) / 1.5
         size = (lot.attributes.size - BOX[0]) / 0.6
-        return min(spread, size, MOST_GROUND)
+        facets = (1.0 - BOX[0] / lot.attributes.facetness) / 0.25
+        return min(spread, size, facets, MOST_GROUND)
 
     # Equally hard ones in the order of their names.
     sources = sorted(reference_lots(), key=lambda lot: (-severity(lot), lot.lot_id))[:GROUND_LOTS]
@@ -169,7 +215,12 @@ def between_lots() -> tuple[Lot, ...]:
         first, second = points(pair)
         return float(np.sum((first - second) ** 2))
 
-    closest = sorted(combinations(reference_lots(), 2), key=distance)[:BETWEEN_LOTS]
+    pairs = [
+        pair
+        for pair in combinations(reference_lots(), 2)
+        if recipe_of(pair[0].lot_id) != recipe_of(pair[1].lot_id)
+    ]
+    closest = sorted(pairs, key=distance)[:BETWEEN_LOTS]
     return tuple(
         Lot(
             f"B{number:02d}", Attributes.from_array(points(pair).mean(axis=0)), seed=40_000 + number

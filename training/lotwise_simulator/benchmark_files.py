@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import multiprocessing
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass
@@ -13,7 +14,15 @@ from typing import Final
 import numpy as np
 
 from lotwise_simulator.attributes import ATTRIBUTE_NAMES
-from lotwise_simulator.benchmark import VERSION, LotOfTiles, Part, benchmark_v1, parts
+from lotwise_simulator.benchmark import (
+    VERSION,
+    LotOfTiles,
+    Part,
+    benchmark_v1,
+    parts,
+    recipe_of,
+    reference_lots,
+)
 from lotwise_simulator.files import write_lot
 
 FROZEN: Final = "benchmark_v1.json"
@@ -108,7 +117,9 @@ def hash_benchmark(
         for part in (lots[:1] if only_first_lot else lots)
     ]
     hashes: dict[str, dict[str, PartHash]] = {name: {} for name, _ in chosen}
-    with ProcessPoolExecutor(jobs) as pool:
+    # Spawned: a fork of a process that runs threads can hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         work = [(name, part, pool.submit(hash_part, part, whole=whole)) for name, part in chosen]
         for name, part, result in work:
             hashes[name][part_name(part)] = result.result()
@@ -195,11 +206,17 @@ def write_set(folder: Path, name: str, n_tiles: int | None, lots: Collection[str
 def _write_table(path: Path, chosen: Iterable[Part]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["lot_id", "property", "value", "unit", *ATTRIBUTE_NAMES, "origin"])
+        writer.writerow(
+            ["lot_id", "recipe", "property", "value", "unit", *ATTRIBUTE_NAMES, "origin"]
+        )
         for part in chosen:
             if isinstance(part, LotOfTiles):
                 scores = np.round(part.lot.expert_scores().mean(axis=0), 3)
                 value = round(float(part.lot.strength_tests().mean()), 1)
+                name = part.lot.lot_id
+                # Repeats share a recipe; every other lot is the only one of its own.
+                known = any(name == lot.lot_id for lot in reference_lots())
+                recipe = recipe_of(name) if known else name
                 writer.writerow(
-                    [part.lot.lot_id, PROPERTY, value, UNIT, *scores.tolist(), "simulated"]
+                    [name, recipe, PROPERTY, value, UNIT, *scores.tolist(), "simulated"]
                 )

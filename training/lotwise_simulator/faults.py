@@ -115,10 +115,14 @@ def stage_jump(image: Image, jump_px: int = 14) -> Image:
     if jump_px < 1:
         raise ValueError(f"jump_px must be positive, got {jump_px}")
     rng = np.random.default_rng(2)
+    height, width = image.shape
+    # What comes into view at the border is unknown; mirrored crystals stand for it.
+    wide = np.pad(image, ((0, 0), (3 * jump_px, 3 * jump_px)), mode="reflect")
     faulty = image.copy()
-    height = len(image)
+    left = 3 * jump_px
     for line in np.sort(rng.integers(height // 8, height, 3)):
-        faulty[line:] = np.roll(faulty[line:], int(rng.choice((-1, 1))) * jump_px, axis=1)
+        left += int(rng.choice((-1, 1))) * jump_px
+        faulty[line:] = wide[line:, left : left + width]
     return faulty
 
 

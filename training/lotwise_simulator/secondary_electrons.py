@@ -106,7 +106,8 @@ def _relief() -> NDArray[np.float32]:
         ],
         axis=2,
     )
-    return np.asarray(slopes * (ROUGHNESS / slopes.std()), dtype=np.float32)
+    # Rounded, because the last bits of a power and of a Fourier transform depend on the processor.
+    return np.asarray(np.round(slopes * (ROUGHNESS / slopes.std()), 5), dtype=np.float32)
 
 
 _RELIEF: Final = _relief()

@@ -122,7 +122,9 @@ def _show(
 
 
 def _or_dash(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.4g}"
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _data(found: Inspection, um_per_px: float | None, source: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich import box
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +17,9 @@ from lotwise.cli.options import PressureUnit, fail, out
 from lotwise.client import Quantity, TileFailure
 from lotwise.client.answers import Answer
 
+MOST_FOLDED: Final = 1.3
+"""A table this many times too wide is still folded into its columns."""
+_ENDLESS: Final = 1_000
 DECISIONS: Final = {
     "accept": Text("ACCEPT", style="bold green"),
     "refer": Text("REFER", style="bold red"),
@@ -22,7 +27,7 @@ DECISIONS: Final = {
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print a table that fits into 80 columns.
+    """Print a table that fits into 80 columns; in blocks, a row each, where it is far too wide.
 
     Args:
         title: Stands above it.
@@ -42,8 +47,35 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text]
         )
     for row in rows:
         # As plain text: brackets in a file's name are no markup.
-        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    out.print(made)
+        made.add_row(*(_plain(cell) for cell in row))
+    wanted = Measurement.get(out, out.options.update(max_width=_ENDLESS), made).maximum
+    if wanted <= MOST_FOLDED * out.width:
+        out.print(made)
+        return
+    # Folded to this width, its words would stand letter below letter.
+    headings = [name.lstrip(">~").replace("\n", " ") for name in columns]
+    for row in rows:
+        out.print(_plain(row[0]), style="bold", soft_wrap=True)
+        out.print(Padding(_in_lines(headings[1:], row[1:], out.width - 4), (0, 0, 0, 4)))
+
+
+def _in_lines(names: Sequence[str], cells: Sequence[str | Text], width: int) -> Text:
+    """What a row says, one thing after the other, none broken; what it does not say is left out."""
+    told = [
+        Text.assemble((f"{name} ", "dim"), _plain(cell))
+        for name, cell in zip(names, cells, strict=True)
+        if str(cell) != "-"
+    ]
+    lines = [Text()]
+    for each in told:
+        if lines[-1] and len(lines[-1]) + len(each) + 3 > width:
+            lines.append(Text())
+        lines[-1].append_text(Text("   ").append_text(each) if lines[-1] else each)
+    return Text("\n").join(lines)
+
+
+def _plain(cell: str | Text) -> Text:
+    return Text(cell) if isinstance(cell, str) else cell
 
 
 def short_names(paths: Sequence[Path]) -> tuple[str, list[str]]:
