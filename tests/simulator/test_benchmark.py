@@ -168,7 +168,7 @@ def test_a_changed_tile_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_set_on_disk_says_what_a_laboratory_knows(tmp_path: Path) -> None:
     assert write_set(tmp_path, "reference", 2, ["R03"]) == 2
     assert len(list((tmp_path / "R03").glob("*.png"))) == 2
-    (row,) = csv.DictReader((tmp_path / "lots.csv").open(encoding="utf-8"))
+    (row,) = csv.DictReader((tmp_path / "lots.csv").read_text(encoding="utf-8").splitlines())
     lot = reference_lots()[2]
     assert row["lot_id"] == "R03"
     assert row["unit"] == "psi"

@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lotwise.platform.ports import SERVICES, PlatformPorts
 from lotwise.runtime.assemble import assemble_repository
+from lotwise.runtime.spawning import exits_deferred
 from lotwise.runtime.triton.installation import TritonMissing, find_installation
 from lotwise.runtime.triton.supervisor import TritonServer
 
@@ -157,7 +158,7 @@ class Platform:
         chosen = {prefix + key: value for key, value in wanted.items()}
         ports = {key: value for key, value in chosen.items() if key.endswith("PORT")}
         environment = chosen | dict(os.environ) | ports
-        with self.log_path(name).open("ab") as log:
+        with self.log_path(name).open("ab") as log, exits_deferred():
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", f"lotwise.{name}"],
                 stdin=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from lotwise.runtime.model_config import read_pbtxt
+from lotwise.runtime.spawning import exits_deferred
 from lotwise.runtime.triton.installation import TritonInstallation
 
 logger = logging.getLogger(__name__)
@@ -163,7 +164,7 @@ class TritonServer:
         self.stop()
 
     def _spawn(self) -> None:
-        with self._open_log() as log:
+        with self._open_log() as log, exits_deferred():
             self._process = subprocess.Popen(
                 self.command(),
                 stdin=subprocess.DEVNULL,
