@@ -106,7 +106,7 @@ def hash_benchmark(
     """Hash every lot of the benchmark, in as many processes as asked for.
 
     Args:
-        whole: all tiles (about 15 minutes on two cores), or the first of each lot.
+        whole: all tiles (about 20 minutes on two cores), or the first of each lot.
         only_first_lot: only the first lot of each set.
         jobs: processes; None for one a core.
         on_part: called as each lot is done.
