@@ -13,6 +13,7 @@ from rich.table import Table
 from lotwise_simulator.benchmark import VERSION, LotOfTiles, Part, benchmark_v1
 from lotwise_simulator.benchmark_files import (
     benchmark_sha256,
+    chosen_parts,
     definition_sha256,
     differences,
     frozen,
@@ -107,9 +108,8 @@ def _progress(*, whole: bool, only_first_lot: bool) -> Iterator[Callable[[Part],
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    sets = benchmark_v1().values()
-    chosen = [part for lots in sets for part in (lots[:1] if only_first_lot else lots)]
-    total = sum(part.n_tiles for part in chosen) if whole else len(chosen)
+    chosen = chosen_parts(only_first_lot=only_first_lot)
+    total = sum(part.n_tiles for _, part in chosen) if whole else len(chosen)
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("tiles" if whole else "lots", total=total)
         yield lambda part: progress.advance(task, part.n_tiles if whole else 1)

@@ -96,6 +96,15 @@ def benchmark_sha256(hashes: Hashes) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+def chosen_parts(*, only_first_lot: bool = False) -> list[tuple[str, Part]]:
+    """All lots with their set's name, or only the first lot of each set."""
+    return [
+        (name, part)
+        for name, lots in benchmark_v1().items()
+        for part in (lots[:1] if only_first_lot else lots)
+    ]
+
+
 def hash_benchmark(
     *,
     whole: bool = True,
@@ -111,11 +120,7 @@ def hash_benchmark(
         jobs: processes; None for one a core.
         on_part: called as each lot is done.
     """
-    chosen = [
-        (name, part)
-        for name, lots in benchmark_v1().items()
-        for part in (lots[:1] if only_first_lot else lots)
-    ]
+    chosen = chosen_parts(only_first_lot=only_first_lot)
     hashes: dict[str, dict[str, PartHash]] = {name: {} for name, _ in chosen}
     # Spawned: a fork of a process that runs threads can hang.
     context = multiprocessing.get_context("spawn")

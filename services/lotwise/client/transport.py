@@ -72,6 +72,18 @@ class Reach:
     def _within(self, timeout: float | None) -> float:
         return self._connection.timeout if timeout is None else timeout
 
+    def _open(self, library: Any, service: str) -> Any:
+        """The service's stub over a channel of `library`, grpc or grpc.aio; made once."""
+        if service not in self._stubs:
+            to, where = self._connection, self._connection.addresses[service]
+            self._channels[service] = (
+                library.secure_channel(where, to.credentials, options=to.options)
+                if to.credentials
+                else library.insecure_channel(where, options=to.options)
+            )
+            self._stubs[service] = STUBS[service](self._channels[service])
+        return self._stubs[service]
+
     def _learn(self, other: OtherUnit) -> InvalidRequest:
         self._model_unit = other.unit
         return InvalidRequest("TARGET_INVALID", f"{other} Ask again: the client knows it now.")
@@ -94,15 +106,7 @@ class Transport(Reach):
 
     def _stub(self, service: str) -> Any:
         with self._lock:
-            if service not in self._stubs:
-                to, where = self._connection, self._connection.addresses[service]
-                self._channels[service] = (
-                    grpc.secure_channel(where, to.credentials, options=to.options)
-                    if to.credentials
-                    else grpc.insecure_channel(where, options=to.options)
-                )
-                self._stubs[service] = STUBS[service](self._channels[service])
-            return self._stubs[service]
+            return self._open(grpc, service)
 
     def _ask(
         self,
@@ -173,15 +177,7 @@ class AsyncTransport(Reach):
 
     def _stub(self, service: str) -> Any:
         # Made at the first call, because a channel belongs to the loop that it is made in.
-        if service not in self._stubs:
-            to, where = self._connection, self._connection.addresses[service]
-            self._channels[service] = (
-                grpc.aio.secure_channel(where, to.credentials, options=to.options)
-                if to.credentials
-                else grpc.aio.insecure_channel(where, options=to.options)
-            )
-            self._stubs[service] = STUBS[service](self._channels[service])
-        return self._stubs[service]
+        return self._open(grpc.aio, service)
 
     async def _ask(
         self,
