@@ -1,17 +1,21 @@
-# make demo    set up what serving needs, start the platform, screen four lots, stop
-# make test    complete the set-up and pass every test
+# make demo      set up what serving needs, start the platform, screen four lots, stop
+# make test      complete the set-up and pass every test
+# make evaluate  report on the shipped committee: out/evaluation/index.html, in a few minutes
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PYTHON
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt
 BIN := .venv/bin
 
-.PHONY: demo test setup check format models proto triton system clean bench
+.PHONY: demo test setup check evaluate format models proto triton system clean bench
 
 demo: .venv/serving .triton/installed models
 	$(BIN)/python scripts/demo
 
 test: setup models
 	$(BIN)/pytest
+
+evaluate: setup models
+	$(BIN)/python -m lotwise_training.report
 
 setup: .venv/complete .triton/installed
 

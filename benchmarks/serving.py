@@ -34,15 +34,17 @@ from lotwise.v1 import (
     uncertainty_pb2,
     uncertainty_pb2_grpc,
 )
-from lotwise_simulator import mosaic, reference_lots
+from lotwise_simulator import mosaic
+from lotwise_simulator.benchmark import reference_lots
 
+LOT = reference_lots()[0]
 TILES = 32
 Round = Callable[[], Awaitable[None]]
 
 
 async def main(rounds: int, repository: Path, state: Path) -> None:
     """Measure and print."""
-    tiles = [tile.image for tile in mosaic(reference_lots()[0], TILES, region=3_000)]
+    tiles = [tile.image for tile in mosaic(LOT, TILES, region=3_000)]
     with Platform(repository, state, PlatformPorts.free(), Path(".triton"), "triton") as platform:
         address = f"127.0.0.1:{platform.ports.triton.grpc}"
         triton, in_process = TritonInference(address), OnnxRuntimeInference(repository)
@@ -106,7 +108,7 @@ def _messages(tiles: list[np.ndarray]) -> list[tile_pb2.Tile]:
     for image in tiles:
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, format="PNG")
-        messages.append(tile_pb2.Tile(lot_id="A", file=buffer.getvalue(), um_per_px=1.0))
+        messages.append(tile_pb2.Tile(lot_id=LOT.lot_id, file=buffer.getvalue(), um_per_px=1.0))
     return messages
 
 

@@ -23,12 +23,13 @@ from lotwise.runtime.triton.supervisor import TritonServer
 from lotwise.uncertainty import __main__ as uncertainty
 from lotwise.uncertainty.settings import UncertaintySettings
 from lotwise.v1 import tile_pb2
-from lotwise_simulator import mosaic, reference_lots
+from lotwise_simulator import mosaic
+from lotwise_simulator.benchmark import reference_lots
 from tests.support.stubs import Stubs
 from tests.support.tiles import png
 from tests.support.triton import ROOT, triton_home
 
-TEST_REGION = 2_000  # a patch of every lot that no training and no demo reaches
+TEST_REGION = 2_000  # a patch of every lot that neither the benchmark nor a demo reaches
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +47,7 @@ def policy(repository: Path) -> ReferralPolicy:
 
 @pytest.fixture(scope="session")
 def pictures() -> list[np.ndarray]:
-    """Simulated tiles of reference lot A, uint8 [256, 256] at 1 um/px."""
+    """Simulated tiles of reference lot R01, uint8 [256, 256] at 1 um/px."""
     return [tile.image for tile in mosaic(reference_lots()[0], 8, region=TEST_REGION)]
 
 
@@ -57,7 +58,7 @@ def make_tile(pictures: list[np.ndarray]) -> Callable[..., tile_pb2.Tile]:
     def make(index: int = 0, **changes: Any) -> tile_pb2.Tile:
         fields = {
             "tile_id": f"tile-{index}",
-            "lot_id": "A",
+            "lot_id": "R01",
             "file": png(pictures[index % len(pictures)]),
             "um_per_px": 1.0,
         }

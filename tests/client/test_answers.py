@@ -36,7 +36,7 @@ def tile(pictures):
 
 @pytest.fixture
 def lot(tmp_path, pictures):
-    folder = tmp_path / "A"
+    folder = tmp_path / "R01"
     folder.mkdir()
     for index, picture in enumerate(pictures):
         (folder / f"{index}.png").write_bytes(png(picture))
@@ -78,12 +78,12 @@ def test_importing_the_package_brings_no_grpc():
 
 
 async def test_predict_in_both_units(asker, tile, stubs, make_tile):
-    answer = await asker.ask("predict", tile, lot_id="A", um_per_px=1.0)
+    answer = await asker.ask("predict", tile, lot_id="R01", um_per_px=1.0)
     direct = await stubs.predict.Predict(predict_pb2.PredictRequest(tile=make_tile()))
     assert isinstance(answer, Prediction)
     assert answer.value == answer.psi == pytest.approx(direct.value, rel=1e-6)
     assert answer.mpa == answer.value * 0.006894757293168361
-    assert (answer.property_name, answer.unit, answer.lot_id) == ("peak stress", "psi", "A")
+    assert (answer.property_name, answer.unit, answer.lot_id) == ("peak stress", "psi", "R01")
     assert answer.quality.verdict == "good"
     assert answer.provenance.engine == "onnxruntime"
     assert [model.name for model in answer.models] == ["regressor"]
@@ -140,7 +140,7 @@ async def test_a_tile_that_the_committee_has_not_seen_has_no_score(asker):
 
 async def test_explain_forward_gives_values_and_pictures(asker, tile, tmp_path, stubs, make_tile):
     answer = await asker.ask(
-        "explain_forward", tile, lot_id="A", vary="porosity", steps=3, um_per_px=1.0
+        "explain_forward", tile, lot_id="R01", vary="porosity", steps=3, um_per_px=1.0
     )
     direct = await stubs.explain.Forward(
         explain_pb2.ForwardRequest(tile=make_tile(), vary="porosity", steps=3)
@@ -175,7 +175,7 @@ async def test_explain_forward_without_images(asker, tile):
 async def test_a_target_in_mpa_is_the_same_target_in_psi(asker, tile):
     def ask(**target):
         return asker.ask(
-            "explain_backward", tile, lot_id="A", immutable="size", max_evaluations=8,
+            "explain_backward", tile, lot_id="R01", immutable="size", max_evaluations=8,
             um_per_px=1.0, **target,
         )  # fmt: skip
 
@@ -193,7 +193,7 @@ async def test_a_target_in_mpa_is_the_same_target_in_psi(asker, tile):
 
 async def test_a_target_in_a_unit_that_leads_nowhere_is_refused(asker, tile):
     with pytest.raises(InvalidRequest) as refused:
-        await asker.ask("explain_backward", tile, lot_id="A", target=300.0, unit="K", um_per_px=1)
+        await asker.ask("explain_backward", tile, lot_id="R01", target=300.0, unit="K", um_per_px=1)
     assert refused.value.reason == "TARGET_INVALID"
     assert "psi" in refused.value.message
 
@@ -224,7 +224,7 @@ async def test_a_bad_tile_raises_its_reason(asker, make_tile, pictures, reason):
 )
 async def test_a_wrong_request_raises_its_reason(asker, tile, method, options, kind, reason):
     with pytest.raises(kind) as refused:
-        await asker.ask(method, tile, um_per_px=1.0, **{"lot_id": "A", **options})
+        await asker.ask(method, tile, um_per_px=1.0, **{"lot_id": "R01", **options})
     assert refused.value.reason == reason
 
 
@@ -242,15 +242,15 @@ async def test_many_tiles_answer_in_order_and_a_bad_one_in_its_place(
     asker, pictures, method, tmp_path
 ):
     tiles = [png(pictures[0])[:500], Tile(pictures[1], "mine"), tmp_path / "gone.png", pictures[2]]
-    answers = await asker.ask_many(method, tiles, lot_id="A", um_per_px=1.0, **STREAMS[method])
+    answers = await asker.ask_many(method, tiles, lot_id="R01", um_per_px=1.0, **STREAMS[method])
     said = [getattr(answer, "reason", answer.tile_id) for answer in answers]
     assert said == ["TILE_TRUNCATED", "mine", "TILE_EMPTY", "tile-3"]
     assert [answer.tile_id for answer in answers] == ["tile-0", "mine", "gone.png", "tile-3"]
-    assert {answer.lot_id for answer in answers} == {"A"}
+    assert {answer.lot_id for answer in answers} == {"R01"}
     assert isinstance(answers[0], TileFailure)
     assert isinstance(answers[0].error, InvalidTile)
     single = await asker.ask(
-        method.removesuffix("_many"), pictures[2], lot_id="A", um_per_px=1.0, **STREAMS[method]
+        method.removesuffix("_many"), pictures[2], lot_id="R01", um_per_px=1.0, **STREAMS[method]
     )
     assert type(single) is type(answers[3])
 
@@ -260,8 +260,8 @@ async def test_answers_hold_no_message_of_the_protocol(asker, tile):
         await asker.ask("predict", tile, um_per_px=1.0),
         await asker.ask("uncertainty", tile, um_per_px=1.0),
         await asker.ask("refer", tile, um_per_px=1.0),
-        await asker.ask("explain_forward", tile, lot_id="A", vary="size", steps=2, um_per_px=1.0),
-        await asker.ask("screen_lot", [tile], lot_id="A", um_per_px=1.0),
+        await asker.ask("explain_forward", tile, lot_id="R01", vary="size", steps=2, um_per_px=1.0),
+        await asker.ask("screen_lot", [tile], lot_id="R01", um_per_px=1.0),
     ]
 
     def parts(value):
@@ -285,7 +285,7 @@ async def test_a_folder_is_a_lot(asker, lot, policy):
     (lot / "3.png").write_bytes(b"")
     seen = []
     verdict = await asker.ask("screen_lot", lot, on_tile=seen.append)
-    assert (verdict.lot_id, verdict.tiles, verdict.failed) == ("A", 8, 1)
+    assert (verdict.lot_id, verdict.tiles, verdict.failed) == ("R01", 8, 1)
     assert verdict.accepted + verdict.referred + verdict.failed == verdict.tiles
     assert verdict.verdict in ("accept", "refer", "undecided")
     assert verdict.confidence == policy.confidence
@@ -309,7 +309,7 @@ async def test_a_list_is_a_lot_and_a_file_that_is_gone_counts(asker, pictures, t
     ("lot", "options", "reason"),
     [
         ("nowhere", {}, "LOT_MISSING"),
-        ([], {"lot_id": "A"}, "LOT_EMPTY"),
+        ([], {"lot_id": "R01"}, "LOT_EMPTY"),
         ([np.zeros((32, 32), np.uint8)], {}, "LOT_MISSING"),
     ],
 )

@@ -1,5 +1,6 @@
 """Triton and the in-process engine answer the same, from one repository and one config.pbtxt."""
 
+import asyncio
 import contextlib
 
 import numpy as np
@@ -60,6 +61,35 @@ async def test_both_give_the_same_numbers(engines, pictures, model, batch):
         )
 
 
+@pytest.mark.parametrize("model", ["edit_gradient", "committee"])
+async def test_both_give_only_the_outputs_that_are_asked_for(engines, pictures, model):
+    signature = (await engines[0].describe(model)).signature
+    tensors = inputs(signature, pictures, 2)
+    for engine in engines:
+        everything = await engine.infer(model, tensors)
+        for spec in signature.outputs:
+            alone = await engine.infer(model, tensors, [spec.name])
+            assert list(alone) == [spec.name]
+            np.testing.assert_array_equal(alone[spec.name], everything[spec.name])
+
+
+async def test_requests_of_one_batch_get_each_the_outputs_they_ask_for(engines, pictures):
+    signature = (await engines[0].describe("edit_gradient")).signature
+    tensors = inputs(signature, pictures, 1)
+    names = [spec.name for spec in signature.outputs]
+    asked = [names[:1], names[1:], None, names[-1:]] * 4
+    for engine in engines:
+        expected = await engine.infer("edit_gradient", tensors)
+        answers = await asyncio.gather(
+            *(engine.infer("edit_gradient", tensors, wanted) for wanted in asked)
+        )
+        for wanted, answer in zip(asked, answers, strict=True):
+            assert list(answer) == (wanted or names)
+            for name, tensor in answer.items():
+                scale = max(1.0, float(np.abs(expected[name]).max()))
+                np.testing.assert_allclose(tensor / scale, expected[name] / scale, atol=1e-5)
+
+
 async def test_both_refuse_the_same_way(engines):
     for engine in engines:
         with pytest.raises(NotFound, match="no_such_model") as unknown:
@@ -69,13 +99,14 @@ async def test_both_refuse_the_same_way(engines):
             await engine.infer("regressor", {"image": np.zeros((1, 1, 8, 8), np.uint8)})
         with pytest.raises(InferenceFailed):
             await engine.infer("regressor", {"picture": np.zeros((1, 1, 256, 256), np.uint8)})
+        tile = {"image": np.zeros((1, 1, 256, 256), np.uint8)}
+        with pytest.raises(InferenceFailed, match="gives the outputs"):
+            await engine.infer("regressor", tile, ["logits"])
         assert await engine.ready(MODELS)
         assert not await engine.ready(["no_such_model"])
 
 
 async def test_both_keep_the_deadline(engines):
-    import asyncio
-
     async def ask(engine):
         set_request(Request(continue_trace(None), deadline=0.0))
         with contextlib.suppress(AssertionError):

@@ -160,7 +160,7 @@ def test_up_serves_until_sigterm(tmp_path, repository):
 
 @pytest.fixture
 def simulated_lot(lot):
-    (lot / "lot.json").write_text('{"lot_id": "A", "um_per_px": 1.0, "simulated": true}')
+    (lot / "lot.json").write_text('{"lot_id": "R01", "um_per_px": 1.0, "simulated": true}')
     return lot
 
 
@@ -175,7 +175,7 @@ async def test_a_question_about_files_and_folders(services, simulated_lot, tmp_p
     assert done.returncode == 1  # one tile has no answer, the others have
     for name in ("0.png", "1.png", "2.png"):
         assert name in done.stdout
-    assert done.stdout.count("A simulated") == 3
+    assert done.stdout.count("R01 simulated") == 3
     assert f"{broken}: TILE_UNSUPPORTED_FORMAT" in done.stdout
     assert "trained on simulated lots" in done.stdout
     assert "without Triton" in done.stdout
@@ -362,7 +362,7 @@ async def test_help_lists_every_verb_with_the_simulators():
 async def test_a_verb_whose_packages_are_missing_says_which_extra_brings_them(tmp_path):
     """As after an installation without the simulator's packages."""
     (tmp_path / "numba.py").write_text("raise ModuleNotFoundError('numba', name='numba')")
-    done = await ask("simulate", "out", "--lot", "A", PYTHONPATH=str(tmp_path))
+    done = await ask("simulate", "out", "--lot", "R01", PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert "pip install 'lotwise[simulator]'" in done.stderr
     listed = await ask("--help", PYTHONPATH=str(tmp_path))

@@ -15,7 +15,7 @@ def request(tile, **fields):
 async def test_a_tile_gets_a_property_with_unit_quality_and_provenance(stubs, make_tile):
     answer = await stubs.predict.Predict(request(make_tile()))
 
-    assert (answer.tile_id, answer.lot_id) == ("tile-0", "A")
+    assert (answer.tile_id, answer.lot_id) == ("tile-0", "R01")
     assert (answer.property, answer.unit) == ("peak stress", "psi")
     assert 300 < answer.value < 6000
     assert answer.quality.verdict == tile_pb2.QUALITY_VERDICT_GOOD

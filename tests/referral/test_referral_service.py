@@ -2,6 +2,9 @@ import grpc
 import numpy as np
 import pytest
 
+from lotwise.core.verdict import Decision, Reason
+from lotwise.referral.handler import ReferralHandler
+from lotwise.referral.uncertainty_client import UncertaintyClient
 from lotwise.runtime.status import reason_of
 from lotwise.v1 import referral_pb2, tile_pb2
 from tests.support.tiles import bad_tiles, png
@@ -30,6 +33,26 @@ async def test_a_decision_follows_the_policys_threshold(stubs, make_tile, pictur
         assert bool(answer.reasons) == (expected == REFER)
         assert answer.provenance.policy_version == policy.policy_version
         assert answer.provenance.models[0].name == "committee"
+
+
+async def test_a_threshold_between_two_tiles_accepts_one_and_refers_the_other(
+    services, stubs, make_tile, pictures, policy
+):
+    tiles = [make_tile(index) for index in range(len(pictures))]
+    scores = {tile.tile_id: (await stubs.referral.Decide(request(tile))).score for tile in tiles}
+    middle = (min(scores.values()) + max(scores.values())) / 2
+    parting = policy.model_copy(
+        update={"entropy_threshold_nats": middle, "unfamiliar_entropy_nats": middle}
+    )
+    assessor = UncertaintyClient(f"127.0.0.1:{services['uncertainty'].port}", 2**20)
+    decided = {
+        tile.tile_id: await ReferralHandler(assessor, parting).decide(tile) for tile in tiles
+    }
+    await assessor.close()
+    referred = {name for name, each in decided.items() if each.decision is Decision.REFER}
+    assert referred == {name for name, score in scores.items() if score > middle}
+    assert 0 < len(referred) < len(tiles)
+    assert {decided[name].reasons for name in referred} == {(Reason.UNFAMILIAR,)}
 
 
 async def test_a_decision_says_how_the_tile_was_read(stubs, make_tile, pictures):
@@ -112,7 +135,7 @@ async def test_a_lot_acknowledges_every_tile_and_ends_with_its_verdict(
     assert running == list(range(1, len(tiles) + 1))
     assert acknowledged[3].acknowledged.error.reason == "TILE_TRUNCATED"
     verdict = last.verdict
-    assert (verdict.lot_id, verdict.tiles, verdict.failed) == ("A", len(tiles), 1)
+    assert (verdict.lot_id, verdict.tiles, verdict.failed) == ("R01", len(tiles), 1)
     assert verdict.accepted + verdict.referred + verdict.failed == verdict.tiles
     assert verdict.confidence == policy.confidence
     assert verdict.referred_share_lower < 1 / len(tiles) * (verdict.referred + 1)
@@ -148,7 +171,7 @@ async def test_a_lot_without_tiles_is_refused(stubs):
 
 
 async def test_a_tile_of_another_lot_is_told_and_not_counted(stubs, make_tile):
-    tiles = [make_tile(0), make_tile(1, lot_id="B"), make_tile(2, lot_id="")]
+    tiles = [make_tile(0), make_tile(1, lot_id="R02"), make_tile(2, lot_id="")]
     events = await decide_lot(stubs, tiles)
     assert events[1].acknowledged.error.reason == "LOT_CONTRADICTORY"
     assert events[-1].verdict.tiles == 2

@@ -24,12 +24,12 @@ def signature(name: str = "linear", **changes) -> ModelSignature:
     return ModelSignature(**{**fields, **changes})
 
 
-def save(path: Path, nodes, weights) -> None:
+def save(path: Path, nodes, weights, outputs=("values",)) -> None:
     graph = helper.make_graph(
         nodes,
         "network",
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", FEATURES])],
-        [helper.make_tensor_value_info("values", TensorProto.FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3]) for name in outputs],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
@@ -44,6 +44,21 @@ def add_model(repository: Path, stated: ModelSignature, *, version: int = 1, fac
     save(path, nodes, {"weights": WEIGHTS * np.float32(factor)})
     write_pbtxt(stated, repository / stated.name / "config.pbtxt")
     return path
+
+
+def add_model_of_two_outputs(repository: Path) -> ModelSignature:
+    """values = features @ WEIGHTS, and doubled = 2 values."""
+    names = ("values", "doubled")
+    stated = signature(
+        "two", outputs=tuple(TensorSpec(name=name, dtype="FP32", shape=(3,)) for name in names)
+    )
+    nodes = [
+        helper.make_node("MatMul", ["features", "weights"], ["values"]),
+        helper.make_node("Add", ["values", "values"], ["doubled"]),
+    ]
+    save(repository / "two" / "1" / "model.onnx", nodes, {"weights": WEIGHTS}, names)
+    write_pbtxt(stated, repository / "two" / "config.pbtxt")
+    return stated
 
 
 def add_slow_model(repository: Path, stated: ModelSignature, edge: int = 700, times: int = 12):

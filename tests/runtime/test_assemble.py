@@ -21,8 +21,20 @@ from lotwise.runtime.assemble import (
 TILE = (8, 8)
 
 
-def member(path: Path, seed: int, *, classes: int = 3, output: str = "logits") -> Path:
-    """A graph image -> logits: Cast, Reshape, MatMul with weights of its own."""
+def member(
+    path: Path,
+    seed: int,
+    *,
+    classes: int = 3,
+    output: str = "logits",
+    further: dict[str, list[int]] | None = None,
+) -> Path:
+    """A graph image -> logits: Cast, Reshape, MatMul with weights of its own.
+
+    Further outputs, by name with their shapes without the batch, are the pixels times a number of
+    this member.
+    """
+    further = further or {}
     weights = np.random.default_rng(seed).normal(size=(TILE[0] * TILE[1], classes))
     graph = helper.make_graph(
         [
@@ -30,11 +42,26 @@ def member(path: Path, seed: int, *, classes: int = 3, output: str = "logits") -
             helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
             helper.make_node("Flatten", ["pixels"], ["flat"], axis=1),
             helper.make_node("MatMul", ["flat", "w"], [output]),
+            helper.make_node("Mul", ["pixels", "own"], ["scaled"]),
+            *(
+                helper.make_node("Reshape", ["scaled", f"shape of {name}"], [name])
+                for name in further
+            ),
         ],
         "member",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", 1, *TILE])],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", classes])],
-        [numpy_helper.from_array(weights.astype(np.float16), "w.half")],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
+            for name, shape in {output: [classes], **further}.items()
+        ],
+        [
+            numpy_helper.from_array(weights.astype(np.float16), "w.half"),
+            numpy_helper.from_array(np.float32(seed + 1), "own"),
+            *(
+                numpy_helper.from_array(np.array([-1, *shape], np.int64), f"shape of {name}")
+                for name, shape in further.items()
+            ),
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +88,46 @@ def test_committee_is_its_members_in_order(tmp_path: Path, batch: int) -> None:
     assert logits.shape == (batch, 3, 3)
     for number, path in enumerate(members):
         np.testing.assert_array_equal(logits[:, number], run(path, image=tiles(batch))[0])
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_every_output_is_stacked_along_the_members(tmp_path: Path, batch: int) -> None:
+    further = {"features": [64], "map": [2, 4, 8]}
+    members = [member(tmp_path / f"{seed}.onnx", seed, further=further) for seed in range(3)]
+    out = tmp_path / "model.onnx"
+    assert assemble_committee(members, out)
+    stated = {
+        value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in onnx.load(out).graph.output
+    }
+    assert stated == {
+        "logits": ["batch", 3, 3],
+        "features": ["batch", 3, 64],
+        "map": ["batch", 3, 2, 4, 8],
+    }
+    assert list(stated) == ["logits", *further]
+    stacked = run(out, image=tiles(batch))
+    for number, path in enumerate(members):
+        for whole, own in zip(stacked, run(path, image=tiles(batch)), strict=True):
+            np.testing.assert_array_equal(whole[:, number], own)
+
+
+def test_members_must_give_the_same_outputs(tmp_path: Path) -> None:
+    out = tmp_path / "model.onnx"
+    both = member(tmp_path / "both.onnx", 0, further={"features": [64], "early": [64]})
+    for name, further, what in (
+        ("fewer", {"features": [64]}, "the names of its outputs"),
+        ("more", {"features": [64], "early": [64], "late": [64]}, "the names of its outputs"),
+        ("order", {"early": [64], "features": [64]}, "the names of its outputs"),
+        ("shape", {"features": [64], "early": [8, 8]}, "early"),
+    ):
+        other = member(tmp_path / f"{name}.onnx", 1, further=further)
+        with pytest.raises(AssemblyError, match=f"differs from .* in {what}"):
+            assemble_committee([both, other], out)
+    late = member(tmp_path / "late.onnx", 0, output="features", further={"logits": [64]})
+    with pytest.raises(AssemblyError, match="not image to logits"):
+        assemble_committee([late], out)
+    assert not out.exists()
 
 
 def test_committee_is_written_once_and_again_when_a_member_changes(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from lotwise.core.errors import InferenceFailed
 from lotwise.core.signature import TensorSpec
 from lotwise.runtime.engines import connect
-from lotwise.runtime.inference import check_inputs, infer_in_chunks
+from lotwise.runtime.inference import check_inputs, infer_in_chunks, requested_outputs
 from lotwise.runtime.settings import InferenceSettings
 from tests.runtime.networks import FEATURES, WEIGHTS, add_model, signature
 
@@ -31,6 +31,20 @@ async def test_the_engine_is_the_one_that_the_settings_name(linear):
     assert triton.engine == "triton"
     assert not await triton.ready(["linear"])
     await triton.close()
+
+
+def test_all_outputs_are_asked_for_unless_some_are_named():
+    names = ("logits", "features", "early")
+    three = signature(outputs=tuple(TensorSpec(name=n, dtype="FP32", shape=(3,)) for n in names))
+    assert requested_outputs(three, None) == list(names)
+    assert requested_outputs(three, ("early", "logits")) == ["early", "logits"]
+
+
+@pytest.mark.parametrize("wrong", [[], ["scores"], ["values", "scores"], ["values", "values"]])
+async def test_outputs_that_the_model_does_not_give_are_refused_before_it_runs(linear, wrong):
+    features = np.zeros((1, FEATURES), dtype=np.float32)
+    with pytest.raises(InferenceFailed, match=r"linear gives the outputs \['values'\]"):
+        await linear.infer("linear", {"features": features}, wrong)
 
 
 def test_a_free_dimension_takes_any_length_and_a_fixed_one_its_own():

@@ -10,7 +10,14 @@ from lotwise.core import errors
 from lotwise.core.signature import TensorSpec
 from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 from lotwise.runtime.request import Request, continue_trace, set_request
-from tests.runtime.networks import FEATURES, WEIGHTS, add_model, add_slow_model, signature
+from tests.runtime.networks import (
+    FEATURES,
+    WEIGHTS,
+    add_model,
+    add_model_of_two_outputs,
+    add_slow_model,
+    signature,
+)
 
 
 def features(rows=5, seed=1):
@@ -39,6 +46,20 @@ async def test_answers_equal_those_of_the_network_itself(linear, tmp_path):
         assert list(answer) == ["values"]
         np.testing.assert_array_equal(answer["values"], direct)
         np.testing.assert_allclose(answer["values"], features(rows) @ WEIGHTS, rtol=1e-5, atol=1e-5)
+
+
+async def test_only_the_outputs_that_are_asked_for_are_given(tmp_path):
+    stated = add_model_of_two_outputs(tmp_path)
+    async with engine(tmp_path) as inference:
+        rows = {"features": features()}
+        both = await inference.infer(stated.name, rows)
+        assert list(both) == ["values", "doubled"]
+        one = await inference.infer(stated.name, rows, ["doubled"])
+        assert list(one) == ["doubled"]
+        np.testing.assert_array_equal(one["doubled"], both["doubled"])
+        np.testing.assert_allclose(both["doubled"], 2 * both["values"])
+        turned = await inference.infer(stated.name, rows, ("doubled", "values"))
+        np.testing.assert_array_equal(turned["values"], both["values"])
 
 
 async def test_requests_at_once_get_each_its_own_answer(linear):

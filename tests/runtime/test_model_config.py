@@ -56,6 +56,14 @@ def refusal(call, *args):
     return refused.value.message
 
 
+def test_a_configuration_names_the_backend_that_reads_the_files(tmp_path):
+    assert (to_config(PLAIN).backend, to_config(PLAIN).platform) == ("onnxruntime", "")
+    torchscript = to_config(PLAIN, "pytorch")
+    assert (torchscript.backend, torchscript.platform) == ("pytorch", "pytorch_libtorch")
+    write_pbtxt(PLAIN, tmp_path / "config.pbtxt", "pytorch")
+    assert read_pbtxt(tmp_path / "config.pbtxt") == PLAIN
+
+
 @pytest.mark.parametrize("signature", [FULL, PLAIN], ids=lambda s: s.name)
 def test_a_signature_comes_back_from_the_configuration_and_from_its_file(tmp_path, signature):
     assert from_config(to_config(signature)) == signature

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from lotwise_simulator.__main__ import find_lot
 from lotwise_simulator.attributes import Attributes
+from lotwise_simulator.benchmark import FILAMENTS
 from lotwise_simulator.command import REGION, simulate
 from lotwise_simulator.faults import FAULTS
 from lotwise_simulator.instrument import NOMINAL, after_filament_change
@@ -42,14 +43,16 @@ def same(folder: Path, tiles):
     )
 
 
-def test_a_known_lot_with_its_truth_beside_it(tmp_path):
-    done = run(tmp_path / "B", "--lot", "B", "--count", 2)
+@pytest.mark.parametrize("name", ["R05", "B", "G01"])
+def test_a_known_lot_with_its_truth_beside_it(tmp_path, name):
+    done = run(tmp_path, "--lot", name, "--count", 2)
     assert done.exit_code == 0, done.output
-    assert "2 simulated tiles of lot B" in done.output
-    lot = find_lot("B")
+    assert f"2 simulated tiles of lot {name}" in done.output
+    lot = find_lot(name)
+    assert lot.lot_id == name
     assert f"{lot.peak_stress_psi:,.0f} psi" in done.output
-    assert same(tmp_path / "B", mosaic(lot, 2, region=REGION))
-    assert json.loads((tmp_path / "B/lot.json").read_text()) == {"lot_id": "B", "simulated": True}
+    assert same(tmp_path, mosaic(lot, 2, region=REGION))
+    assert json.loads((tmp_path / "lot.json").read_text()) == {"lot_id": name, "simulated": True}
 
 
 def test_a_lot_of_ones_own(tmp_path):
@@ -70,11 +73,13 @@ def test_a_lot_of_ones_own(tmp_path):
 
 
 def test_a_new_filament_and_a_fault(tmp_path):
-    assert run(tmp_path / "dim", "--count", 1, "--filament", 1).exit_code == 0
+    assert run(tmp_path / "new", "--count", 1, "--filament", 1).exit_code == 0
+    assert run(tmp_path / "soft", "--count", 1, "--filament", "filament_soft").exit_code == 0
     assert run(tmp_path / "bad", "--count", 1, "--fault", "black_margin").exit_code == 0
-    lot = find_lot("A")
-    dim = mosaic(lot, 1, after_filament_change(NOMINAL, 1.0), region=REGION)
-    assert same(tmp_path / "dim", dim)
+    lot = find_lot("R01")
+    new = mosaic(lot, 1, after_filament_change(NOMINAL, 1.0), region=REGION)
+    assert same(tmp_path / "new", new)
+    assert same(tmp_path / "soft", mosaic(lot, 1, FILAMENTS["filament_soft"], region=REGION))
     plain = mosaic(lot, 1, region=REGION)[0].image
     assert np.array_equal(pictures(tmp_path / "bad")[0], FAULTS["black_margin"](plain))
 
@@ -85,6 +90,8 @@ def test_a_new_filament_and_a_fault(tmp_path):
         (["--lot", "Z"], "no lot 'Z'"),
         (["--size", "0.5", "--facetness", "0"], "--porosity, --polydispersity"),
         (["--fault", "rain"], "no fault 'rain'"),
+        (["--filament", "rain"], "no filament 'rain'"),
+        (["--filament", "3"], "0..2"),
     ],
 )
 def test_mistakes_end_with_a_sentence_and_write_nothing(tmp_path, arguments, said):

@@ -27,6 +27,11 @@ def test_tiles_and_sidecar(tmp_path: Path) -> None:
             assert np.array_equal(np.array(picture), tile.image)
 
 
+@pytest.mark.parametrize("name", ["R01", "R30", "G10", "B20", "N200", "A", "J", "T40", "ground"])
+def test_every_set_has_its_lots(name: str) -> None:
+    assert find_lot(name).lot_id == name
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

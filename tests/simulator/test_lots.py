@@ -1,6 +1,7 @@
 """Lots and mosaics: determinism, overlap, what seeds and instruments change."""
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from lotwise_simulator.lots import (
     Tile,
     mosaic,
     scene_px,
+    scene_tiles,
     scene_yield,
     stitch,
 )
@@ -74,6 +76,37 @@ def test_a_wider_mosaic_is_cut_from_one_scene() -> None:
         shared = left.image[:, -OVERLAP_PX:].astype(int) - right.image[:, :OVERLAP_PX]
         assert np.abs(shared).max() <= 1
     assert scene_yield(LOT, tiles_per_side=6).shape == (scene_px(6), scene_px(6))
+
+
+def same_tile(one: Tile, other: Tile) -> bool:
+    places = [(t.lot_id, t.row, t.column, t.region, t.scene) for t in (one, other)]
+    return places[0] == places[1] and np.array_equal(one.image, other.image)
+
+
+@pytest.mark.parametrize("places", [(0,), (3, 1, 2), (2, 2), range(4), ()], ids=str)
+def test_tiles_of_a_scene_are_those_of_its_mosaic(places: Iterable[int]) -> None:
+    dim = after_filament_change(NOMINAL)
+    options = {"region": 4, "tiles_per_side": 2}
+    whole = mosaic(LOT, 8, dim, 5, **options)
+    for scene in (0, 1):
+        chosen = scene_tiles(LOT, places, dim, 5, scene=scene, **options)
+        wanted = [whole[4 * scene + place] for place in places]
+        assert len(chosen) == len(wanted)
+        assert all(map(same_tile, chosen, wanted))
+
+
+def test_tiles_of_a_scene_are_by_default_those_of_the_default_mosaic(tiles: list[Tile]) -> None:
+    assert all(map(same_tile, scene_tiles(LOT, range(2)), tiles))
+    assert same_tile(scene_tiles(LOT, [0], scene=1)[0], tiles[TILES_PER_SCENE])
+
+
+def test_places_and_scenes_that_are_not_there_are_refused() -> None:
+    for place in (-1, 4, 100):
+        with pytest.raises(ValueError, match=f"no place {place} in 2 x 2"):
+            scene_tiles(LOT, [0, place], tiles_per_side=2)
+    for wrong in ({"seed": -1}, {"region": -1}, {"scene": -1}, {"tiles_per_side": 0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            scene_tiles(LOT, [0], **wrong)
 
 
 def test_stitching_puts_the_scene_back_together() -> None:

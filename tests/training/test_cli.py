@@ -1,27 +1,245 @@
-"""The command line: what goes wrong is said in a sentence."""
+"""The command line: its commands fit together, and what goes wrong is said in a sentence."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from lotwise_training.cli import app
+from lotwise.core.policy import ReferralPolicy
+from lotwise.runtime.model_config import read_pbtxt
+from lotwise_training import cli
+from lotwise_training.classifier import train_network
+from lotwise_training.dataset import read_table
+from lotwise_training.outputs import METHODS, read_outputs
+from lotwise_training.splits import SPLITS
+from tests.support.laboratories import lots_csv, write
+from tests.training.small_lots import grey_lots
+
+LOTS = ("dark", "middle", "bright")
+RECIPE = """
+members = 2
+split = "tile-random"
+dropout = 0.3
+dropout_passes = 2
+parallel = 1
+max_seconds = 600
+[network]
+depth = 10
+widen = 1
+epochs = 1
+batch_size = 8
+optimiser = "adam"
+learning_rate = 5e-3
+schedule = "one-cycle"
+warmup_share = 0.2
+halve_every_epochs = 1
+weight_decay = 5e-4
+crops = [[0.0, 16], [0.6, 64]]
+outliers = 0
+outlier_batch_size = 0
+outlier_weight = 0
+validations = 1
+validation_tiles = 10
+patience = 1
+checkpoint_every = 100
+seed = 0
+[comparison]
+other_splits_share = 0.4
+curve_tiles = [0.5, 1.0]
+curve_members = 2
+curve_share = 0.2
+test_tiles = 10
+[policy]
+target_coverage = 0.9
+unfamiliar_entropy_quantile = 0.999
+mutual_information_quantile = 0.99
+max_referred_share = 0.4
+confidence = 0.95
+"""
+
+
+def said(*arguments):
+    """What a command says and its exit code."""
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+@pytest.fixture(scope="module")
+def recipes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recipes")
+    (folder / "tiny").mkdir()
+    (folder / "tiny" / "committee.toml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def laboratory(tmp_path_factory):
+    """Three lots of ten pictures of 256 um."""
+    rows = [f"{lot},{lot},iron,{n / 2}" for n, lot in enumerate(LOTS)]
+    header = "lot_id,recipe,origin,size"
+    folder = lots_csv(tmp_path_factory.mktemp("laboratory"), "\n".join([header, *rows]) + "\n")
+    rng = np.random.default_rng(0)
+    for n, lot in enumerate(LOTS):
+        for picture in range(10):
+            grey = rng.normal(50 + 70 * n, 10, (64, 64)).clip(0, 255).astype(np.uint8)
+            write(folder / lot / f"{picture}.png", grey, um_per_px=4.0)
+    return folder
+
+
+def in_this_process(data, jobs, recipe, run, *, parallel):
+    for job in jobs:
+        train_network(data, job, recipe, run, report=lambda progress, line: None)
+
+
+@pytest.fixture(scope="module")
+def followed(laboratory, recipes, tmp_path_factory):
+    """All commands in turn on the lots of a laboratory: their folder and what they said."""
+    home = tmp_path_factory.mktemp("home")
+    common = ("--profile", "tiny", "--recipes", recipes, "--home", home, "--lots", laboratory)
+    results, models = home / "results", home / "models"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "train_networks", in_this_process)
+        trained = said("committee", *common)
+    fitted = said("policy", *common)
+    answered = said("answers", *common, "--results", results)
+    where = ("--repository", models, "--results", results)
+    exported = said("export", "--home", home, *where, "--only", "committee")
+    return home, (trained, fitted, answered, exported)
+
+
+def test_a_laboratorys_lots_become_a_model_that_says_whose_it_is(followed):
+    home, steps = followed
+    assert [code for code, _ in steps] == [0, 0, 0, 0], steps
+    stated = read_pbtxt(home / "models" / "committee" / "config.pbtxt").metadata
+    assert [lot.lot_id for lot in stated.reference_lots] == list(LOTS)
+    assert not stated.trained_on_simulated_lots
+    # Scores of one attribute alone are not what the services compare.
+    assert stated.attributes == ()
+    policy = ReferralPolicy.read(home / "models" / "committee" / "referral_policy.json")
+    assert policy.weights_sha256 == stated.weights_sha256
+    assert policy.measured.tiles == 3
+
+
+def test_its_card_shows_the_figures_of_its_answers(followed):
+    home, _ = followed
+    card = (home / "models" / "committee" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "simulated" not in card
+    assert "By `make evaluate`, on its own lots, profile tiny." in card
+    for split in SPLITS:
+        assert f"| {split}, deep ensemble | accuracy " in card
+
+
+def test_its_answers_are_those_of_every_split(followed):
+    home, _ = followed
+    outputs, manifest = read_outputs(home / "results")
+    assert set(outputs) == {*((split, "test") for split in SPLITS), ("lot-held-out", "unseen")}
+    assert all(set(each.answers) == set(METHODS) for each in outputs.values())
+    assert manifest["benchmark"] is None
+    assert manifest["lot_ids"] == list(LOTS)
+    assert [point["share"] for point in manifest["learning_curve"]] == [0.5, 1.0]
+
+
+def test_the_table_of_the_lots_lies_beside_the_members(followed):
+    home, _ = followed
+    table = read_table(home / "runs" / "committee" / "lots.json")
+    assert table.lot_ids == LOTS
+    assert table.origins == ("iron",) * 3
 
 
 @pytest.fixture
-def run(tmp_path):
-    def invoke(*arguments):
-        return CliRunner().invoke(app, [*arguments, "--home", str(tmp_path)])
+def asked_to_train(monkeypatch):
+    """Names of the networks that a command would train on small lots of the benchmark."""
+    names = []
 
-    return invoke
+    def note(data, jobs, recipe, run, *, parallel):
+        names.extend(job.name for job in jobs)
+
+    monkeypatch.setattr(cli, "train_networks", note)
+    monkeypatch.setattr(cli, "benchmark_set", lambda name, cache: grey_lots(4))
+    return names
 
 
-def test_a_profile_that_is_not_there_is_named(run):
-    result = run("committee", "--profile", "tpu")
-    assert result.exit_code == 1
-    assert "no profile 'tpu'; there are cpu, gpu" in result.output
+def test_without_a_folder_the_lots_are_the_benchmarks(asked_to_train, recipes, tmp_path):
+    code, text = said("committee", "--profile", "tiny", "--recipes", recipes, "--home", tmp_path)
+    assert code == 0, text
+    # Three splits of two members and a network with dropout; two points of two members.
+    assert len(asked_to_train) == 3 * 3 + 2 * 2
+    assert read_table(tmp_path / "runs" / "committee" / "lots.json").lot_ids[0] == "L0"
 
 
-def test_a_slip_in_a_recipe_is_named(run, tmp_path):
-    (tmp_path / "committee.toml").write_text("[cpu]\nmember = 4\n")
-    result = run("committee", "--recipes", str(tmp_path))
-    assert result.exit_code == 1
-    assert "unknown key 'member'" in result.output
+def test_only_what_is_served_can_be_trained_alone(asked_to_train, recipes, tmp_path):
+    said(
+        "committee", "--only-served", "--profile", "tiny", "--recipes", recipes, "--home", tmp_path
+    )
+    assert asked_to_train == ["committee/member_00", "committee/member_01"]
+
+
+def test_time_on_the_command_line_replaces_the_recipes(recipes, tmp_path):
+    shop = cli.Workshop(tmp_path, recipes, "tiny")
+    recipe = shop.recipe(cli.CommitteeRecipe, "committee")
+    assert shop.recipe(cli.CommitteeRecipe, "committee", 5.0) == replace(recipe, max_seconds=5.0)
+
+
+def test_all_is_every_step_in_order_with_the_same_folders(monkeypatch, tmp_path):
+    steps = ("data", "committee", "regressor", "editor", "policy", "evaluate", "answers", "export")
+    done = {}
+
+    def follow(name):
+        def step(**options):
+            done[name] = options
+
+        step.__name__ = name
+        monkeypatch.setattr(cli, name, step)
+
+    for name in steps:
+        follow(name)
+    results, models = tmp_path / "results", tmp_path / "models"
+    where = ("--home", tmp_path, "--results", results, "--repository", models)
+    assert said("all", "--profile", "paper", *where)[0] == 0
+    assert tuple(done) == steps
+    for name in steps[:-1]:
+        assert (done[name]["profile"], done[name]["home"]) == ("paper", tmp_path)
+    assert done["answers"]["results"] == results
+    assert done["export"] == {"home": tmp_path, "repository": models, "results": results}
+
+
+def test_a_profile_that_is_not_there_is_named(tmp_path):
+    code, text = said("committee", "--profile", "tpu", "--home", tmp_path)
+    assert code == 1
+    assert "no profile 'tpu'" in text
+    assert "there are cpu, paper" in text
+
+
+def test_a_slip_in_a_recipe_is_named(recipes, tmp_path):
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "committee.toml").write_text("member = 4\n")
+    code, text = said("committee", "--recipes", tmp_path, "--home", tmp_path)
+    assert code == 1
+    assert "cpu/committee.toml: unknown key 'member'" in text
+
+
+def test_a_folder_without_a_table_of_lots_is_named(tmp_path):
+    for command in ("committee", "policy", "answers"):
+        code, text = said(command, "--lots", tmp_path / "mine", "--home", tmp_path)
+        assert code == 1
+        assert "lots.csv" in text
+        assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_missing_is_named_with_the_command_that_makes_it(recipes, laboratory, tmp_path):
+    common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path, "--lots", laboratory)
+    for command in ("policy", "answers"):
+        code, text = said(command, *common)
+        assert code == 1
+        assert "run `lotwise-train committee` first" in text
+    code, text = said("export", "--home", tmp_path, "--only", "comittee")
+    assert code == 1
+    assert "'comittee' cannot be exported" in text
+
+
+def test_a_laboratorys_folder_can_be_checked_without_training(laboratory, tmp_path):
+    code, text = said("lots", laboratory, "--home", tmp_path)
+    assert code == 0
+    assert all(lot in text for lot in LOTS)

@@ -1,143 +1,205 @@
-"""The committee's training on a problem that takes seconds: stripes that lie or stand."""
+"""Which networks a full run trains, and that they are trained side by side, whatever happens."""
 
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from lotwise_training.checkpoint import CheckpointError
-from lotwise_training.committee import TrainingFailed, train_committee, train_member
-from lotwise_training.config import CommitteeDataRecipe, CommitteeRecipe, PolicyRecipe
-from lotwise_training.data import CommitteeData, LabelledTiles
-from lotwise_training.prediction import committee_logits, load_members, member_path
+from lotwise_training.classifier import checkpoint_path
+from lotwise_training.committee import TrainingFailed, committee_jobs, train_networks
+from lotwise_training.dataset import DatasetError
+from lotwise_training.prediction import committee_logits, load_members, load_network
+from lotwise_training.splits import SPLITS, classes
+from tests.training.small_lots import NETWORK, RECIPE, grey_lots
 
-RECIPE = CommitteeRecipe(
-    members=2,
-    depth=10,
-    widen=1,
-    steps=60,
-    batch_size=16,
-    learning_rate=5e-3,
-    warmup_share=0.2,
-    weight_decay=5e-4,
-    crops=((0.0, 8), (0.6, 16)),
-    outliers=24,
-    outlier_batch_size=4,
-    outlier_weight=0.5,
-    parallel=2,
-    max_seconds=600.0,
-    checkpoint_every=20,
-    seed=0,
-    data=CommitteeDataRecipe(train_tiles=1, validation_tiles=1, test_tiles=1, shift_tiles=1),
-    policy=PolicyRecipe(0.95, 0.999, 0.99, 0.2, 0.95),
-)
+DATA = grey_lots(n_lots=4, regions=10, per_region=4, recipes=("a", "a", "b", "c"))
 
 
-def stripes(n, seed):
-    """Tiles of 16 px; label 1 where the stripes stand."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 2, n)
-    lines = np.where(np.arange(16) % 4 < 2, 180, 60)
-    tiles = np.stack(
-        [np.tile(lines, (16, 1)) if one else np.tile(lines, (16, 1)).T for one in labels]
+@pytest.fixture(scope="module")
+def jobs():
+    return committee_jobs(DATA, RECIPE)
+
+
+def named(jobs, part):
+    return [job for job in jobs if part in job.name]
+
+
+def test_the_committee_that_is_served_comes_first_then_all_that_it_is_compared_with(jobs):
+    networks = ("member_00", "member_01", "dropout")
+    assert [job.name for job in jobs] == [
+        *(f"committee/{name}" for name in networks),
+        *(f"committee-comparisons/region-blocked/{name}" for name in networks),
+        *(f"committee-comparisons/lot-held-out/{name}" for name in networks),
+        *(f"committee-comparisons/curve-0.25/{name}" for name in networks[:2]),
+        *(f"committee-comparisons/curve-1/{name}" for name in networks[:2]),
+    ]
+
+
+def test_another_split_can_be_served():
+    jobs = committee_jobs(DATA, replace(RECIPE, split="region-blocked"))
+    np.testing.assert_array_equal(
+        jobs[0].train, SPLITS["region-blocked"](DATA, RECIPE.network.seed).train
     )
-    noisy = tiles + rng.normal(0, 10, tiles.shape)
-    return LabelledTiles(noisy.clip(0, 255).astype(np.uint8), labels)
+    assert jobs[0].name == "committee/member_00"
+    assert len(named(jobs, "comparisons/tile-random/")) == 3
+    assert not named(jobs, "comparisons/region-blocked/")
+    assert set(named(jobs, "curve-1/")[0].train) == set(jobs[0].train)
+
+
+def test_no_two_members_start_alike(jobs):
+    seeds = [job.seed for job in named(jobs, "member")]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_more_members_keep_the_seeds_of_fewer(jobs):
+    more = committee_jobs(DATA, replace(RECIPE, members=3))
+    seeds = {job.name: job.seed for job in more}
+    assert all(seeds[job.name] == job.seed for job in jobs)
+
+
+def test_the_network_with_dropout_differs_from_the_first_member_in_nothing_else(jobs):
+    for split in ("committee/", "region-blocked/", "lot-held-out/"):
+        first, dropout = named(jobs, f"{split}member_00") + named(jobs, f"{split}dropout")
+        assert dropout.dropout == RECIPE.dropout
+        same = replace(dropout, name=first.name, dropout=0.0)
+        assert vars(same) == vars(first)
+    assert all(job.dropout == 0 for job in named(jobs, "member"))
+
+
+def test_every_split_trains_on_its_own_tiles_and_lots(jobs):
+    for name, split in SPLITS.items():
+        wanted = split(DATA, RECIPE.network.seed)
+        folder = "committee/" if name == RECIPE.split else f"/{name}/"
+        for job in named(jobs, folder):
+            np.testing.assert_array_equal(job.train, wanted.train)
+            np.testing.assert_array_equal(job.validation, wanted.validation)
+            np.testing.assert_array_equal(job.classes, classes(wanted, DATA))
+            assert not set(job.train) & {*wanted.validation, *wanted.test, *wanted.unseen}
+    assert len(named(jobs, "lot-held-out")[0].classes) < 4
+
+
+def test_epochs_are_the_recipes_for_what_is_served_and_a_share_of_them_for_comparisons(jobs):
+    assert {job.epochs for job in named(jobs, "committee/")} == {2.0}
+    assert {job.epochs for job in named(jobs, "region-blocked")} == {1.0}
+    assert {job.epochs for job in named(jobs, "lot-held-out")} == {1.0}
+
+
+def test_points_of_the_learning_curve_take_as_many_steps_on_tiles_of_their_own_share(jobs):
+    few, all_of_them = named(jobs, "curve-0.25"), named(jobs, "curve-1/")
+    steps = {job.steps(NETWORK) for job in (*few, *all_of_them)}
+    assert steps == {round(0.25 * 2 * 128 / 8)}
+    served = named(jobs, "committee/")[0]
+    np.testing.assert_array_equal(all_of_them[0].train, served.train)
+    # The same validation tiles judge when to stop, and each lot gives its share.
+    np.testing.assert_array_equal(few[0].validation, served.validation)
+    assert np.bincount(DATA.lots[few[0].train]).tolist() == [8] * 4
+    np.testing.assert_array_equal(few[0].train, few[1].train)
+
+
+def test_fewer_tiles_of_the_learning_curve_are_a_part_of_more():
+    shares = (0.01, 0.1, 0.2, 0.7, 1.0)
+    recipe = replace(RECIPE, comparison=replace(RECIPE.comparison, curve_tiles=shares))
+    jobs = committee_jobs(DATA, recipe)
+    points = [set(named(jobs, f"curve-{share:g}/")[0].train.tolist()) for share in shares]
+    for fewer, more in itertools.pairwise(points):
+        assert fewer < more
+    # One tile of each lot at least.
+    assert len(points[0]) == 4
+
+
+@pytest.mark.parametrize("parallel", [1, 2, 50])
+def test_the_time_of_all_networks_fits_into_the_recipes(parallel):
+    recipe = replace(RECIPE, parallel=parallel)
+    jobs = committee_jobs(DATA, recipe)
+    lanes = min(parallel, len(jobs))
+    assert sum(job.max_seconds for job in jobs) == pytest.approx(recipe.max_seconds * lanes)
+    # Each as long as its steps.
+    paces = [job.max_seconds / job.steps(NETWORK) for job in jobs]
+    np.testing.assert_allclose(paces, paces[0])
+
+
+def test_lots_that_cannot_be_split_are_refused_before_anything_is_trained():
+    with pytest.raises(DatasetError, match="recipes"):
+        committee_jobs(grey_lots(n_lots=4, recipes=("a", "a", "b", "b")), RECIPE)
+
+
+SHORT = replace(RECIPE, network=replace(NETWORK, epochs=0.25))
 
 
 @pytest.fixture(scope="module")
-def data():
-    return CommitteeData(("lying", "standing"), stripes(64, 0), stripes(32, 1), stripes(32, 2), "x")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def nothing(member, progress, line):
-    pass
+def short_jobs():
+    jobs = committee_jobs(DATA, SHORT)
+    return [*named(jobs, "committee/"), *named(jobs, "lot-held-out/member_00")]
 
 
 @pytest.fixture(scope="module")
-def trained(data, tmp_path_factory):
-    run = tmp_path_factory.mktemp("committee")
-    train_committee(data, RECIPE, run)
+def run(short_jobs, tmp_path_factory):
+    """Four networks that were trained in two lanes."""
+    run = tmp_path_factory.mktemp("run")
+    train_networks(DATA, short_jobs, SHORT.network, run, parallel=2)
     return run
 
 
-def test_members_learn_and_differ(trained, data):
-    members, lot_ids = load_members(trained)
-    assert lot_ids == ("lying", "standing")
-    logits = committee_logits(members, data.test.images)
-    assert logits.shape == (32, 2, 2)
-    for member in range(2):
-        assert (logits[:, member].argmax(axis=1) == data.test.labels).mean() >= 0.9
+def test_lanes_leave_finished_networks(run, short_jobs):
+    for job in short_jobs:
+        _, lot_ids = load_network(checkpoint_path(run, job.name))
+        assert lot_ids == tuple(DATA.table.lot_ids[lot] for lot in job.classes)
+    members, lot_ids = load_members(run / "committee")
+    assert lot_ids == DATA.table.lot_ids
+    logits = committee_logits(members, DATA.images[:5])
+    assert logits.shape == (5, 2, 4)
     assert np.abs(logits[:, 0] - logits[:, 1]).max() > 1e-3
 
 
-def test_finished_weights_are_rounded_as_they_are_served(trained):
-    members, _ = load_members(trained)
-    kernel = members[0].network.blocks[0].conv1.weight
-    torch.testing.assert_close(kernel, kernel.half().float(), rtol=0, atol=0)
+def test_finished_networks_are_kept_and_a_failing_one_is_reported_with_its_traceback(
+    run, short_jobs
+):
+    def written():
+        return [checkpoint_path(run, job.name).stat().st_mtime_ns for job in short_jobs]
+
+    before = written()
+    failing = replace(short_jobs[0], name="failing", train=np.arange(10) + len(DATA))
+    with pytest.raises(TrainingFailed) as caught:
+        train_networks(DATA, [*short_jobs, failing], SHORT.network, run, parallel=1)
+    assert "Traceback" in str(caught.value)
+    assert f"IndexError: index {len(DATA)} is out of bounds" in str(caught.value)
+    assert written() == before
+    assert not multiprocessing.active_children()
 
 
-def test_a_training_that_was_broken_off_ends_with_the_same_weights(data, tmp_path):
-    class Killed(Exception):
-        pass
+def test_a_lane_that_is_killed_is_noticed(tmp_path):
+    killed = []
 
-    def kill(member, progress, line):
-        raise Killed
+    def kill():
+        while not (lanes := multiprocessing.active_children()):
+            time.sleep(0.01)
+        killed.append(lanes[0].pid)
+        os.kill(lanes[0].pid, signal.SIGKILL)
 
-    whole = train_member(data, RECIPE, tmp_path / "whole", 0, report=nothing)
-    # The report of step 40 comes after the checkpoint of step 20 and before that of step 40.
-    reports = iter([nothing, kill])
-    with pytest.raises(Killed):
-        train_member(data, RECIPE, tmp_path / "broken", 0, report=lambda *a: next(reports)(*a))
-    with pytest.raises(CheckpointError, match="not finished"):
-        load_members(tmp_path / "broken")
-    resumed = train_member(data, RECIPE, tmp_path / "broken", 0, report=nothing)
-    expected = torch.load(whole, weights_only=True)["network"]
-    found = torch.load(resumed, weights_only=True)["network"]
-    for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=0, atol=0)
-
-
-def test_finished_members_are_not_trained_again(trained, data):
-    before = member_path(trained, 1).stat().st_mtime_ns
-    train_member(data, RECIPE, trained, 1, report=nothing)
-    assert member_path(trained, 1).stat().st_mtime_ns == before
-
-
-def test_members_of_another_recipe_are_not_taken_for_ours(trained, data):
-    with pytest.raises(CheckpointError, match="another recipe"):
-        train_member(data, replace(RECIPE, weight_decay=1e-3), trained, 0, report=nothing)
-    # How fast it goes is no part of what it is.
-    train_member(data, replace(RECIPE, max_seconds=5.0, parallel=1), trained, 0, report=nothing)
-
-
-def test_time_that_runs_out_ends_the_schedule_early(data, tmp_path):
-    hurried = replace(RECIPE, max_seconds=1e-3)
-    path = train_member(data, hurried, tmp_path, 0, report=nothing)
-    state = torch.load(path, weights_only=True)
-    assert state["finished"]
-    assert state["step"] < RECIPE.steps
-
-
-def test_a_member_that_fails_is_reported_with_its_reason(tmp_path):
-    tiles = stripes(4, 0)  # fewer than a batch
-    with pytest.raises(TrainingFailed, match="a batch of 16 cannot be drawn from 4 items"):
-        train_committee(
-            CommitteeData(("a", "b"), tiles, tiles, tiles, "y"),
-            replace(RECIPE, members=1),
-            tmp_path,
-        )
+    endless = replace(committee_jobs(DATA, RECIPE)[0], epochs=1e6, max_seconds=1e6)
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    with pytest.raises(TrainingFailed, match="died without a word"):
+        train_networks(DATA, [endless], NETWORK, tmp_path, parallel=1)
+    killer.join(timeout=10)
+    assert killed
 
 
 def test_no_members_is_an_error_that_says_what_to_do(tmp_path):
     with pytest.raises(CheckpointError, match="lotwise-train committee"):
+        load_members(tmp_path)
+
+
+def test_members_of_different_lots_are_no_committee(run, tmp_path):
+    for name, source in (("member_00", "committee"), ("member_01", "lot-held-out")):
+        folder = run / source if source == "committee" else run / "committee-comparisons" / source
+        (tmp_path / f"{name}.pt").write_bytes((folder / "member_00.pt").read_bytes())
+    with pytest.raises(CheckpointError, match="trained on different lots"):
         load_members(tmp_path)

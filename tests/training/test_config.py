@@ -15,9 +15,9 @@ from lotwise_training.config import (
 from lotwise_training.editor import EditorConfig
 
 KINDS = {"committee": CommitteeRecipe, "regressor": RegressorRecipe, "editor": EditorConfig}
+COMMITTEE = (RECIPES / "cpu" / "committee.toml").read_text()
 
 POLICY = """
-[cpu]
 target_coverage = 0.95
 unfamiliar_entropy_quantile = 0.999
 mutual_information_quantile = 0.99
@@ -27,90 +27,145 @@ confidence = 0.95
 
 
 @pytest.fixture
-def policy_file(tmp_path):
-    path = tmp_path / "policy.toml"
+def written(tmp_path):
+    """Writes a recipe and gives its path."""
 
-    def write(text):
+    def write(text, name="policy"):
+        path = tmp_path / "cpu" / f"{name}.toml"
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         return path
 
     return write
 
 
+def changed(text, key, value):
+    """A recipe with another value of its first key of that name."""
+    new, found = re.subn(rf"^{key} = .*$", f"{key} = {value}", text, count=1, flags=re.M)
+    assert found
+    return new
+
+
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+@pytest.mark.parametrize("profile", ["cpu", "paper"])
 def test_shipped_recipes_load(name, profile):
-    assert isinstance(load_recipe(KINDS[name], RECIPES / f"{name}.toml", profile), KINDS[name])
+    path = RECIPES / profile / f"{name}.toml"
+    assert isinstance(load_recipe(KINDS[name], path), KINDS[name])
+
+
+def test_every_recipe_lies_in_the_folder_of_a_profile():
+    folders = {str(path.parent.relative_to(RECIPES)) for path in RECIPES.rglob("*.toml")}
+    assert folders == {"cpu", "paper"}
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_cpu_profile_gives_a_reason_beside_or_above_every_hyper_parameter(name):
-    text = (RECIPES / f"{name}.toml").read_text()
-    lines = re.split(r"^\[gpu\]", text, flags=re.M)[0].splitlines()
+    lines = (RECIPES / "cpu" / f"{name}.toml").read_text().splitlines()
     bare = [
         line
         for above, line in zip(["", *lines], lines, strict=False)
         if "=" in line.split("#")[0] and "#" not in line and not above.startswith("#")
     ]
     # What the line above explains too, or what explains itself.
-    explained_together = {"widen", "validation_tiles", "test_tiles", "seed", "max_seconds"}
+    explained_together = {"depth", "widen", "curve_members", "curve_share", "seed"}
     assert [line for line in bare if line.split()[0] not in explained_together] == []
 
 
-def test_a_recipe_holds_the_papers_committee():
-    recipe = load_recipe(CommitteeRecipe, RECIPES / "committee.toml", "gpu")
-    assert (recipe.members, recipe.depth, recipe.widen) == (16, 16, 2)
-    assert (recipe.learning_rate, recipe.weight_decay, recipe.batch_size) == (1e-3, 5e-4, 64)
-
-
-def test_whole_numbers_stand_for_floats_but_nothing_else_is_coerced(policy_file):
-    with pytest.raises(RecipeError, match=r"confidence must lie between 0 and 1, not 1\.0"):
-        load_recipe(
-            PolicyRecipe, policy_file(POLICY.replace("confidence = 0.95", "confidence = 1")), "cpu"
-        )
-    with pytest.raises(RecipeError, match="confidence: must be float, not '0.95'"):
-        load_recipe(
-            PolicyRecipe,
-            policy_file(POLICY.replace("confidence = 0.95", 'confidence = "0.95"')),
-            "cpu",
-        )
-
-
-def test_an_unknown_key_is_named(policy_file):
-    with pytest.raises(RecipeError, match=r"policy.toml \[cpu\]: unknown key 'target_covrage'"):
-        load_recipe(PolicyRecipe, policy_file(POLICY + "target_covrage = 0.9\n"), "cpu")
-
-
-def test_a_missing_key_is_named(policy_file):
-    with pytest.raises(RecipeError, match="missing key 'max_referred_share'"):
-        load_recipe(
-            PolicyRecipe, policy_file(POLICY.replace("max_referred_share = 0.2", "")), "cpu"
-        )
-
-
-def test_an_unknown_key_in_a_nested_table_is_named(tmp_path):
-    text = (RECIPES / "committee.toml").read_text()
-    path = tmp_path / "committee.toml"
-    path.write_text(text.replace("[cpu.data]", "[cpu.data]\ntrain_tile = 3"))
-    with pytest.raises(RecipeError, match="data: unknown key 'train_tile'"):
-        load_recipe(CommitteeRecipe, path, "cpu")
-
-
-def test_a_missing_profile_or_file_is_named(policy_file, tmp_path):
-    with pytest.raises(RecipeError, match="no profile 'paper'; there are cpu"):
-        load_recipe(PolicyRecipe, policy_file(POLICY), "paper")
-    with pytest.raises(RecipeError, match=r"absent\.toml"):
-        load_recipe(PolicyRecipe, tmp_path / "absent.toml", "cpu")
-
-
-@pytest.mark.parametrize("crops", ["[]", "[[0.5, 32]]", "[[0.0, 32], [0.0, 64]]", "[[0.0, 0]]"])
-def test_crops_that_do_not_cover_the_training_are_refused(tmp_path, crops):
-    text = (RECIPES / "committee.toml").read_text()
-    path = tmp_path / "committee.toml"
-    path.write_text(re.sub(r"^crops = .*$", f"crops = {crops}", text, count=1, flags=re.M))
-    with pytest.raises(RecipeError, match="crops must"):
-        load_recipe(CommitteeRecipe, path, "cpu")
+def test_the_paper_profile_holds_the_papers_committee():
+    recipe = load_recipe(CommitteeRecipe, RECIPES / "paper" / "committee.toml")
+    network = recipe.network
+    assert (recipe.members, recipe.dropout_passes, recipe.dropout) == (16, 16, 0.3)
+    assert (recipe.split, network.depth, network.widen) == ("tile-random", 16, 2)
+    assert (network.learning_rate, network.weight_decay, network.batch_size) == (1e-3, 5e-4, 64)
+    assert (network.epochs, network.schedule, network.halve_every_epochs) == (200, "halving", 50)
+    assert network.crops == ((0.0, 64),)
 
 
 def test_the_editors_defaults_are_its_cpu_profile():
-    assert load_recipe(EditorConfig, RECIPES / "editor.toml", "cpu") == EditorConfig()
+    assert load_recipe(EditorConfig, RECIPES / "cpu" / "editor.toml") == EditorConfig()
+
+
+def test_whole_numbers_stand_for_floats_but_nothing_else_is_coerced(written):
+    with pytest.raises(RecipeError, match=r"confidence must lie between 0 and 1, not 1\.0"):
+        load_recipe(PolicyRecipe, written(changed(POLICY, "confidence", 1)))
+    with pytest.raises(RecipeError, match="confidence: must be float, not '0.95'"):
+        load_recipe(PolicyRecipe, written(changed(POLICY, "confidence", '"0.95"')))
+    with pytest.raises(RecipeError, match=r"members: must be int, not 4\.0"):
+        load_recipe(CommitteeRecipe, written(changed(COMMITTEE, "members", 4.0)))
+    with pytest.raises(RecipeError, match="members: must be int, not True"):
+        load_recipe(CommitteeRecipe, written(changed(COMMITTEE, "members", "true")))
+
+
+def test_an_unknown_key_is_named_with_its_file(written):
+    with pytest.raises(RecipeError, match=r"^cpu/policy.toml: unknown key 'target_covrage'; keys"):
+        load_recipe(PolicyRecipe, written(POLICY + "target_covrage = 0.9\n"))
+
+
+def test_a_missing_key_is_named(written):
+    with pytest.raises(RecipeError, match="missing key 'max_referred_share'"):
+        load_recipe(PolicyRecipe, written(POLICY.replace("max_referred_share = 0.2", "")))
+
+
+def test_keys_of_a_table_are_named_with_the_table(written):
+    text = COMMITTEE.replace("[network]", "[network]\nepoch = 3")
+    with pytest.raises(RecipeError, match=r"policy.toml network: unknown key 'epoch'"):
+        load_recipe(CommitteeRecipe, written(text))
+    text = "comparison = 3\n" + COMMITTEE.replace("[comparison]", "[compared]")
+    with pytest.raises(RecipeError, match="unknown key 'compared'"):
+        load_recipe(CommitteeRecipe, written(text))
+    text = "policy = 3\n" + COMMITTEE.split("[policy]")[0]
+    with pytest.raises(RecipeError, match="policy: must be a table"):
+        load_recipe(CommitteeRecipe, written(text))
+
+
+def test_a_file_that_cannot_be_read_is_named(written, tmp_path):
+    with pytest.raises(RecipeError, match=r"absent\.toml"):
+        load_recipe(PolicyRecipe, tmp_path / "absent.toml")
+    with pytest.raises(RecipeError, match=r"policy\.toml: .*line 1"):
+        load_recipe(PolicyRecipe, written("target_coverage 0.95"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("crops", "[]", "crops must start at 0"),
+        ("crops", "[[0.5, 32]]", "crops must start at 0"),
+        ("crops", "[[0.0, 32], [0.0, 64]]", "crops must start at 0"),
+        ("crops", "[[0.0, 32], [1.0, 64]]", "crops must start at 0"),
+        ("crops", "[[0.0, 0]]", "crops must have at least one pixel"),
+        ("crops", "[[0.0]]", "crops: must have 2 entries"),
+        ("crops", "32", "crops: must be a list, not 32"),
+        ("members", 0, "members must be positive"),
+        ("dropout", 1.0, "dropout must lie between 0 and 1"),
+        ("split", '"random"', "split must be one of tile-random, region-blocked, lot-held-out"),
+        ("schedule", '"cosine"', "schedule must be halving or one-cycle, not 'cosine'"),
+        ("epochs", 0, "epochs must be positive"),
+        ("patience", 0, "patience must be positive"),
+        ("warmup_share", 0, "warmup_share must lie between 0 and 1"),
+        ("outliers", 0, "must both be positive, or both be 0"),
+        ("outlier_batch_size", 0, "must both be positive, or both be 0"),
+        ("outlier_weight", -0.5, "outlier_weight must not be negative"),
+        ("curve_tiles", "[0.5, 0.25]", "curve_tiles must rise"),
+        ("curve_tiles", "[0.5, 0.5]", "curve_tiles must rise"),
+        ("curve_tiles", "[0.0, 0.5]", r"curve_tiles must lie in 0\.\.1"),
+        ("curve_tiles", "[0.5, 1.5]", r"curve_tiles must lie in 0\.\.1"),
+        ("other_splits_share", 0, r"other_splits_share must lie in 0\.\.1"),
+        ("curve_share", 1.5, r"curve_share must lie in 0\.\.1"),
+        ("unfamiliar_entropy_quantile", 0.5, "must not be below target_coverage"),
+    ],
+)
+def test_values_that_make_no_training_are_refused(written, key, value, said):
+    path = written(changed(COMMITTEE, key, value), "committee")
+    with pytest.raises(RecipeError, match=f"^cpu/committee.toml.*{said}"):
+        load_recipe(CommitteeRecipe, path)
+
+
+def test_a_recipe_without_outliers_or_learning_curve_can_be_followed(written):
+    text = changed(changed(COMMITTEE, "outliers", 0), "outlier_batch_size", 0)
+    recipe = load_recipe(CommitteeRecipe, written(changed(text, "curve_tiles", "[]")))
+    assert (recipe.network.outliers, recipe.comparison.curve_tiles) == (0, ())
+
+
+def test_an_unknown_optimiser_is_refused(written):
+    with pytest.raises(RecipeError, match="optimiser must be adam or sgd, not 'adamw'"):
+        load_recipe(CommitteeRecipe, written(COMMITTEE.replace('"sgd"', '"adamw"'), "committee"))

@@ -1,27 +1,16 @@
-"""The development data: what must never be on both sides of a split, and the cache."""
+"""Tiles of lots with strength tests: what must never be on both sides of a split, and the cache."""
 
 import numpy as np
 import pytest
 
 from lotwise_simulator.lots import mosaic
-from lotwise_simulator.reference import reference_lots, tested_lots
+from lotwise_simulator.reference import tested_lots
 from lotwise_training import rendering
-from lotwise_training.config import CommitteeDataRecipe, StrengthDataRecipe
-from lotwise_training.data import (
-    TEST_REGION,
-    TRAIN_REGION,
-    UNKNOWN,
-    VALIDATION_REGION,
-    committee_data,
-    shifted_data,
-    strength_data,
-)
+from lotwise_training.config import StrengthDataRecipe
+from lotwise_training.data import TEST_REGION, TRAIN_REGION, strength_data
 from lotwise_training.rendering import TileOrder, render
 
-TINY = CommitteeDataRecipe(train_tiles=3, validation_tiles=2, test_tiles=2, shift_tiles=2)
-TINY_STRENGTH = StrengthDataRecipe(
-    train_tiles=2, test_tiles=1, held_out_lots=1, held_out_tiles=2, seed=0
-)
+TINY = StrengthDataRecipe(train_tiles=2, test_tiles=1, held_out_lots=1, held_out_tiles=2, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -30,59 +19,50 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lots():
-    return reference_lots()[:2]
+def strengths(cache):
+    return strength_data(TINY, cache, lots=tested_lots()[:3])
 
 
-@pytest.fixture(scope="module")
-def committee(cache, lots):
-    return committee_data(TINY, cache, lots=lots)
-
-
-def test_committee_tiles_have_their_shape_and_labels(committee, lots):
-    assert committee.lot_ids == tuple(lot.lot_id for lot in lots)
-    assert committee.train.images.shape == (6, 64, 64)
-    assert committee.train.images.dtype == np.uint8
-    assert committee.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert committee.test.labels.tolist() == [0, 0, 1, 1]
-
-
-def test_tiles_are_brought_to_scale_by_block_means(committee, lots):
-    tile = mosaic(lots[1], 3, region=TRAIN_REGION)[2].image
+def test_tiles_are_brought_to_scale_by_block_means():
+    lot = tested_lots()[0]
+    tile = mosaic(lot, 2, region=TRAIN_REGION)[1].image
     blocks = tile.reshape(64, 4, 64, 4).astype(float).mean(axis=(1, 3))
-    np.testing.assert_array_equal(committee.train.images[5], np.rint(blocks).astype(np.uint8))
+    small = render(TileOrder(lot, TRAIN_REGION, 2, 64))
+    assert small.shape == (2, 64, 64)
+    np.testing.assert_array_equal(small[1], np.rint(blocks).astype(np.uint8))
 
 
-def test_no_two_splits_see_the_same_crystals(committee):
+def test_training_and_test_tiles_see_different_crystals(strengths):
     """Two scans of one patch correlate, whatever the noise; patches of two regions do not."""
-    seen = {
-        name: [tile.astype(float) - tile.mean() for tile in getattr(committee, name).images]
-        for name in ("train", "validation", "test")
-    }
-    for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
-        for a in seen[one]:
-            for b in seen[other]:
-                # By Fourier transform, at every displacement of the stage.
-                spectrum = np.fft.fft2(a) * np.conj(np.fft.fft2(b))
-                correlation = np.fft.ifft2(spectrum).real / (a.size * a.std() * b.std())
-                assert correlation.max() < 0.5
+
+    def shown(tiles):
+        return [tile[::2, ::2] - tile[::2, ::2].mean() for tile in tiles.images.astype(float)]
+
+    for a in shown(strengths.train):
+        for b in shown(strengths.test):
+            # By Fourier transform, at every displacement of the stage.
+            spectrum = np.fft.fft2(a) * np.conj(np.fft.fft2(b))
+            correlation = np.fft.ifft2(spectrum).real / (a.size * a.std() * b.std())
+            assert correlation.max() < 0.5
 
 
 def test_regions_are_apart_and_none_is_the_default_of_demonstrations():
-    assert len({0, TRAIN_REGION, VALIDATION_REGION, TEST_REGION}) == 4
+    assert len({0, TRAIN_REGION, TEST_REGION}) == 3
 
 
-def test_rendered_tiles_are_read_again_not_rendered_again(committee, cache, lots, monkeypatch):
+def test_rendered_tiles_are_read_again_not_rendered_again(strengths, cache, monkeypatch):
     def fail(*_):
         pytest.fail("rendered again")
 
     monkeypatch.setattr(rendering, "_render_all", fail)
-    again = committee_data(TINY, cache, lots=lots)
-    np.testing.assert_array_equal(again.train.images, committee.train.images)
-    assert again.fingerprint == committee.fingerprint
+    again = strength_data(TINY, cache, lots=tested_lots()[:3])
+    np.testing.assert_array_equal(again.train.images, strengths.train.images)
+    assert again.fingerprint == strengths.fingerprint
 
 
-def test_other_lots_or_another_simulator_have_another_cache(lots, monkeypatch, tmp_path):
+def test_other_lots_or_another_simulator_have_another_cache(monkeypatch, tmp_path):
+    lots = tested_lots()[:2]
+
     def fingerprint(lot, n_tiles=1):
         return rendering._fingerprint({"train": [TileOrder(lot, 1, n_tiles, 64)]})
 
@@ -97,22 +77,6 @@ def test_other_lots_or_another_simulator_have_another_cache(lots, monkeypatch, t
         '"""A text changes nothing."""\nSCENE_TILES = 5  # nor a comment\n'
     )
     assert fingerprint(lots[0]) == other
-
-
-def test_a_filament_change_alters_the_picture_of_the_same_crystals(committee, cache, lots):
-    shifted = shifted_data(TINY, cache, lots=lots)
-    assert shifted["filament"].labels.tolist() == committee.test.labels.tolist()
-    before, after = committee.test.images[0], shifted["filament"].images[0]
-    assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.7
-    assert after.std() < 0.9 * before.std()
-    for name in ("ground", "unrelated"):
-        assert shifted[name].images.shape == (2, 64, 64)
-        assert (shifted[name].labels == UNKNOWN).all()
-
-
-@pytest.fixture(scope="module")
-def strengths(cache):
-    return strength_data(TINY_STRENGTH, cache, lots=tested_lots()[:3])
 
 
 def test_held_out_lots_appear_nowhere_else(strengths):
@@ -143,4 +107,4 @@ def test_tiles_belong_to_the_lot_that_their_index_names(strengths):
 
 def test_all_lots_cannot_be_held_out(tmp_path):
     with pytest.raises(ValueError, match="1 of 1 lots"):
-        strength_data(TINY_STRENGTH, tmp_path, lots=tested_lots()[:1])
+        strength_data(TINY, tmp_path, lots=tested_lots()[:1])

@@ -1,67 +1,49 @@
-"""The report on a committee."""
+"""The tables of what the regressor and the editor are worth."""
 
 import io
 
-import numpy as np
 import pytest
 from rich.console import Console
 
-from lotwise.core.policy import MeasuredRisk, ReferralPolicy
-from lotwise_training.data import UNKNOWN
-from lotwise_training.evaluate import as_json, evaluate_committee, member_logits, show_committee
+from lotwise_training.evaluate import show_edits, show_regression
 
-POLICY = ReferralPolicy(
-    policy_version="test",
-    weights_sha256="0" * 64,
-    n_tiles=1,
-    target_coverage=0.95,
-    entropy_threshold_nats=0.5,
-    unfamiliar_entropy_nats=9.0,
-    mutual_information_threshold_nats=0.1,
-    max_referred_share=0.2,
-    confidence=0.95,
-    measured=MeasuredRisk(tiles=1, coverage=1.0, error_among_accepted=0.0),
-)
+REGRESSION = {
+    "tiles": 4321.0,
+    "lots": 8.0,
+    "rmse_psi": 101.4,
+    "mape_percent": 7.25,
+    "lot_rmse_psi": 90.6,
+    "lot_mape_percent": 6.04,
+    "mean_predictor_rmse_psi": 350.2,
+    "mean_predictor_mape_percent": 31.5,
+}
+EDITS = {
+    "reconstruction": {"psnr_db": 23.46, "shift_of_the_prediction": 0.032},
+    "size": {
+        "slope_psi": -1234.0,
+        "true_slope_psi": -1500.0,
+        "share_of_tiles_with_the_true_sign": 0.94,
+    },
+}
 
 
 @pytest.fixture
-def sets():
-    sure = np.tile(np.array([9.0, 0.0]), (4, 2, 1))
-    unsure = np.zeros((3, 2, 2))
-    logits = {"test": sure, "ground": unsure}
-    labels = {"test": np.array([0, 0, 0, 1]), "ground": np.full(3, UNKNOWN)}
-    return logits, labels
+def console():
+    return Console(file=io.StringIO(), width=120)
 
 
-def test_known_tiles_have_answers_and_unknown_ones_have_none(sets):
-    report = evaluate_committee(*sets, POLICY)
-    assert report["test"].accuracy == 0.75
-    assert report["test"].referred_share == 0.0
-    assert report["test"].auroc_entropy is None
-    assert report["ground"].accuracy is None
-    assert report["ground"].entropy_nats == pytest.approx(np.log(2))
-    assert report["ground"].referred_share == 1.0
-    assert report["ground"].auroc_entropy == 1.0
-    # The members agree on being unsure, so their disagreement tells nothing.
-    assert report["ground"].auroc_mutual_information == pytest.approx(0.5)
+def test_the_regressors_table_shows_every_set_and_figure(console):
+    show_regression("Peak stress", {"known lots": REGRESSION, "held-out lots": REGRESSION}, console)
+    figures = "4,321 101 7.2% 8 91 6.0% 350 31.5%"
+    shown = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+    assert f"known lots {figures}" in shown
+    assert f"held-out lots {figures}" in shown
 
 
-def test_without_a_policy_nothing_is_referred_or_kept(sets):
-    assert evaluate_committee(*sets)["test"].referred_share is None
-
-
-def test_one_member_alone_is_a_committee_of_one(sets):
-    logits, labels = sets
-    logits["test"][:, 1] = [0.0, 9.0]
-    assert member_logits(logits, 1)["test"].shape == (4, 1, 2)
-    assert evaluate_committee(member_logits(logits, 1), labels)["test"].accuracy == 0.25
-
-
-def test_the_table_and_the_json_show_every_set(sets):
-    report = evaluate_committee(*sets, POLICY)
-    console = Console(file=io.StringIO(), width=120)
-    show_committee("Committee", report, console)
+def test_the_editors_table_shows_slopes_beside_true_ones(console):
+    show_edits(EDITS, console)
     shown = console.file.getvalue()
-    assert "75.0%" in shown
-    assert "0.693" in shown
-    assert as_json(report)["ground"]["accuracy"] is None
+    assert "23.5 dB" in shown
+    assert "3.2%" in shown
+    assert ["size", "-1,234", "-1,500", "94%"] in [line.split() for line in shown.splitlines()]
+    assert not any(line.startswith("reconstruction") for line in shown.splitlines())

@@ -2,12 +2,32 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from lotwise.core.errors import Contradiction
 from lotwise.core.policy import ReferralPolicy
+from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 from lotwise.runtime.model_config import read_pbtxt
-from lotwise_training.export.card import write_card
+from lotwise_training.export import repository as repository_module
+from lotwise_training.export.card import run_figures, write_card
+from lotwise_training.export.onnx_export import run_onnx
+from lotwise_training.export.repository import write_repository
+from lotwise_training.outputs import (
+    ENSEMBLE,
+    SINGLE,
+    TEST,
+    read_outputs,
+    set_outputs,
+    write_outputs,
+)
+from lotwise_training.policy import committee_sha256
+from lotwise_training.prediction import load_members
+from lotwise_training.report.card_figures import card_figures, check_card
+from tests.support.triton import ROOT
+from tests.training.small_runs import LOTS, MEMBERS, known_table, write_committee, write_runs
 
+RESULTS = ROOT / "training" / "results"
 MODELS = ("regressor", "committee", "editor_encoder", "editor_decoder", "edit_gradient")
 
 
@@ -27,8 +47,12 @@ def test_labels_name_the_reference_lots_in_the_order_of_the_logits(repository):
     signature = read_pbtxt(repository / "committee" / "config.pbtxt")
     assert labels == [lot.lot_id for lot in signature.metadata.reference_lots]
     assert len(labels) >= 8
-    assert signature.outputs[0].shape == (signature.metadata.members, len(labels))
-    assert signature.outputs[0].label_file == "labels.txt"
+    logits, *features = signature.outputs
+    assert logits.shape == (signature.metadata.members, len(labels))
+    assert logits.label_file == "labels.txt"
+    for spec in features:
+        assert spec.shape[0] == signature.metadata.members
+        assert spec.label_file == ""
 
 
 def test_the_policy_belongs_to_the_committee(repository):
@@ -37,14 +61,171 @@ def test_the_policy_belongs_to_the_committee(repository):
     assert policy.weights_sha256 == signature.metadata.weights_sha256
 
 
-def test_a_card_shows_the_figures_of_the_runs_report_and_none_else(repository, tmp_path):
+def test_the_committees_card_shows_the_figures_of_the_stored_answers(repository):
+    if not (RESULTS / "manifest.json").exists():
+        pytest.skip("no answers are stored yet")
+    card = (repository / "committee" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    figures = card_figures(*read_outputs(RESULTS))
+    assert len(figures) > 6
+    check_card(card, figures)
+
+
+def test_a_card_shows_the_figures_that_it_is_given_and_none_else(repository, tmp_path):
     signature = read_pbtxt(repository / "regressor" / "config.pbtxt")
     card = tmp_path / "MODEL_CARD.md"
-    write_card(signature, card, what="a network", parity=0.0, tolerance=1e-4, runs=tmp_path)
+    stated = {"what": "a network", "parity": 0.0, "tolerance": 1e-4, "measured": "On a Sunday:"}
+    write_card(signature, card, figures={}, **stated)
     assert "Nothing yet" in card.read_text(encoding="utf-8")
+    assert "Sunday" not in card.read_text(encoding="utf-8")
+    write_card(signature, card, figures={"held-out lots": "12.5"}, **stated)
+    text = card.read_text(encoding="utf-8")
+    assert text.startswith("# regressor\n\nA network.\n")
+    assert "On a Sunday:\n\n| figure | value |\n| --- | --- |\n| held-out lots | 12.5 |\n" in text
+    assert "Nothing yet" not in text
+
+
+def test_figures_of_a_run_are_those_of_its_report(tmp_path):
+    assert run_figures(tmp_path, "regressor") == {}
     (tmp_path / "regressor").mkdir()
-    report = {"held-out lots": {"mape_percent": 12.5, "auroc": None}}
+    report = {"held-out lots": {"mape_percent": 12.3456, "auroc": None, "tiles": 7}, "share": 0.5}
     (tmp_path / "regressor" / "evaluation.json").write_text(json.dumps(report))
-    write_card(signature, card, what="a network", parity=0.0, tolerance=1e-4, runs=tmp_path)
-    assert "| held-out lots: mape percent | 12.5 |" in card.read_text(encoding="utf-8")
-    assert "None" not in card.read_text(encoding="utf-8")
+    assert run_figures(tmp_path, "regressor") == {
+        "held-out lots: mape percent": "12.35",
+        "held-out lots: tiles": "7",
+        "share": "0.5",
+    }
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return write_runs(tmp_path_factory.mktemp("runs"))
+
+
+def write_answers(folder, weights, **stated):
+    """Answers on ten tiles that two networks were right about."""
+    labels = np.arange(10) % len(LOTS)
+    logits = 5.0 * np.eye(len(LOTS))[labels][:, None].repeat(2, axis=1)
+    answers = {SINGLE: logits[:, :1], ENSEMBLE: logits}
+    manifest = {
+        "benchmark": 1,
+        "profile": "cpu",
+        "runs": {"tile-random": {"weights_sha256": {ENSEMBLE: weights}}},
+        **stated,
+    }
+    outputs = {("tile-random", TEST): set_outputs(np.arange(10), labels, answers)}
+    write_outputs(folder, outputs, manifest)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(runs):
+    return committee_sha256(load_members(runs / "committee")[0])
+
+
+@pytest.fixture(scope="module")
+def exported(runs, weights, tmp_path_factory):
+    """The repository of small networks that nobody trained, without an editor.
+
+    The gradient of an untrained editor is so rough that rounding alone breaks its parity.
+    """
+    folder = tmp_path_factory.mktemp("repository")
+    former = folder / "committee" / "1" / "member_07.onnx"
+    former.parent.mkdir(parents=True)
+    former.write_bytes(b"of a larger committee")
+    results = write_answers(tmp_path_factory.mktemp("results"), weights)
+    write_repository(runs, folder, results, only=("committee", "regressor"))
+    return folder
+
+
+def test_members_of_a_former_committee_are_gone(exported):
+    names = sorted(path.name for path in (exported / "committee" / "1").glob("member_*"))
+    assert names == [f"member_{number:02d}.onnx" for number in range(MEMBERS)]
+
+
+def test_the_cards_of_an_export_show_what_was_measured(exported):
+    card = (exported / "committee" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "By `make evaluate`, on benchmark v1, profile cpu." in card
+    assert "| tile-random, deep ensemble | accuracy 100.0%, " in card
+    assert "Trained on simulated lots alone" in card
+    # Nobody measured the regressor.
+    assert "Nothing yet" in (exported / "regressor" / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("benchmark_version", [1, None])
+def test_a_card_says_on_whose_lots_the_committee_was_measured(
+    benchmark_version, runs, weights, tmp_path
+):
+    results = write_answers(tmp_path / "results", weights, benchmark=benchmark_version)
+    exporter = repository_module._Exporter(runs, tmp_path, results, None)
+    figures, measured = exporter.committee_figures(weights)
+    assert list(figures) == ["tile-random, single network", "tile-random, deep ensemble"]
+    assert ("on benchmark v1," if benchmark_version else "on its own lots,") in measured
+
+
+def test_answers_of_other_members_are_not_shown(runs, weights, tmp_path):
+    results = write_answers(tmp_path / "results", "0" * 64)
+    for folder in (results, tmp_path / "absent"):
+        exporter = repository_module._Exporter(runs, tmp_path, folder, None)
+        assert exporter.committee_figures(weights) == ({}, "")
+
+
+@pytest.mark.parametrize("only", [("regressor",), ("editor", "committee"), ()])
+def test_only_what_is_named_is_exported(only, tmp_path, monkeypatch):
+    done = []
+    for name in ("committee", "regressor", "editor"):
+        monkeypatch.setattr(
+            repository_module, f"_export_{name}", lambda exporter, name=name: done.append(name)
+        )
+    write_repository(tmp_path, tmp_path / "repository", tmp_path, only=only)
+    assert sorted(done) == sorted(only)
+    with pytest.raises(Contradiction, match="'comittee' cannot be exported"):
+        write_repository(tmp_path, tmp_path, tmp_path, only=(*only, "comittee"))
+    assert sorted(done) == sorted(only)
+
+
+def test_a_committee_is_exported_with_logits_and_features_of_every_member(exported):
+    signature = read_pbtxt(exported / "committee" / "config.pbtxt")
+    assert {spec.name: spec.shape for spec in signature.outputs} == {
+        "logits": (MEMBERS, len(LOTS)),
+        "features": (MEMBERS, 64),
+        "early": (MEMBERS, 32),
+    }
+    assert [spec.name for spec in signature.outputs if spec.label_file] == ["logits"]
+    image = np.random.default_rng(0).integers(0, 256, (3, 1, 64, 64), dtype=np.uint8)
+    folder = exported / "committee" / "1"
+    whole = run_onnx(folder / "model.onnx", [image])
+    assert [tensor.shape[1:] for tensor in whole] == [spec.shape for spec in signature.outputs]
+    for number in range(MEMBERS):
+        alone = run_onnx(folder / f"member_{number:02d}.onnx", [image])
+        for stacked, own in zip(whole, alone, strict=True):
+            np.testing.assert_allclose(stacked[:, number], own, atol=1e-6)
+    assert not np.allclose(whole[0][:, 0], whole[0][:, 1], atol=1e-3)
+
+
+def test_lots_are_stated_as_their_table_has_them(exported):
+    committee = read_pbtxt(exported / "committee" / "config.pbtxt").metadata
+    assert [lot.lot_id for lot in committee.reference_lots] == list(LOTS)
+    scores = [lot.attributes for lot in committee.reference_lots]
+    np.testing.assert_allclose(scores, known_table(LOTS).attributes, atol=1e-4)
+    assert (exported / "committee" / "labels.txt").read_text().split() == list(LOTS)
+
+
+async def test_what_is_exported_can_be_served(exported):
+    engine = OnnxRuntimeInference(exported)
+    assert await engine.ready(["committee", "regressor"])
+    image = np.zeros((2, 1, 64, 64), np.uint8)
+    everything = await engine.infer("committee", {"image": image})
+    assert list(everything) == ["logits", "features", "early"]
+    logits = await engine.infer("committee", {"image": image}, ["logits"])
+    np.testing.assert_array_equal(logits["logits"], everything["logits"])
+    # A blank tile has features like any other.
+    assert all(np.isfinite(tensor).all() for tensor in everything.values())
+    await engine.close()
+
+
+def test_a_policy_of_other_members_is_refused(runs, tmp_path):
+    policy = (runs / "committee" / "referral_policy.json").read_text(encoding="utf-8")
+    write_committee(tmp_path / "committee", LOTS[:3])
+    (tmp_path / "committee" / "referral_policy.json").write_text(policy, encoding="utf-8")
+    with pytest.raises(Contradiction, match="fitted for other members"):
+        write_repository(tmp_path, tmp_path / "repository", tmp_path, only=("committee",))

@@ -7,6 +7,7 @@ from lotwise_training.models.wide_resnet import (
     TileClassifier,
     TileRegressor,
     WideResNet,
+    channel_statistics,
     normalise_intensity,
     parameter_count,
     target_scaling,
@@ -41,13 +42,62 @@ def test_impossible_networks_are_refused(arguments):
 def test_classifier_scales_grey_levels_into_the_unit_range():
     classifier = TileClassifier(WideResNet(10, 1, 3)).eval()
     tiles = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
-    torch.testing.assert_close(classifier(tiles), classifier.network(tiles.float() / 255.0))
+    wanted = classifier.network(tiles.float() / 255.0)
+    torch.testing.assert_close(classifier.logits(tiles), wanted)
+    torch.testing.assert_close(classifier.logits(tiles.float()), wanted)
 
 
 def test_classifier_sees_gain_because_the_paper_has_no_normalisation():
     classifier = TileClassifier(WideResNet(10, 1, 3)).eval()
     tiles = torch.randint(0, 200, (2, 1, 64, 64)).float()
-    assert (classifier(tiles) - classifier(0.7 * tiles)).abs().max() > 1e-3
+    assert (classifier.logits(tiles) - classifier.logits(0.7 * tiles)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(("depth", "widen"), [(10, 1), (16, 2)])
+def test_classifier_gives_logits_and_the_features_of_both_ends(depth, widen):
+    classifier = TileClassifier(WideResNet(depth, widen, 3)).eval()
+    network = classifier.network
+    tiles = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
+    logits, features, early = classifier(tiles)
+    x = tiles.float() / 255.0
+    torch.testing.assert_close(logits, classifier.logits(tiles))
+    torch.testing.assert_close(features, network.features(x))
+    # The first group: as many blocks as have not halved the picture.
+    group = network.stem(x)
+    for block in network.blocks:
+        if block.conv1.stride != (1, 1):
+            break
+        group = block(group)
+    assert group.shape == (2, 16 * widen, 64, 64)
+    torch.testing.assert_close(early[:, : 16 * widen], group.mean(dim=(2, 3)))
+    deviation = group.std(dim=(2, 3), correction=0)
+    torch.testing.assert_close(early[:, 16 * widen :], deviation)
+    assert [tensor.shape[1] for tensor in (logits, features, early)] == [3, 64 * widen, 32 * widen]
+
+
+def test_deviations_keep_their_digits_beside_a_large_mean():
+    pattern = torch.tensor([-1.0, 1.0]).repeat(2048).reshape(1, 1, 64, 64)
+    mean, deviation = channel_statistics(pattern * 0.01 + 1000.0)[0]
+    assert mean == pytest.approx(1000.0)
+    assert deviation == pytest.approx(0.01, rel=0.01)
+
+
+def test_statistics_of_a_blank_channel_have_a_finite_gradient():
+    blank = torch.full((1, 2, 8, 8), 0.5, requires_grad=True)
+    statistics = channel_statistics(blank)
+    torch.testing.assert_close(statistics, torch.tensor([[0.5, 0.5, 0.0, 0.0]]), atol=1e-5, rtol=0)
+    statistics.sum().backward()
+    assert blank.grad is not None
+    assert torch.isfinite(blank.grad).all()
+
+
+def test_early_features_see_a_change_of_the_instrument():
+    classifier = TileClassifier(WideResNet(10, 1, 3)).eval()
+    tiles = torch.randint(50, 200, (2, 1, 64, 64)).float()
+    early = classifier(tiles)[2]
+    brighter, flatter = classifier(tiles + 30)[2], classifier(0.7 * tiles + 40)[2]
+    assert (early - brighter).abs().max() > 1e-2
+    assert (early - flatter)[:, 16:].abs().max() > 1e-2
 
 
 def test_regressor_answers_in_units_within_the_learned_range():

@@ -9,6 +9,7 @@ from lotwise.core.preprocessing import resample_area
 from lotwise.core.uncertainty import softmax
 from lotwise.runtime.status import reason_of
 from lotwise.v1 import tile_pb2, uncertainty_pb2
+from lotwise_simulator.benchmark import recipe_of, reference_lots
 from tests.support.tiles import BAD_TILE_REASONS, bad_tiles
 
 
@@ -27,7 +28,8 @@ async def test_probabilities_are_the_members_averaged(stubs, make_tile, pictures
     labels = (repository / "committee" / "labels.txt").read_text().split()
     expected = dict(zip(labels, sum(members) / len(members), strict=True))
 
-    assert answer.members == len(members) >= 4
+    assert answer.members == len(members) >= 2
+    assert labels == [lot.lot_id for lot in reference_lots()]
     got = {entry.reference_lot: entry.probability for entry in answer.probabilities}
     assert got == pytest.approx(expected, abs=1e-5)
     assert answer.predictive_entropy_nats == pytest.approx(
@@ -60,10 +62,11 @@ async def test_the_likeliest_lots_come_first_as_many_as_asked(stubs, make_tile):
     assert default.confidence == default.top[0].probability
 
 
-async def test_most_new_tiles_of_a_reference_lot_are_recognised(stubs, make_tile, pictures):
+async def test_the_recipe_of_most_new_tiles_is_recognised(stubs, make_tile, pictures):
+    """A lot and its repeat are hard to tell apart, other recipes are not."""
     answers = [await stubs.uncertainty.Assess(request(make_tile(i))) for i in range(len(pictures))]
-    recognised = [answer.top[0].reference_lot == "A" for answer in answers]
-    assert sum(recognised) > len(recognised) / 2
+    recipes = [recipe_of(answer.top[0].reference_lot) for answer in answers]
+    assert recipes.count(recipe_of("R01")) > len(recipes) / 2
 
 
 @pytest.mark.parametrize("reason", BAD_TILE_REASONS)

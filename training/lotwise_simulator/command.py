@@ -14,11 +14,12 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from lotwise_simulator.__main__ import find_lot
+from lotwise_simulator.__main__ import FIRST_LOT, find_lot
 from lotwise_simulator.attributes import ATTRIBUTE_NAMES, Attributes
+from lotwise_simulator.benchmark import FILAMENTS
 from lotwise_simulator.faults import FAULTS
 from lotwise_simulator.files import write_lot
-from lotwise_simulator.instrument import NOMINAL, after_filament_change
+from lotwise_simulator.instrument import NOMINAL, InstrumentState, after_filament_change
 from lotwise_simulator.lots import Lot, Tile, mosaic
 
 REGION: Final = 5_000
@@ -36,7 +37,9 @@ def simulate(
     lot: Annotated[
         str,
         typer.Option(
-            help="A to J, T01 to T40 or ground; with attributes, the name of a lot of one's own."
+            help="R01 to R30 (known to the shipped committee), G01 to G10 (ground), B01 to B20, "
+            "N001 to N200, A to J, T01 to T40 or ground; with attributes, the name of a lot of "
+            "one's own."
         ),
     ] = "",
     count: Annotated[int, typer.Option(min=1, help="Tiles; 16 make a whole mosaic.")] = 16,
@@ -45,11 +48,12 @@ def simulate(
     polydispersity: _Attribute = None,
     facetness: _Attribute = None,
     filament: Annotated[
-        float,
+        str,
         typer.Option(
-            min=0.0, max=2.0, help="A new filament, not re-tuned: 1 plain, 2 badly seated."
+            help="A new filament, not re-tuned: 1 plain, 2 badly seated, or one of benchmark v1: "
+            f"{', '.join(FILAMENTS)}."
         ),
-    ] = 0.0,
+    ] = "0",
     fault: Annotated[
         str | None, typer.Option(help=f"A fault of every picture: {', '.join(FAULTS)}.")
     ] = None,
@@ -66,7 +70,7 @@ def simulate(
     """
     try:
         given = _lot(lot, (size, porosity, polydispersity, facetness), seed)
-        instrument = after_filament_change(NOMINAL, filament)
+        instrument = _instrument(filament)
         tiles = _with_fault(mosaic(given, count, instrument, seed, region=region), fault)
         write_lot(folder, tiles, given)
     except (ValueError, OSError) as error:
@@ -91,11 +95,24 @@ def _lot(name: str, values: Sequence[float | None], seed: int) -> Lot:
     """
     missing = [each for each, value in zip(ATTRIBUTE_NAMES, values, strict=True) if value is None]
     if len(missing) == len(ATTRIBUTE_NAMES):
-        return find_lot(name or "A")
+        return find_lot(name or FIRST_LOT)
     if missing:
         options = ", ".join(f"--{each}" for each in missing)
         raise ValueError(f"A lot of one's own needs all four attributes: add {options}.")
     return Lot(name or OWN_LOT, Attributes(*(value or 0.0 for value in values)), seed)
+
+
+def _instrument(filament: str) -> InstrumentState:
+    if filament in FILAMENTS:
+        return FILAMENTS[filament]
+    try:
+        strength = float(filament)
+    except ValueError:
+        names = ", ".join(FILAMENTS)
+        raise ValueError(
+            f"There is no filament '{filament}'. Choose one of {names}, or a strength from 0 to 2."
+        ) from None
+    return after_filament_change(NOMINAL, strength)
 
 
 def _with_fault(tiles: Sequence[Tile], fault: str | None) -> list[Tile]:

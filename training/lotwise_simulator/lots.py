@@ -1,6 +1,6 @@
 """Lots and their tiles."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -153,20 +153,55 @@ def mosaic(
         ValueError: ``n_tiles`` below 1, a negative ``seed`` or ``region``, or ``tiles_per_side``
             outside 1..16.
     """
-    per_scene = tiles_per_side**2
     if n_tiles < 1:
         raise ValueError(f"n_tiles must be at least 1, got {n_tiles}")
+    tiles: list[Tile] = []
+    per_scene = tiles_per_side**2
+    for scene in range(-(-n_tiles // max(per_scene, 1))):
+        places = range(min(per_scene, n_tiles - len(tiles)))
+        tiles += scene_tiles(
+            lot, places, instrument, seed, region=region, scene=scene, tiles_per_side=tiles_per_side
+        )
+    return tiles
+
+
+def scene_tiles(
+    lot: Lot,
+    places: Iterable[int],
+    instrument: InstrumentState = NOMINAL,
+    seed: int = 0,
+    *,
+    region: int = 0,
+    scene: int = 0,
+    tiles_per_side: int = SCENE_TILES,
+) -> list[Tile]:
+    """Some tiles of one scene, the same as in its :func:`mosaic`.
+
+    Args:
+        lot: the lot.
+        places: numbers of the tiles, row by row from 0.
+        instrument: state of the microscope.
+        seed: of the acquisition.
+        region: patch of the lot.
+        scene: number of the scene.
+        tiles_per_side: rows and columns of the mosaic, 1..16.
+
+    Raises:
+        ValueError: a negative ``seed``, ``region`` or ``scene``, ``tiles_per_side`` outside 1..16,
+            or a place outside the scene.
+    """
     if seed < 0:
         raise ValueError(f"seed must not be negative, got {seed}")
+    grey = scene_yield(lot, region=region, scene=scene, tiles_per_side=tiles_per_side)
     tiles: list[Tile] = []
-    for scene in range(-(-n_tiles // max(per_scene, 1))):
-        grey = scene_yield(lot, region=region, scene=scene, tiles_per_side=tiles_per_side)
-        for place in range(min(per_scene, n_tiles - len(tiles))):
-            row, column = divmod(place, tiles_per_side)
-            top, left = row * STRIDE_PX, column * STRIDE_PX
-            rng = np.random.default_rng([lot.seed, 3, region, scene, place, seed])
-            image = acquire(grey[top : top + TILE_PX, left : left + TILE_PX], instrument, rng)
-            tiles.append(Tile(image, lot.lot_id, row, column, UM_PER_PX, region, scene))
+    for place in places:
+        if not 0 <= place < tiles_per_side**2:
+            raise ValueError(f"there is no place {place} in {tiles_per_side} x {tiles_per_side}")
+        row, column = divmod(place, tiles_per_side)
+        top, left = row * STRIDE_PX, column * STRIDE_PX
+        rng = np.random.default_rng([lot.seed, 3, region, scene, place, seed])
+        image = acquire(grey[top : top + TILE_PX, left : left + TILE_PX], instrument, rng)
+        tiles.append(Tile(image, lot.lot_id, row, column, UM_PER_PX, region, scene))
     return tiles
 
 

@@ -1,4 +1,4 @@
-"""The command line: lotwise-train data, committee, regressor, editor, policy, evaluate, export."""
+"""The command line `lotwise-train`: from lots to a model repository, a command a step."""
 
 from __future__ import annotations
 
@@ -16,10 +16,22 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lotwise.core.errors import LotwiseError
-from lotwise.core.policy import ReferralPolicy
 from lotwise_simulator.reference import tested_lots
+from lotwise_training.answers import (
+    Asker,
+    learning_curve,
+    manifest,
+    shifted_answers,
+    split_answers,
+)
+from lotwise_training.benchmark_data import GEOMETRY, REFERENCE, benchmark_set
 from lotwise_training.checkpoint import CheckpointError
-from lotwise_training.committee import TrainingFailed, train_committee
+from lotwise_training.committee import (
+    SERVED,
+    TrainingFailed,
+    committee_jobs,
+    train_networks,
+)
 from lotwise_training.config import (
     RECIPES,
     CommitteeRecipe,
@@ -27,21 +39,22 @@ from lotwise_training.config import (
     RegressorRecipe,
     load_recipe,
 )
-from lotwise_training.data import committee_data, shifted_data, strength_data
+from lotwise_training.data import strength_data
+from lotwise_training.dataset import (
+    LOTS_FILE,
+    DatasetError,
+    TileDataset,
+    write_table,
+)
 from lotwise_training.edit_response import edit_report
 from lotwise_training.editor import EditorConfig, load_editor, train_editor
-from lotwise_training.evaluate import (
-    TEST,
-    as_json,
-    evaluate_committee,
-    member_logits,
-    show_committee,
-    show_edits,
-    show_regression,
-)
+from lotwise_training.evaluate import show_edits, show_regression
+from lotwise_training.laboratory import read_laboratory, show_laboratory
+from lotwise_training.outputs import TEST, Outputs, OutputsError, write_outputs
 from lotwise_training.policy import committee_sha256, fit_policy, write_policy
-from lotwise_training.prediction import committee_logits, load_members, load_regressor
+from lotwise_training.prediction import load_members, load_regressor
 from lotwise_training.regressor import regression_report, train_regressor
+from lotwise_training.splits import SPLITS, classes, labels
 
 app = typer.Typer(
     help="Train, fit, evaluate and export Lotwise's models on simulated lots.",
@@ -53,16 +66,32 @@ app = typer.Typer(
 out = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
 
-Profile = Annotated[str, typer.Option(help="Table of the recipe files: cpu or gpu.")]
+Profile = Annotated[str, typer.Option(help="Folder of the recipe files: cpu or paper.")]
 Recipes = Annotated[Path, typer.Option(help="Folder of the recipe files.")]
 Home = Annotated[Path, typer.Option(help="Folder of rendered data and of runs.")]
 MaxSeconds = Annotated[
     float | None, typer.Option(help="Time for the training; default: the recipe's.")
 ]
+OwnLots = Annotated[
+    Path | None,
+    typer.Option("--lots", help="Folder with lots.csv; default: the 30 lots of benchmark v1."),
+]
+OnlyServed = Annotated[
+    bool, typer.Option("--only-served", help="Only the members, nothing to compare them with.")
+]
+Folder = Annotated[Path, typer.Argument(help="Folder with lots.csv and a folder of images a lot.")]
+Results = Annotated[Path, typer.Option(help="Folder of the committee's stored answers.")]
+Only = Annotated[
+    list[str] | None, typer.Option(help="Only this: committee, regressor or editor; repeatable.")
+]
+TorchScript = Annotated[
+    Path | None, typer.Option(help="Write committee and regressor as TorchScript, too.")
+]
 Repository = Annotated[Path, typer.Option(help="The model repository to write.")]
 
 HOME: Final = Path(".lotwise")
 MODELS: Final = Path("model_repository")
+RESULTS: Final = Path("training/results")
 POLICY_FILE: Final = "referral_policy.json"
 EVALUATION_FILE: Final = "evaluation.json"
 
@@ -82,13 +111,32 @@ class Workshop:
         """Rendered data."""
         return self.home / "data"
 
+    @property
+    def runs(self) -> Path:
+        """Folder of all runs."""
+        return self.home / "runs"
+
     def run(self, name: str) -> Path:
         """Folder of a model's run."""
-        return self.home / "runs" / name
+        return self.runs / name
+
+    def committee_tiles(self, own_lots: Path | None) -> TileDataset:
+        """The lots that a committee is to know: a laboratory's own, or benchmark v1's."""
+        if own_lots is None:
+            return benchmark_set(REFERENCE, self.cache)
+        read = read_laboratory(own_lots, GEOMETRY, cache=self.cache)
+        show_laboratory(read, err)
+        return read.dataset
 
     def recipe(self, kind: type[Recipe], name: str, max_seconds: float | None = None) -> Recipe:
         """A model's recipe, with the time that the caller gives."""
-        recipe = load_recipe(kind, self.recipes / f"{name}.toml", self.profile)
+        folder = self.recipes / self.profile
+        if not folder.is_dir():
+            profiles = ", ".join(sorted(each.name for each in self.recipes.glob("*/")))
+            raise RecipeError(
+                f"no profile '{self.profile}' in {self.recipes}; there are {profiles}"
+            )
+        recipe = load_recipe(kind, folder / f"{name}.toml")
         return recipe if max_seconds is None else replace(recipe, max_seconds=max_seconds)
 
 
@@ -97,14 +145,20 @@ def data(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = HOME
     """Render the tiles of all simulated lots, or say that they are there."""
     with _explained():
         shop = Workshop(home, recipes, profile)
-        known = committee_data(shop.recipe(CommitteeRecipe, "committee").data, shop.cache)
-        shifted_data(shop.recipe(CommitteeRecipe, "committee").data, shop.cache)
+        known = benchmark_set(REFERENCE, shop.cache)
         strengths = strength_data(shop.recipe(RegressorRecipe, "regressor").data, shop.cache)
         out.print(
-            f"{len(known.lot_ids)} reference lots, {len(known.train.images):,} training tiles; "
+            f"{len(known.table.lot_ids)} reference lots, {len(known):,} tiles; "
             f"{len(strengths.lot_ids)} lots with strength tests, "
             f"{len(strengths.train.images):,} training tiles, in {shop.cache}"
         )
+
+
+@app.command()
+def lots(folder: Folder, home: Home = HOME) -> None:
+    """Read a folder of your own lots and say what is in it, and what is wrong with it."""
+    with _explained():
+        show_laboratory(read_laboratory(folder, GEOMETRY, cache=home / "data"), out)
 
 
 @app.command()
@@ -113,12 +167,18 @@ def committee(
     recipes: Recipes = RECIPES,
     home: Home = HOME,
     max_seconds: MaxSeconds = None,
+    own_lots: OwnLots = None,
+    only_served: OnlyServed = False,
 ) -> None:
-    """Train the committee of tile classifiers; go on where it was broken off."""
+    """Train the committee and what it is compared with; go on where it was broken off."""
     with _explained():
         shop = Workshop(home, recipes, profile)
         recipe = shop.recipe(CommitteeRecipe, "committee", max_seconds)
-        train_committee(committee_data(recipe.data, shop.cache), recipe, shop.run("committee"))
+        tiles = shop.committee_tiles(own_lots)
+        jobs = committee_jobs(tiles, recipe, only_served=only_served)
+        train_networks(tiles, jobs, recipe.network, shop.runs, parallel=recipe.parallel)
+        # Last: what does not go on from the networks that are there must not rename their lots.
+        write_table(tiles.table, shop.run(SERVED) / LOTS_FILE)
 
 
 @app.command()
@@ -161,21 +221,28 @@ def editor(
 
 
 @app.command()
-def policy(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = HOME) -> None:
+def policy(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    own_lots: OwnLots = None,
+) -> None:
     """Fit the referral policy of the trained committee."""
     with _explained():
         shop = Workshop(home, recipes, profile)
         recipe = shop.recipe(CommitteeRecipe, "committee")
-        tiles = committee_data(recipe.data, shop.cache)
-        members, _ = load_members(shop.run("committee"))
+        tiles = shop.committee_tiles(own_lots)
+        split = SPLITS[recipe.split](tiles, recipe.network.seed)
+        asker = Asker(shop.runs, recipe)
+        members, _ = load_members(shop.run(SERVED))
         fitted = fit_policy(
-            committee_logits(members, tiles.validation.images, title="validation tiles"),
-            committee_logits(members, tiles.test.images, title="test tiles"),
-            tiles.test.labels,
+            asker.members(SERVED, tiles.images[split.validation], "validation tiles"),
+            asker.members(SERVED, tiles.images[split.test], f"{recipe.split}, {TEST}"),
+            labels(tiles.lots[split.test], classes(split, tiles)),
             recipe.policy,
             weights_sha256=committee_sha256(members),
         )
-        write_policy(fitted, shop.run("committee") / POLICY_FILE)
+        write_policy(fitted, shop.run(SERVED) / POLICY_FILE)
         out.print(
             f"Tiles above {fitted.entropy_threshold_nats:.3f} nats are referred. On "
             f"{fitted.measured.tiles:,} test tiles that accepts {fitted.measured.coverage:.1%}, "
@@ -184,55 +251,72 @@ def policy(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = HO
 
 
 @app.command()
-def evaluate(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = HOME) -> None:
-    """Measure the committee on known and shifted tiles, regressor and editor on new lots."""
+def answers(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    own_lots: OwnLots = None,
+    results: Results = RESULTS,
+) -> None:
+    """Put down what the trained networks answer, for `make evaluate` to report on."""
     with _explained():
         shop = Workshop(home, recipes, profile)
         recipe = shop.recipe(CommitteeRecipe, "committee")
-        run = shop.run("committee")
-        members, _ = load_members(run)
-        sets = {TEST: committee_data(recipe.data, shop.cache).test}
-        sets |= shifted_data(recipe.data, shop.cache)
-        logits = {
-            name: committee_logits(members, tiles.images, title=f"{name} tiles")
-            for name, tiles in sets.items()
-        }
-        labels = {name: tiles.labels for name, tiles in sets.items()}
-        file = run / POLICY_FILE
-        together = evaluate_committee(
-            logits, labels, ReferralPolicy.read(file) if file.exists() else None
-        )
-        alone = evaluate_committee(member_logits(logits, 0), labels)
-        show_committee(f"Committee of {len(members)}", together, out)
-        show_committee("Its first member alone", alone, out)
-        _write_json(
-            run / EVALUATION_FILE,
-            {"committee": as_json(together), "first member": as_json(alone)},
-        )
-        if shop.run("regressor").exists():
-            tiles = strength_data(shop.recipe(RegressorRecipe, "regressor").data, shop.cache)
-            figures = regression_report(load_regressor(shop.run("regressor")), tiles)
-            show_regression("Peak stress", figures, out)
-            _write_json(shop.run("regressor") / EVALUATION_FILE, figures)
-            if shop.run("editor").exists():
-                unseen = {tiles.lot_ids[index] for index in np.unique(tiles.held_out.lots)}
-                lots = tuple(lot for lot in tested_lots() if lot.lot_id in unseen)
-                edits = edit_report(
-                    load_editor(shop.run("editor")), load_regressor(shop.run("regressor")), lots
-                )
-                show_edits(edits, out)
-                _write_json(shop.run("editor") / EVALUATION_FILE, edits)
+        tiles = shop.committee_tiles(own_lots)
+        asker = Asker(shop.runs, recipe)
+        outputs: Outputs = {}
+        for name in SPLITS:
+            outputs |= split_answers(tiles, name, asker)
+        if own_lots is None:
+            outputs |= shifted_answers(shop.cache, asker)
+        stated = manifest(tiles, asker, profile, benchmark=own_lots is None)
+        stated["learning_curve"] = learning_curve(tiles, asker)
+        write_outputs(results, outputs, stated)
+        out.print(f"wrote {results}; `python -m lotwise_training.report` shows it")
 
 
 @app.command()
-def export(home: Home = HOME, repository: Repository = MODELS) -> None:
+def evaluate(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = HOME) -> None:
+    """Measure regressor and editor on lots that they never saw; the committee has `answers`."""
+    with _explained():
+        shop = Workshop(home, recipes, profile)
+        tiles = strength_data(shop.recipe(RegressorRecipe, "regressor").data, shop.cache)
+        trained = load_regressor(shop.run("regressor"))
+        figures = regression_report(trained, tiles)
+        show_regression("Peak stress", figures, out)
+        _write_json(shop.run("regressor") / EVALUATION_FILE, figures)
+        if shop.run("editor").exists():
+            unseen = {tiles.lot_ids[index] for index in np.unique(tiles.held_out.lots)}
+            held_out = tuple(lot for lot in tested_lots() if lot.lot_id in unseen)
+            edits = edit_report(load_editor(shop.run("editor")), trained, held_out)
+            show_edits(edits, out)
+            _write_json(shop.run("editor") / EVALUATION_FILE, edits)
+
+
+@app.command()
+def export(
+    home: Home = HOME,
+    repository: Repository = MODELS,
+    results: Results = RESULTS,
+    only: Only = None,
+    torchscript: TorchScript = None,
+) -> None:
     """Write the trained models into a model repository, each checked against its network."""
     # Here, because the exporter takes seconds to import and no other command needs it.
+    from lotwise_training.export.onnx_export import ParityError
     from lotwise_training.export.repository import write_repository
 
     with _explained():
-        write_repository(home / "runs", repository)
+        try:
+            write_repository(home / "runs", repository, results, only=only or None)
+        except ParityError as error:
+            _fail(str(error))
         out.print(f"wrote {repository}")
+        if torchscript is not None:
+            from lotwise_training.export.torchscript import write_torchscript
+
+            for name, parity in write_torchscript(home / "runs", torchscript).items():
+                out.print(f"{torchscript / name}: parity {parity:.1e}")
 
 
 @app.command(name="all")
@@ -241,13 +325,16 @@ def everything(
     recipes: Recipes = RECIPES,
     home: Home = HOME,
     repository: Repository = MODELS,
+    results: Results = RESULTS,
 ) -> None:
-    """All of it, in order: data, committee, regressor, editor, policy, evaluate, export."""
+    """All of it, in order, for the lots of benchmark v1 and the lots with strength tests."""
     for step in (data, committee, regressor, editor, policy, evaluate):
         out.rule(step.__name__)
         step(profile=profile, recipes=recipes, home=home)
+    out.rule("answers")
+    answers(profile=profile, recipes=recipes, home=home, results=results)
     out.rule("export")
-    export(home=home, repository=repository)
+    export(home=home, repository=repository, results=results)
 
 
 def main() -> None:
@@ -270,7 +357,14 @@ def _explained() -> Iterator[None]:
     """Turn an error that a person can mend into a sentence and exit code 1."""
     try:
         yield
-    except (RecipeError, CheckpointError, TrainingFailed, LotwiseError) as error:
+    except (
+        RecipeError,
+        CheckpointError,
+        DatasetError,
+        OutputsError,
+        TrainingFailed,
+        LotwiseError,
+    ) as error:
         _fail(str(error))
 
 

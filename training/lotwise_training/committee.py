@@ -1,14 +1,12 @@
-"""Trains the committee: members that differ in nothing but their random start and order of tiles.
+"""Trains the committee, and the networks that it is compared with.
 
-Zhang et al. 2020, Methods ("Deep Ensemble"; Lakshminarayanan et al. 2017): WRN-16-2, cross
-entropy, Adam, from scratch. What differs from the paper, to fit minutes on two cores into place
-of a GPU's hours:
+Zhang et al. 2020, Methods: a deep ensemble is T networks that differ in nothing but their random
+start and order of tiles (Lakshminarayanan et al. 2017); it is compared with one of them alone and
+with MC dropout. Beside the committee that is served, smaller trainings measure what it is worth on
+the other splits, and with fewer tiles.
 
-- Most steps see crops, the last ones whole tiles. The network is fully convolutional, and a
-  quarter of the area costs a quarter of the time.
-- One cycle of the learning rate in place of 200 epochs with halvings.
-- Convolutions in bfloat16. Members train side by side with one thread each, because two small
-  trainings use two cores better than one training with two threads.
+Networks train side by side, each in a process with one thread: two small trainings use two cores
+better than one training with two threads, and one alone leaves most of a GPU idle.
 """
 
 from __future__ import annotations
@@ -16,62 +14,162 @@ from __future__ import annotations
 import multiprocessing
 import queue
 import traceback
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
-from rich.progress import Progress
-from torch.nn import functional
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lotwise_training.augmentation import random_crops
-from lotwise_training.batches import Batches
-from lotwise_training.checkpoint import fingerprint, load_checkpoint, save_checkpoint
-from lotwise_training.config import CommitteeRecipe
-from lotwise_training.data import CommitteeData
-from lotwise_training.device import best_device, place
-from lotwise_training.export.onnx_weights import halve_weights
-from lotwise_training.models.wide_resnet import (
-    TileClassifier,
-    WideResNet,
-    mixed_precision_forward,
-)
-from lotwise_training.outliers import outlier_tiles
-from lotwise_training.prediction import committee_logits, member_path
-from lotwise_training.schedule import Clock, crop_at, one_cycle
+from lotwise_training.classifier import Job, check_resumable, train_network
+from lotwise_training.config import CommitteeRecipe, NetworkRecipe
+from lotwise_training.dataset import Numbers, TileDataset
+from lotwise_training.splits import SPLITS, Split, classes
 
-PACE: Final = ("max_seconds", "parallel", "checkpoint_every", "data", "policy")
-"""Keys of a recipe that a checkpoint need not agree on; the data have their own fingerprint."""
-
-Report = Callable[[int, float, str], None]
-"""Takes (member, progress 0..1, a line of figures)."""
+SERVED: Final = "committee"
+"""Folder of the committee that is served, and of the network with dropout beside it."""
+DROPOUT_NAME: Final = "dropout"
+MEMBER_SEEDS: Final = 100
+"""Seeds of an arm's members are this far apart from those of the next arm."""
 
 
 class TrainingFailed(RuntimeError):
-    """A member's process ended without a trained member; the message holds its traceback."""
+    """A network's process ended without a trained network; the message holds its traceback."""
 
 
-def train_committee(data: CommitteeData, recipe: CommitteeRecipe, run: Path) -> None:
-    """Train all members and leave `member_<n>.pt` in `run`; finished members are kept.
+def committee_jobs(
+    data: TileDataset, recipe: CommitteeRecipe, *, only_served: bool = False
+) -> list[Job]:
+    """Every network of a full run, the committee that is served first.
+
+    Names are "committee/member_<n>" and "committee/dropout"; those that only measure are in
+    `arm_folder` and `curve_folder`.
 
     Args:
-        data: Tiles of the reference lots.
-        recipe: How to train. `max_seconds` is for the whole committee.
-        run: Folder of this run.
+        data: The lots.
+        recipe: What to train.
+        only_served: Only the members that are served, nothing to compare them with.
 
     Raises:
-        TrainingFailed: A member could not be trained.
-        CheckpointError: `run` holds members of another recipe.
+        DatasetError: The lots cannot be split so.
     """
+    if only_served:
+        split = SPLITS[recipe.split](data, recipe.network.seed)
+        seed = recipe.network.seed
+        return _timed(_arm(data, recipe, split, SERVED, recipe.members, 1.0, seed), recipe)
+    comparison = recipe.comparison
+    order = [recipe.split, *(name for name in SPLITS if name != recipe.split)]
+    jobs: list[Job] = []
+    for number, name in enumerate(order):
+        split = SPLITS[name](data, recipe.network.seed)
+        share = 1.0 if name == recipe.split else comparison.other_splits_share
+        first_seed = recipe.network.seed + MEMBER_SEEDS * number
+        folder = arm_folder(name, recipe)
+        arm = _arm(data, recipe, split, folder, recipe.members, share, first_seed)
+        jobs += [*arm, replace(arm[0], name=f"{folder}/{DROPOUT_NAME}", dropout=recipe.dropout)]
+    served = SPLITS[recipe.split](data, recipe.network.seed)
+    for number, tiles in enumerate(comparison.curve_tiles, start=len(order)):
+        fewer = replace(served, train=_share_of_each_lot(data, served.train, tiles))
+        # As many steps for every point: what differs is how many tiles they see.
+        arm = _arm(
+            data,
+            recipe,
+            fewer,
+            curve_folder(tiles),
+            comparison.curve_members,
+            comparison.curve_share / tiles,
+            recipe.network.seed + MEMBER_SEEDS * number,
+        )
+        jobs += arm
+    return _timed(jobs, recipe)
+
+
+def arm_folder(split: str, recipe: CommitteeRecipe) -> str:
+    """Folder of the networks that learn from a split."""
+    return SERVED if split == recipe.split else f"{SERVED}-comparisons/{split}"
+
+
+def curve_folder(share: float) -> str:
+    """Folder of the networks that learn from a share of the training tiles."""
+    return f"{SERVED}-comparisons/curve-{share:g}"
+
+
+def _arm(
+    data: TileDataset,
+    recipe: CommitteeRecipe,
+    split: Split,
+    folder: str,
+    members: int,
+    share: float,
+    first_seed: int,
+) -> list[Job]:
+    return [
+        Job(
+            name=f"{folder}/member_{member:02d}",
+            train=split.train,
+            validation=split.validation,
+            classes=classes(split, data),
+            seed=first_seed + member,
+            dropout=0.0,
+            epochs=recipe.network.epochs * share,
+            max_seconds=recipe.max_seconds,
+        )
+        for member in range(members)
+    ]
+
+
+def _share_of_each_lot(data: TileDataset, tiles: Numbers, share: float) -> Numbers:
+    """The first tiles of each lot in a random order, so that fewer tiles are a part of more."""
+    rng = np.random.default_rng(0)
+    kept = []
+    for lot in np.unique(data.lots[tiles]):
+        of_lot = rng.permutation(tiles[data.lots[tiles] == lot])
+        kept.append(of_lot[: max(1, round(share * len(of_lot)))])
+    return np.sort(np.concatenate(kept))
+
+
+def _timed(jobs: Sequence[Job], recipe: CommitteeRecipe) -> list[Job]:
+    """Each network with its share of the time of the whole run."""
+    steps = [job.steps(recipe.network) for job in jobs]
+    lanes = min(recipe.parallel, len(jobs))
+    each = recipe.max_seconds * lanes / sum(steps)
+    return [replace(job, max_seconds=each * n) for job, n in zip(jobs, steps, strict=True)]
+
+
+def train_networks(
+    data: TileDataset, jobs: Sequence[Job], recipe: NetworkRecipe, run: Path, *, parallel: int
+) -> None:
+    """Train networks side by side; finished ones are kept.
+
+    Args:
+        data: The lots.
+        jobs: The networks.
+        recipe: How to train each.
+        run: Folder of this run.
+        parallel: Networks at once.
+
+    Raises:
+        CheckpointError: `run` holds networks of another recipe or of other tiles.
+        TrainingFailed: A network could not be trained.
+    """
+    for job in jobs:
+        check_resumable(data, job, recipe, run)
     # Spawned, because a fork of a process in which torch runs threads can hang.
     context = multiprocessing.get_context("spawn")
-    lanes = min(recipe.parallel, recipe.members)
+    lanes = min(parallel, len(jobs))
     reports: Queue[Any] = context.Queue()
+    waiting: Queue[Any] = context.Queue()
+    for number in (*range(len(jobs)), *[None] * lanes):
+        waiting.put(number)
     workers = [
         context.Process(
             target=_train_lane,
-            args=(data, recipe, run, range(lane, recipe.members, lanes), reports),
+            args=(data, jobs, recipe, run, lane, waiting, reports),
             daemon=True,
         )
         for lane in range(lanes)
@@ -79,140 +177,71 @@ def train_committee(data: CommitteeData, recipe: CommitteeRecipe, run: Path) -> 
     for worker in workers:
         worker.start()
     try:
-        with Progress() as bars:
-            shown = [bars.add_task(f"member {n}", total=1.0) for n in range(recipe.members)]
-            unfinished = lanes
-            while unfinished:
-                try:
-                    kind, member, progress, line = reports.get(timeout=5.0)
-                except queue.Empty:
-                    # A worker that was killed reports nothing.
-                    if any(worker.exitcode for worker in workers):
-                        raise TrainingFailed("a member's process died without a word") from None
-                    continue
-                if kind == "failed":
-                    raise TrainingFailed(line)
-                if kind == "lane done":
-                    unfinished -= 1
-                else:
-                    bars.update(
-                        shown[member], completed=progress, description=f"member {member} {line}"
-                    )
+        _watch(workers, reports, jobs, recipe)
     finally:
         for worker in workers:
             worker.terminate()
             worker.join()
 
 
-def _train_lane(
-    data: CommitteeData, recipe: CommitteeRecipe, run: Path, members: range, reports: Queue[Any]
+def _watch(
+    workers: Sequence[Any], reports: Queue[Any], jobs: Sequence[Job], recipe: NetworkRecipe
 ) -> None:
-    """One process: some of the members, one after the other."""
+    """Show what the lanes report until the last of them is done."""
+    work = [job.steps(recipe) for job in jobs]
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        whole = bars.add_task(f"{len(jobs)} networks", total=float(sum(work)))
+        shown = [bars.add_task("", total=1.0) for _ in workers]
+        done = [0.0] * len(jobs)
+        unfinished = len(workers)
+        while unfinished:
+            # A worker that was killed reports nothing; one that failed reports before it ends.
+            died = any(worker.exitcode for worker in workers)
+            try:
+                kind, lane, number, progress, line = reports.get(timeout=5.0)
+            except queue.Empty:
+                if died:
+                    raise TrainingFailed("a network's process died without a word") from None
+                continue
+            if died and kind == "report":
+                raise TrainingFailed("a network's process died without a word")
+            if kind == "failed":
+                raise TrainingFailed(line)
+            if kind == "lane done":
+                unfinished -= 1
+                continue
+            done[number] = progress * work[number]
+            bars.update(whole, completed=sum(done))
+            text = f"{jobs[number].name}: {line}"
+            bars.update(shown[lane], completed=progress, description=text)
+            if progress >= 1.0:
+                bars.console.print(text, highlight=False)
+
+
+def _train_lane(
+    data: TileDataset,
+    jobs: Sequence[Job],
+    recipe: NetworkRecipe,
+    run: Path,
+    lane: int,
+    waiting: Queue[Any],
+    reports: Queue[Any],
+) -> None:
+    """One process: whatever network waits next, until none does."""
     torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+
+    def tell(number: int, progress: float, line: str) -> None:
+        # A parent that was killed cannot end its lanes, and nobody would know of them.
+        if parent is not None and not parent.is_alive():
+            raise SystemExit(1)
+        reports.put(("report", lane, number, progress, line))
+
     try:
-        for member in members:
-            train_member(
-                data,
-                recipe,
-                run,
-                member,
-                report=lambda *figures: reports.put(("report", *figures)),
-            )
+        while (number := waiting.get()) is not None:
+            train_network(data, jobs[number], recipe, run, report=partial(tell, number))
     except Exception:  # whatever it was, the parent has to hear of it
-        reports.put(("failed", -1, 0.0, traceback.format_exc()))
+        reports.put(("failed", lane, -1, 0.0, traceback.format_exc()))
     else:
-        reports.put(("lane done", -1, 1.0, ""))
-
-
-def train_member(
-    data: CommitteeData, recipe: CommitteeRecipe, run: Path, member: int, *, report: Report
-) -> Path:
-    """Train one member, or go on where its checkpoint left off.
-
-    Args:
-        data: Tiles of the reference lots.
-        recipe: How to train.
-        run: Folder of this run.
-        member: Number of the member; it decides its random start and order of tiles.
-        report: Called now and then.
-
-    Returns:
-        The checkpoint `run`/member_<n>.pt, finished, its weights rounded as they are served.
-    """
-    device = best_device()
-    path = member_path(run, member)
-    identity = fingerprint(recipe, data.fingerprint, member, ignore=PACE)
-    torch.manual_seed(recipe.seed + member)
-    network = WideResNet(recipe.depth, recipe.widen, len(data.lot_ids))
-    place(network, device)
-    optimiser = torch.optim.Adam(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    max_seconds = recipe.max_seconds * min(recipe.parallel, recipe.members) / recipe.members
-    clock = Clock(recipe.steps, max_seconds)
-    state = load_checkpoint(path, expected=identity)
-    if state is not None:
-        network.load_state_dict(state["network"])
-        if state["finished"]:
-            report(member, 1.0, state["line"])
-            return path
-        optimiser.load_state_dict(state["optimiser"])
-        clock = Clock(recipe.steps, max_seconds, state["step"], state["seconds"])
-
-    def save(finished: bool, line: str) -> None:
-        save_checkpoint(
-            path,
-            {
-                "fingerprint": identity,
-                "shape": [recipe.depth, recipe.widen, len(data.lot_ids)],
-                "lot_ids": list(data.lot_ids),
-                "network": network.state_dict(),
-                "optimiser": {} if finished else optimiser.state_dict(),
-                "step": clock.step,
-                "seconds": clock.seconds,
-                "finished": finished,
-                "line": line,
-            },
-        )
-
-    images = torch.from_numpy(data.train.images).to(device)
-    labels = torch.from_numpy(data.train.labels).to(device)
-    batches = Batches(len(images), recipe.batch_size, seed=(recipe.seed, member))
-    outliers = torch.from_numpy(
-        outlier_tiles(recipe.outliers, data.train.images, seed=recipe.seed + member)
-    ).to(device)
-    outlier_batches = Batches(
-        len(outliers), recipe.outlier_batch_size, seed=(recipe.seed, member, 1)
-    )
-    network.train()
-    while (progress := clock.progress) < 1.0:
-        chosen, rng = batches.draw(clock.step)
-        strange, _ = outlier_batches.draw(clock.step)
-        wanted = labels[chosen]
-        seen = torch.cat([images[chosen], outliers[strange]])
-        views = random_crops(seen, crop_at(progress, recipe.crops), rng)
-        # One pass for both: outliers then cannot be told apart by a batch norm of their own.
-        logits = mixed_precision_forward(network, views / 255.0)
-        known, unknown = logits[: len(wanted)], logits[len(wanted) :]
-        # Cross entropy to the uniform distribution (Hendrycks et al. 2019, equation 3).
-        exposure = -functional.log_softmax(unknown, dim=1).mean()
-        loss = functional.cross_entropy(known, wanted) + recipe.outlier_weight * exposure
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * one_cycle(progress, recipe.warmup_share)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        clock.step += 1
-        if clock.step % recipe.checkpoint_every == 0:
-            report(member, progress, f"loss {loss.item():.3f}")
-            save(finished=False, line="")
-
-    # Rounded first and evaluated afterwards: every figure belongs to the weights that are served.
-    halve_weights(network)
-    network.eval()
-    answers = committee_logits([TileClassifier(network)], data.validation.images)[:, 0]
-    right = float((answers.argmax(axis=1) == data.validation.labels).mean())
-    line = f"validation accuracy {right:.1%} after {clock.step} steps, {clock.seconds:.0f} s"
-    save(finished=True, line=line)
-    report(member, 1.0, line)
-    return path
+        reports.put(("lane done", lane, -1, 1.0, ""))

@@ -1,8 +1,8 @@
-"""Recipes: every number that decides a training run, read from a TOML file.
+"""Recipes: every number that decides a training run, read from a TOML file of its own.
 
-A recipe has no defaults in code. The file lists every key with its reason, once per profile, and
-a key that is unknown or missing raises, so a misspelt hyper-parameter cannot be ignored. The
-files lie in training/configs/.
+A recipe has no defaults in code. The file lists every key with its reason, and a key that is
+unknown or missing raises, so a misspelt hyper-parameter cannot be ignored. The files lie in
+training/configs/, a folder a profile: `cpu` for two cores, `paper` for a GPU.
 """
 
 from __future__ import annotations
@@ -13,28 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
+from lotwise_training.splits import SPLITS
+
 RECIPES: Final = Path(__file__).resolve().parents[1] / "configs"
 """Where the recipes lie in a source tree; an installed package is given its own."""
 
 Recipe = TypeVar("Recipe")
 Crops = tuple[tuple[float, int], ...]
 
+SCHEDULES: Final = ("halving", "one-cycle")
+OPTIMISERS: Final = ("adam", "sgd")
+
 
 class RecipeError(ValueError):
     """A recipe that cannot be followed; the message names the file, the table and the key."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommitteeDataRecipe:
-    """How many tiles of each reference lot."""
-
-    train_tiles: int
-    validation_tiles: int
-    test_tiles: int
-    shift_tiles: int
-
-    def __post_init__(self) -> None:
-        _positive(self, "train_tiles", "validation_tiles", "test_tiles", "shift_tiles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +62,85 @@ class PolicyRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class CommitteeRecipe:
-    """How the members of the committee are trained."""
+class ComparisonRecipe:
+    """Further trainings that only measure: other splits, and fewer tiles (learning curve)."""
 
-    members: int
+    other_splits_share: float
+    curve_tiles: tuple[float, ...]
+    curve_members: int
+    curve_share: float
+    test_tiles: int
+
+    def __post_init__(self) -> None:
+        _positive(self, "curve_members", "test_tiles")
+        for name in ("other_splits_share", "curve_share"):
+            if not 0.0 < getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)!r}")
+        if list(self.curve_tiles) != sorted(set(self.curve_tiles)):
+            raise ValueError(f"curve_tiles must rise, not {self.curve_tiles!r}")
+        if any(not 0.0 < share <= 1.0 for share in self.curve_tiles):
+            raise ValueError(f"curve_tiles must lie in 0..1, not {self.curve_tiles!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRecipe:
+    """How one tile classifier is trained, whichever lots it learns."""
+
     depth: int
     widen: int
-    steps: int
+    epochs: float
     batch_size: int
+    optimiser: str
     learning_rate: float
+    schedule: str
     warmup_share: float
+    halve_every_epochs: float
     weight_decay: float
     crops: Crops
     outliers: int
     outlier_batch_size: int
     outlier_weight: float
-    parallel: int
-    max_seconds: float
+    validations: int
+    validation_tiles: int
+    patience: int
     checkpoint_every: int
     seed: int
-    data: CommitteeDataRecipe
+
+    def __post_init__(self) -> None:
+        _positive(self, "epochs", "batch_size", "learning_rate", "halve_every_epochs")
+        _positive(self, "validations", "validation_tiles", "patience", "checkpoint_every")
+        if min(self.outliers, self.outlier_batch_size, self.outlier_weight) < 0:
+            raise ValueError("outliers, outlier_batch_size and outlier_weight must not be negative")
+        if (self.outliers > 0) != (self.outlier_batch_size > 0):
+            raise ValueError("outliers and outlier_batch_size must both be positive, or both be 0")
+        if self.optimiser not in OPTIMISERS:
+            known = " or ".join(OPTIMISERS)
+            raise ValueError(f"optimiser must be {known}, not {self.optimiser!r}")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule must be {' or '.join(SCHEDULES)}, not {self.schedule!r}")
+        _open_unit(self, "warmup_share")
+        _check_crops(self.crops)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitteeRecipe:
+    """Which networks are trained for the committee and for what it is compared with."""
+
+    members: int
+    split: str
+    dropout: float
+    dropout_passes: int
+    parallel: int
+    max_seconds: float
+    network: NetworkRecipe
+    comparison: ComparisonRecipe
     policy: PolicyRecipe
 
     def __post_init__(self) -> None:
-        _positive(self, "members", "steps", "batch_size", "learning_rate")
-        _positive(self, "outliers", "outlier_batch_size", "outlier_weight")
-        _positive(self, "parallel", "max_seconds", "checkpoint_every")
-        _open_unit(self, "warmup_share")
-        _check_crops(self.crops)
+        _positive(self, "members", "dropout_passes", "parallel", "max_seconds")
+        _open_unit(self, "dropout")
+        if self.split not in SPLITS:
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {self.split!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +173,23 @@ class RegressorRecipe:
         _check_crops(self.crops)
 
 
-def load_recipe(kind: type[Recipe], path: Path, profile: str) -> Recipe:
-    """Read one profile of a recipe file.
+def load_recipe(kind: type[Recipe], path: Path) -> Recipe:
+    """Read a recipe file.
 
     Args:
         kind: A recipe dataclass.
-        path: TOML file with one table a profile.
-        profile: Name of the table.
+        path: TOML file.
 
     Raises:
-        RecipeError: The file cannot be read, the profile is not in it, or a key is unknown,
-            missing, of the wrong type or out of range.
+        RecipeError: The file cannot be read, or a key is unknown, missing, of the wrong type or out
+            of range.
     """
     try:
         with path.open("rb") as file:
             document = tomllib.load(file)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{path}: {error}") from None
-    if profile not in document:
-        raise RecipeError(f"{path}: no profile '{profile}'; there are {', '.join(document)}")
-    return _build(kind, document[profile], f"{path.name} [{profile}]")
+    return _build(kind, document, f"{path.parent.name}/{path.name}")
 
 
 def _build(kind: type[Recipe], table: Any, where: str) -> Recipe:

@@ -1,10 +1,10 @@
-"""The development data set: tiles of simulated lots, rendered once and kept on disk.
+"""Tiles of lots with strength tests, rendered once and kept on disk.
 
-A lot is a few scenes of crystals, and a scene is cut into tiles that overlap. Training,
-validation and test tiles therefore come from different regions of a lot, never from one mosaic:
-neighbours on both sides of a split would let a model pass by remembering. For a property there is
-a second, harder question, how well a *lot* is predicted that was never seen; some tested lots are
-held out as a whole for it.
+A lot is a few scenes of crystals, and a scene is cut into tiles that overlap. Training and test
+tiles therefore come from different regions of a lot, never from one mosaic: neighbours on both
+sides of a split would let a model pass by remembering. For a property there is a second, harder
+question, how well a *lot* is predicted that was never seen; some tested lots are held out as a
+whole for it.
 
 Tiles are cut to a model's scale with the function that serving uses.
 """
@@ -19,56 +19,19 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lotwise.core.preprocessing import resample_area
-from lotwise_simulator.instrument import NOMINAL, after_filament_change
 from lotwise_simulator.lots import Lot
-from lotwise_simulator.reference import ground_lot, reference_lots, tested_lots
-from lotwise_simulator.unrelated import unrelated_tiles
-from lotwise_training.config import CommitteeDataRecipe, StrengthDataRecipe
+from lotwise_simulator.reference import reference_lots, tested_lots
+from lotwise_training.config import StrengthDataRecipe
 from lotwise_training.rendering import Images, TileOrder, rendered
 
 Labels = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
-COMMITTEE_PX: Final = 64
 STRENGTH_PX: Final = 256
 
 # Region 0, the simulator's default, is left to demonstrations: nothing was trained on it.
 TRAIN_REGION: Final = 101
-VALIDATION_REGION: Final = 102
 TEST_REGION: Final = 103
-
-UNKNOWN: Final = -1
-"""Label of a tile that belongs to none of the reference lots."""
-
-
-@dataclass(frozen=True)
-class LabelledTiles:
-    """Tiles for the committee.
-
-    Attributes:
-        images: uint8 [N, 64, 64], 4 um/px.
-        labels: int64 [N], number of the reference lot, or `UNKNOWN`.
-    """
-
-    images: Images
-    labels: Labels
-
-
-@dataclass(frozen=True)
-class CommitteeData:
-    """The reference lots in three sets of regions.
-
-    Attributes:
-        lot_ids: Names of the classes, in the order of the labels.
-        fingerprint: Hash of everything that defines the tiles.
-    """
-
-    lot_ids: tuple[str, ...]
-    train: LabelledTiles
-    validation: LabelledTiles
-    test: LabelledTiles
-    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -106,67 +69,6 @@ class StrengthData:
     test: StrengthTiles
     held_out: StrengthTiles
     fingerprint: str
-
-
-def committee_data(
-    recipe: CommitteeDataRecipe, cache: Path, *, lots: Sequence[Lot] | None = None
-) -> CommitteeData:
-    """Tiles of the reference lots for training, validation and test.
-
-    Args:
-        recipe: How many tiles a lot.
-        cache: Folder of rendered data, `.lotwise/data`.
-        lots: The classes; None takes the simulator's ten reference lots.
-    """
-    classes = tuple(reference_lots() if lots is None else lots)
-    splits = {
-        "train": (TRAIN_REGION, recipe.train_tiles),
-        "validation": (VALIDATION_REGION, recipe.validation_tiles),
-        "test": (TEST_REGION, recipe.test_tiles),
-    }
-    orders = {
-        name: [TileOrder(lot, region, n_tiles, COMMITTEE_PX) for lot in classes]
-        for name, (region, n_tiles) in splits.items()
-    }
-    images, fingerprint = rendered("committee", orders, cache)
-    labelled = {
-        name: LabelledTiles(images[name], np.repeat(np.arange(len(classes)), n_tiles))
-        for name, (_, n_tiles) in splits.items()
-    }
-    return CommitteeData(
-        lot_ids=tuple(lot.lot_id for lot in classes), fingerprint=fingerprint, **labelled
-    )
-
-
-def shifted_data(
-    recipe: CommitteeDataRecipe, cache: Path, *, lots: Sequence[Lot] | None = None
-) -> dict[str, LabelledTiles]:
-    """Tiles that a committee should be uncertain of. For evaluation only: fit nothing on them.
-
-    Returns:
-        By name: "filament" (the test tiles' crystals after a filament change), "ground" (a lot
-        ground after synthesis), "unrelated" (pictures of other things, cut to tiles).
-    """
-    classes = tuple(reference_lots() if lots is None else lots)
-    filament = after_filament_change(NOMINAL)
-    orders = {
-        "filament": [
-            TileOrder(lot, TEST_REGION, recipe.test_tiles, COMMITTEE_PX, filament)
-            for lot in classes
-        ],
-        "ground": [TileOrder(ground_lot(), TEST_REGION, recipe.shift_tiles, COMMITTEE_PX)],
-    }
-    images, _ = rendered("shifted", orders, cache)
-    unrelated = np.stack(
-        [resample_area(tile.image, COMMITTEE_PX) for tile in unrelated_tiles(recipe.shift_tiles)]
-    )
-    return {
-        "filament": LabelledTiles(
-            images["filament"], np.repeat(np.arange(len(classes)), recipe.test_tiles)
-        ),
-        "ground": LabelledTiles(images["ground"], np.full(recipe.shift_tiles, UNKNOWN)),
-        "unrelated": LabelledTiles(unrelated, np.full(len(unrelated), UNKNOWN)),
-    }
 
 
 def strength_data(

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 import torch
+from rich.console import Console
 from rich.progress import track
-from torch import nn
+from torch import Tensor, nn
 
 from lotwise_training.checkpoint import CheckpointError, load_checkpoint
 from lotwise_training.device import best_device, place
-from lotwise_training.models.wide_resnet import TileClassifier, TileRegressor, WideResNet
+from lotwise_training.models.wide_resnet import (
+    MEMBER_OUTPUTS,
+    TileClassifier,
+    TileRegressor,
+    WideResNet,
+    mc_dropout,
+)
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -23,13 +32,31 @@ BATCH: Final = 64
 REGRESSOR_FILE: Final = "regressor.pt"
 
 
-def member_path(run: Path, member: int) -> Path:
-    """Checkpoint of a member of the committee."""
-    return run / f"member_{member:02d}.pt"
+def load_network(path: Path) -> tuple[WideResNet, tuple[str, ...]]:
+    """A finished tile classifier, in evaluation mode on the CPU, and the lots that it tells apart.
+
+    Args:
+        path: Its checkpoint.
+
+    Raises:
+        CheckpointError: It is missing or unfinished.
+    """
+    state = load_checkpoint(path)
+    if state is None:
+        raise CheckpointError(f"there is no {path}; `lotwise-train committee` makes it")
+    if not state["finished"]:
+        raise CheckpointError(f"{path} is not finished; `lotwise-train committee` goes on with it")
+    depth, widen, n_classes = state["shape"]
+    network = WideResNet(depth, widen, n_classes, dropout=state["dropout"])
+    network.load_state_dict(state["network"])
+    return network.eval(), tuple(state["lot_ids"])
 
 
-def load_members(run: Path) -> tuple[list[TileClassifier], tuple[str, ...]]:
+def load_members(folder: Path) -> tuple[list[TileClassifier], tuple[str, ...]]:
     """The finished members of a committee, as they are served, and the names of their classes.
+
+    Args:
+        folder: Holds `member_00.pt` and so on.
 
     Returns:
         Members in evaluation mode on the CPU, in order, and the lot ids in the order of the logits.
@@ -37,40 +64,91 @@ def load_members(run: Path) -> tuple[list[TileClassifier], tuple[str, ...]]:
     Raises:
         CheckpointError: There is no member, one is unfinished, or they know different lots.
     """
-    members: list[TileClassifier] = []
-    lot_ids: set[tuple[str, ...]] = set()
-    while (state := load_checkpoint(member_path(run, len(members)))) is not None:
-        if not state["finished"]:
-            raise CheckpointError(
-                f"{member_path(run, len(members))} is not finished; "
-                "`lotwise-train committee` goes on with it"
-            )
-        network = WideResNet(*state["shape"])
-        network.load_state_dict(state["network"])
-        members.append(TileClassifier(network).eval())
-        lot_ids.add(tuple(state["lot_ids"]))
-    if not members:
-        raise CheckpointError(f"no trained member in {run}; run `lotwise-train committee` first")
-    if len(lot_ids) != 1:
-        raise CheckpointError(f"the members in {run} were trained on different lots")
-    return members, lot_ids.pop()
+    found = [load_network(path) for path in sorted(folder.glob("member_*.pt"))]
+    if not found:
+        raise CheckpointError(f"no trained member in {folder}; run `lotwise-train committee` first")
+    if len({lot_ids for _, lot_ids in found}) != 1:
+        raise CheckpointError(f"the members in {folder} were trained on different lots")
+    return [TileClassifier(network).eval() for network, _ in found], found[0][1]
+
+
+def tile_logits(classifier: TileClassifier, images: Images) -> Floats:
+    """Logits of one classifier.
+
+    Args:
+        classifier: In evaluation mode.
+        images: uint8 [N, H, W].
+
+    Returns:
+        float32 [N, K].
+    """
+    return _run(classifier, classifier.logits, images)
 
 
 def committee_logits(
-    members: Sequence[nn.Module], images: Images, *, title: str | None = None
+    members: Sequence[TileClassifier], images: Images, *, title: str | None = None
 ) -> Floats:
     """Logits of every member.
 
     Args:
-        members: Modules from uint8 [B, 1, H, W] to logits [B, K], in evaluation mode.
+        members: In evaluation mode.
         images: uint8 [N, H, W].
         title: Of a progress bar; None shows none.
 
     Returns:
         float32 [N, T, K].
     """
-    shown = members if title is None else track(members, title)
-    return np.stack([_run(member, images) for member in shown], axis=1)
+    shown = members if title is None else track(members, title, console=Console(stderr=True))
+    ask = tile_logits if best_device().type == "cuda" else _engine_logits
+    return np.stack([ask(member, images) for member in shown], axis=1)
+
+
+def _engine_logits(member: TileClassifier, images: Images) -> Floats:
+    """As `tile_logits`, by the engine that serves: on a CPU it takes half of torch's time."""
+    # Here, because the exporter takes seconds to import.
+    from lotwise_training.export.onnx_export import export_module
+
+    member.cpu()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "member.onnx"
+        example = torch.from_numpy(images[:1, None]).repeat(3, 1, 1, 1)
+        export_module(member, [example], ["image"], MEMBER_OUTPUTS, path, half_weights=False)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    batches = range(0, len(images), BATCH)
+    return np.concatenate(
+        [session.run(["logits"], {"image": images[at : at + BATCH, None]})[0] for at in batches]
+    )
+
+
+def dropout_logits(
+    network: WideResNet, images: Images, passes: int, seed: int, *, title: str | None = None
+) -> Floats:
+    """Logits of one network with dropout switched on, pass after pass (Gal & Ghahramani 2016).
+
+    Args:
+        network: Trained with dropout.
+        images: uint8 [N, H, W].
+        passes: T, 16 in Zhang et al. 2020.
+        seed: Of what is dropped.
+        title: Of a progress bar; None shows none.
+
+    Returns:
+        float32 [N, T, K].
+    """
+    torch.manual_seed(seed)
+    classifier = TileClassifier(network)
+    mc_dropout(network)
+
+    def halved(image: Tensor) -> Tensor:
+        # Half the time; its rounding is far below what dropout does at random.
+        with torch.autocast(image.device.type, dtype=torch.bfloat16):
+            return classifier.logits(image)
+
+    rounds = range(passes)
+    shown = rounds if title is None else track(rounds, title, console=Console(stderr=True))
+    logits = np.stack([_run(classifier, halved, images) for _ in shown], axis=1)
+    network.eval()
+    return logits
 
 
 def load_regressor(run: Path) -> TileRegressor:
@@ -98,16 +176,18 @@ def regressed(regressor: nn.Module, images: Images) -> Floats:
     Returns:
         float32 [N], in the property's unit.
     """
-    return _run(regressor, images)[:, 0]
+    return _run(regressor, regressor, images)[:, 0]
 
 
 @torch.inference_mode()
-def _run(module: nn.Module, images: Images) -> Floats:
-    """float32 [N, outputs]. In float32 throughout: what is measured is what is served."""
+def _run(module: nn.Module, answer: Callable[[Tensor], Tensor], images: Images) -> Floats:
+    """float32 [N, outputs], in batches on the best device."""
     device = best_device()
     place(module, device)
     outputs: list[Floats] = []
-    for start in range(0, len(images), BATCH):
-        batch = torch.from_numpy(images[start : start + BATCH, None]).to(device)
-        outputs.append(module(batch).float().cpu().numpy())
+    # A GPU would else compute convolutions with ten bits of mantissa.
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        for start in range(0, len(images), BATCH):
+            batch = torch.from_numpy(images[start : start + BATCH, None]).to(device)
+            outputs.append(answer(batch).float().cpu().numpy())
     return np.concatenate(outputs)

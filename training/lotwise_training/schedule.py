@@ -64,6 +64,16 @@ def one_cycle(progress: float, warmup_share: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * (progress - warmup_share) / (1.0 - warmup_share)))
 
 
+def halving(progress: float, halvings: float) -> float:
+    """Factor on the learning rate that is halved at equal steps (Zhang et al. 2020).
+
+    Args:
+        progress: 0 to 1.
+        halvings: Length of the training in units of what lies between two halvings.
+    """
+    return float(0.5 ** math.floor(progress * halvings))
+
+
 def crop_at(progress: float, crops: Crops) -> int:
     """Edge of the training crops in pixels; `crops` holds (progress from which, edge)."""
     return [px for share, px in crops if share <= progress][-1]

@@ -15,7 +15,8 @@ from lotwise.cli.ask import expand
 from lotwise.cli.options import AsJson, Tiles, UmPerPx, fail, out
 from lotwise.core.errors import InvalidTile, LotwiseError
 from lotwise.core.inspection import Inspection, inspect_file
-from lotwise.screening.folder import SIDECAR, read_lot_folder
+from lotwise.core.lot_sidecar import SIDECAR
+from lotwise.screening.folder import read_lot_folder
 
 
 def inspect(files: Tiles, um_per_px: UmPerPx = None, as_json: AsJson = False) -> None:

@@ -241,7 +241,7 @@ class Client(Transport):
     ) -> ForwardExplanation:
         """The property along one attribute of the lot, all others fixed.
 
-            swept = lotwise.explain_forward("tile.tif", lot_id="A", vary="porosity", steps=5)
+            swept = lotwise.explain_forward("tile.tif", lot_id="R01", vary="porosity", steps=5)
             for step in swept.steps:
                 print(step.attribute_value, step.quantity.psi)
                 step.image.save(f"porosity_{step.attribute_value:.2f}.png")

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from lotwise.core.errors import InvalidTile, LotwiseError
+from lotwise.core.lot_sidecar import SIDECAR
 from lotwise.core.sidecars import read_sidecar
 from lotwise.core.tile import InstrumentTags, TileMetadata
-from lotwise.screening.folder import SIDECAR, LotFolder, read_lot_folder
+from lotwise.screening.folder import LotFolder, read_lot_folder
 from lotwise.v1 import tile_pb2
 
 Picture = str | Path | bytes | npt.NDArray[Any] | Image.Image

@@ -34,7 +34,7 @@ from lotwise.core.errors import Contradiction
 REFERENCES_KEY: Final = "lotwise.weights"
 SOURCES_KEY: Final = "lotwise.sources"
 ASSEMBLED_KEY: Final = "lotwise.assembled_from"
-ASSEMBLER: Final = "1"  # raise it when the output changes, so that old files count as stale
+ASSEMBLER: Final = "2"  # raise it when the output changes, so that old files count as stale
 
 _MEMBER: Final = re.compile(r"member_(\d+)\.onnx")
 _HALF: Final = ".half"
@@ -95,10 +95,11 @@ def assemble_committee(member_paths: Sequence[Path], out_path: Path) -> bool:
     """Merge members into one graph.
 
     Args:
-        member_paths: T graphs, each with the one input ``image`` [B, ...] and the one output
-            ``logits`` float32 [B, K]; alike in shapes, types, opset and IR version.
-        out_path: the graph with input ``image`` and output ``logits`` float32 [B, T, K], members
-            in the given order.
+        member_paths: T graphs, each with the one input ``image`` [B, ...], the first output
+            ``logits`` float32 [B, K] and any further outputs [B, ...]; alike in names, shapes,
+            types, opset and IR version.
+        out_path: the graph with input ``image`` and the same outputs, each stacked along axis 1:
+            ``logits`` float32 [B, T, K], others [B, T, ...], members in the given order.
 
     Returns:
         Whether it was written; False if it was up to date.
@@ -125,19 +126,9 @@ def assemble_committee(member_paths: Sequence[Path], out_path: Path) -> bool:
         branch = compose.add_prefix_graph(member.graph, f"m{number}/", rename_inputs=False)
         graph.initializer.extend(branch.initializer)
         graph.node.extend(branch.node)
-        graph.node.append(
-            helper.make_node("Unsqueeze", [f"m{number}/logits", "member_axis"], [f"m{number}/row"])
-        )
-    rows = [f"m{number}/row" for number in range(len(members))]
-    graph.node.append(helper.make_node("Concat", rows, ["logits"], axis=1))
-    logits = graph.output.add()
-    logits.CopyFrom(first.graph.output[0])
-    batch, classes = logits.type.tensor_type.shape.dim
-    shape = onnx.TensorShapeProto()
-    shape.dim.add().CopyFrom(batch)
-    shape.dim.add(dim_value=len(members))
-    shape.dim.add().CopyFrom(classes)
-    logits.type.tensor_type.shape.CopyFrom(shape)
+    for output in first.graph.output:
+        graph.node.extend(_stack(output.name, len(members)))
+        graph.output.append(_with_member_axis(output, len(members)))
 
     committee = onnx.ModelProto(
         ir_version=first.ir_version,
@@ -193,21 +184,50 @@ def assemble_gradient(skeleton_path: Path, repository_root: Path, out_path: Path
     return True
 
 
+def _stack(output: str, members: int) -> list[onnx.NodeProto]:
+    """Nodes that put an output of all branches into one tensor, members along axis 1."""
+    rows = [f"m{number}/{output}/row" for number in range(members)]
+    return [
+        *(
+            helper.make_node("Unsqueeze", [f"m{number}/{output}", "member_axis"], [row])
+            for number, row in enumerate(rows)
+        ),
+        helper.make_node("Concat", rows, [output], axis=1),
+    ]
+
+
+def _with_member_axis(output: onnx.ValueInfoProto, members: int) -> onnx.ValueInfoProto:
+    batch, *rest = output.type.tensor_type.shape.dim
+    shape = onnx.TensorShapeProto()
+    shape.dim.extend([batch, onnx.TensorShapeProto.Dimension(dim_value=members), *rest])
+    stacked = onnx.ValueInfoProto()
+    stacked.CopyFrom(output)
+    stacked.type.tensor_type.shape.CopyFrom(shape)
+    return stacked
+
+
 def _check_member(member: onnx.ModelProto, path: Path, first: onnx.ModelProto, at: Path) -> None:
-    names = [[v.name for v in values] for values in (member.graph.input, member.graph.output)]
-    if names != [["image"], ["logits"]]:
-        raise AssemblyError(f"{path} maps {names[0]} to {names[1]}, not image to logits")
-    if len(member.graph.output[0].type.tensor_type.shape.dim) != 2:
+    inputs, outputs = (
+        {value.name: value.type for value in values}
+        for values in (member.graph.input, member.graph.output)
+    )
+    if list(inputs) != ["image"] or list(outputs)[:1] != ["logits"]:
+        raise AssemblyError(f"{path} maps {list(inputs)} to {list(outputs)}, not image to logits")
+    if len(outputs["logits"].tensor_type.shape.dim) != 2:
         raise AssemblyError(f"{path}: logits must have the shape [batch, classes]")
+    if not all(len(output.tensor_type.shape.dim) for output in outputs.values()):
+        raise AssemblyError(f"{path} has an output without a batch")
     if len(member.functions):
         raise AssemblyError(f"{path} has functions of its own, which are not supported")
-    for what, mine, wanted in (
-        ("image", member.graph.input[0].type, first.graph.input[0].type),
-        ("logits", member.graph.output[0].type, first.graph.output[0].type),
+    wanted = {value.name: value.type for value in first.graph.output}
+    for what, mine, theirs in (
+        ("image", inputs["image"], first.graph.input[0].type),
+        ("the names of its outputs", list(outputs), list(wanted)),
+        *((name, type_, wanted.get(name)) for name, type_ in outputs.items()),
         ("opset", _opsets(member), _opsets(first)),
         ("IR version", member.ir_version, first.ir_version),
     ):
-        if mine != wanted:
+        if mine != theirs:
             raise AssemblyError(f"{path} differs from {at} in {what}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -44,8 +44,14 @@ class Inference(Protocol):
         """What the engine serves under this name."""
         ...
 
-    async def infer(self, model: str, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
-        """Run one batch: every tensor [batch, ...] as the signature says."""
+    async def infer(
+        self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Run one batch: every tensor [batch, ...] as the signature says.
+
+        `outputs` names what is wanted; None asks for all. What nobody asked for is neither copied
+        nor sent. ONNX Runtime computes it all the same.
+        """
         ...
 
     async def ready(self, models: Iterable[str]) -> bool:
@@ -72,6 +78,20 @@ def check_inputs(signature: ModelSignature, inputs: Tensors) -> None:
                 f"{signature.name} takes {spec.name} as {spec.dtype} {spec.shape}, "
                 f"not {given.dtype} {given.shape[1:]}."
             )
+
+
+def requested_outputs(signature: ModelSignature, outputs: Sequence[str] | None) -> list[str]:
+    """The outputs to ask for: those named, or all of the model's.
+
+    Raises:
+        InferenceFailed: None at all, one twice or one that the model lacks: a mistake of the
+            calling service.
+    """
+    known = [spec.name for spec in signature.outputs]
+    wanted = known if outputs is None else list(outputs)
+    if not wanted or len(set(wanted)) < len(wanted) or not set(wanted) <= set(known):
+        raise InferenceFailed(f"{signature.name} gives the outputs {known}, not {wanted}.")
+    return wanted
 
 
 def _fits(shape: tuple[int, ...], spec: TensorSpec) -> bool:

@@ -6,7 +6,7 @@ It reads the same repository and the same config.pbtxt, and answers the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from lotwise.core.errors import (
     LotwiseError,
     NotFound,
 )
-from lotwise.runtime.inference import ServedModel, Tensors, check_inputs
+from lotwise.runtime.inference import ServedModel, Tensors, check_inputs, requested_outputs
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise.runtime.request import current_request
 
@@ -55,12 +55,14 @@ class OnnxRuntimeInference:
         """See `Inference`."""
         return (await self._load_aside(model)).served
 
-    async def infer(self, model: str, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
+    async def infer(
+        self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
         """See `Inference`."""
         loaded = await self._load_aside(model)
         signature = loaded.served.signature
         check_inputs(signature, inputs)
-        names = [spec.name for spec in signature.outputs]
+        names = requested_outputs(signature, outputs)
         if self._waiting.get(model, 0) >= signature.max_queue_size:
             raise EngineOverloaded("The engine's queue is full. Try again in a moment.")
         self._waiting[model] = self._waiting.get(model, 0) + 1

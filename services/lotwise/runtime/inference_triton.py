@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from lotwise.core.errors import (
     LotwiseError,
     NotFound,
 )
-from lotwise.runtime.inference import ServedModel, Tensors, check_inputs
+from lotwise.runtime.inference import ServedModel, Tensors, check_inputs, requested_outputs
 from lotwise.runtime.model_config import from_config
 from lotwise.runtime.request import TRACEPARENT, current_request
 
@@ -67,10 +67,13 @@ class TritonInference:
             )
         return self._served[model]
 
-    async def infer(self, model: str, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
+    async def infer(
+        self, model: str, inputs: Tensors, outputs: Sequence[str] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
         """See `Inference`."""
         served = await self.describe(model)
         check_inputs(served.signature, inputs)
+        names = requested_outputs(served.signature, outputs)
         request = current_request()
         remaining = request.remaining_s()
         timeout_s = DEFAULT_TIMEOUT_S if remaining is None else remaining
@@ -85,7 +88,7 @@ class TritonInference:
             answer = await self._client.infer(
                 model,
                 tensors,
-                outputs=[InferRequestedOutput(o.name) for o in served.signature.outputs],
+                outputs=[InferRequestedOutput(name) for name in names],
                 request_id=request.trace.trace_id,
                 headers={TRACEPARENT: request.trace.traceparent},
                 # The model's queue policy bounds the wait in Triton's queue. A timeout of the
@@ -95,7 +98,7 @@ class TritonInference:
             )
         except InferenceServerException as error:
             raise self._translate(error, model) from None
-        return {o.name: answer.as_numpy(o.name) for o in served.signature.outputs}
+        return {name: answer.as_numpy(name) for name in names}
 
     async def ready(self, models: Iterable[str]) -> bool:
         """See `Inference`."""

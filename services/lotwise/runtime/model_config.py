@@ -7,7 +7,7 @@ knows of a model is what the engine serves. The metadata travels as one JSON par
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from google.protobuf import text_format
 from pydantic import ValidationError
@@ -15,6 +15,8 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from lotwise.core.errors import Contradiction
 from lotwise.core.signature import DataType, ModelMetadata, ModelSignature, TensorSpec
+
+Backend = Literal["onnxruntime", "pytorch"]
 
 METADATA_KEY: Final = "lotwise"
 _TRITON_DTYPES: Final[dict[DataType, int]] = {
@@ -24,16 +26,19 @@ _TRITON_DTYPES: Final[dict[DataType, int]] = {
 _DTYPES: Final = {value: key for key, value in _TRITON_DTYPES.items()}
 
 
-def to_config(signature: ModelSignature) -> pb.ModelConfig:
+def to_config(signature: ModelSignature, backend: Backend = "onnxruntime") -> pb.ModelConfig:
     """Triton's configuration of a model.
 
     One instance on any kind of device; requests are batched as they come, queued up to a
     bound and refused beyond it; a zero request of every extreme batch size warms it up.
-    `backend: onnxruntime` names the C++ backend in production and ours on machines without.
+    `backend: onnxruntime` names the C++ backend in production and ours on machines without;
+    `pytorch` serves TorchScript, whose tensors must be called <name>__<position>.
     """
     config = pb.ModelConfig(
         name=signature.name,
-        backend="onnxruntime",
+        backend=backend,
+        # The PyTorch backend has several kinds of models, and takes its kind from here.
+        platform="pytorch_libtorch" if backend == "pytorch" else "",
         max_batch_size=signature.max_batch_size,
     )
     for spec in signature.inputs:
@@ -102,9 +107,9 @@ def from_config(config: pb.ModelConfig) -> ModelSignature:
         ) from None
 
 
-def write_pbtxt(signature: ModelSignature, path: Path) -> None:
+def write_pbtxt(signature: ModelSignature, path: Path, backend: Backend = "onnxruntime") -> None:
     """Write config.pbtxt."""
-    path.write_text(text_format.MessageToString(to_config(signature)), encoding="utf-8")
+    path.write_text(text_format.MessageToString(to_config(signature, backend)), encoding="utf-8")
 
 
 def read_pbtxt(path: Path) -> ModelSignature:

@@ -63,7 +63,10 @@ class UncertaintyHandler:
                 f"Model '{served.signature.name}' is no committee. Name one that is.",
             )
         prepared = prepare(tile, metadata.geometry)
-        answer = await self.inference.infer(served.signature.name, {"image": prepared.image})
+        # The features, of which a committee may have more than logits, need not be sent.
+        answer = await self.inference.infer(
+            served.signature.name, {"image": prepared.image}, ["logits"]
+        )
         members = uncertainty.softmax(answer["logits"])  # [1, T, K]
         averaged = uncertainty.committee_probabilities(members)[0]
         lots = [lot.lot_id for lot in metadata.reference_lots]

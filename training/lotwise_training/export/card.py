@@ -22,7 +22,8 @@ def write_card(
     what: str,
     parity: float,
     tolerance: float,
-    runs: Path,
+    figures: Mapping[str, str],
+    measured: str,
 ) -> None:
     """Write a model's card.
 
@@ -32,7 +33,8 @@ def write_card(
         what: The architecture in a few words.
         parity: Worst difference between the exported graph and the network.
         tolerance: Parity above which the export fails.
-        runs: Folder of the runs; figures are read from the model's evaluation report there, if any.
+        figures: What was measured, by name.
+        measured: How and on what, as a sentence.
     """
     metadata = signature.metadata
     lines = [f"# {signature.name}", "", f"{what[0].upper()}{what[1:]}.", ""]
@@ -73,18 +75,12 @@ def write_card(
         f"- Weights: SHA-256 `{metadata.weights_sha256}`.",
         "",
     ]
-    figures = _figures(runs, signature.name)
     lines += ["## Measured", ""]
     if figures:
-        lines += [
-            "By `lotwise-train evaluate`, on simulated tiles of regions that no training saw:"
-        ]
-        lines += ["", "| figure | value |", "| --- | --- |"]
+        lines += [measured, "", "| figure | value |", "| --- | --- |"]
         lines += [f"| {name} | {value} |" for name, value in figures.items()]
     else:
-        lines.append(
-            "Nothing yet beside the parity: `lotwise-train evaluate` has no figure for it."
-        )
+        lines.append("Nothing yet beside the parity.")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -92,8 +88,13 @@ def _tensor_row(spec: TensorSpec, direction: str) -> str:
     return f"| {spec.name} ({direction}) | {spec.dtype} | {' x '.join(map(str, spec.shape))} |"
 
 
-def _figures(runs: Path, model: str) -> dict[str, str]:
-    run = "editor" if model.startswith("edit") else model
+def run_figures(runs: Path, run: str) -> dict[str, str]:
+    """Figures of a run's own evaluation report; none where there is no report.
+
+    Args:
+        runs: Folder of all runs.
+        run: Name of the run.
+    """
     path = runs / run / EVALUATION
     if not path.is_file():
         return {}

@@ -134,17 +134,36 @@ def check_parity(
         result = module(*inputs)
     expected = [result] if isinstance(result, Tensor) else list(result)
     actual = run_onnx(path, [tensor.numpy() for tensor in inputs])
-    if [a.shape for a in actual] != [tuple(e.shape) for e in expected]:
+    return compare(actual, [tensor.numpy() for tensor in expected], path, tolerance=tolerance)
+
+
+def compare(
+    actual: Sequence[NDArray[np.float32]],
+    expected: Sequence[NDArray[np.float32]],
+    path: Path,
+    *,
+    tolerance: float,
+) -> float:
+    """The parity of what a file answered with what its module answered.
+
+    Args:
+        actual: outputs of the file at ``path``.
+        expected: outputs of the module, in the same order.
+        path: for the message.
+        tolerance: largest accepted parity.
+
+    Raises:
+        ParityError: as :func:`check_parity`.
+    """
+    if [a.shape for a in actual] != [e.shape for e in expected]:
         raise ParityError(
-            f"{path}: outputs {[a.shape for a in actual]} instead of "
-            f"{[tuple(e.shape) for e in expected]}"
+            f"{path}: outputs {[a.shape for a in actual]} instead of {[e.shape for e in expected]}"
         )
     parity = 0.0
     for got, wanted in zip(actual, expected, strict=True):
-        reference = wanted.numpy()
-        difference = float(np.max(np.abs(got - reference)))
+        difference = float(np.max(np.abs(got - wanted)))
         # not (a <= b) instead of a > b: NaN must fail.
-        parity = max(parity, difference / max(1.0, float(np.max(np.abs(reference)))))
+        parity = max(parity, difference / max(1.0, float(np.max(np.abs(wanted)))))
         if not parity <= tolerance:
             raise ParityError(f"{path}: parity {parity:.2e} is above {tolerance:.0e}")
     return parity

@@ -8,13 +8,14 @@ as a skeleton without weights; `lotwise.runtime.assemble` puts both together.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import onnx
 import torch
+from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor, nn
 
@@ -22,20 +23,20 @@ from lotwise.core.errors import Contradiction
 from lotwise.core.policy import ReferralPolicy
 from lotwise.core.preprocessing import resample_area
 from lotwise.core.signature import (
-    AttributeSpec,
     ModelMetadata,
     ModelSignature,
     PropertySpec,
-    ReferenceLot,
     TensorSpec,
     TileGeometry,
 )
 from lotwise.runtime.assemble import assemble_repository
 from lotwise.runtime.model_config import write_pbtxt
 from lotwise_simulator import ATTRIBUTE_NAMES, mosaic, reference_lots
+from lotwise_training.benchmark_data import GEOMETRY
 from lotwise_training.editor import load_editor
-from lotwise_training.export.card import write_card
+from lotwise_training.export.card import run_figures, write_card
 from lotwise_training.export.gradient import EditGradient, export_gradient
+from lotwise_training.export.lots import ATTRIBUTES, known_lots, stated_lots
 from lotwise_training.export.onnx_export import (
     GRADIENT_PARITY_TOLERANCE,
     PARITY_TOLERANCE,
@@ -43,21 +44,17 @@ from lotwise_training.export.onnx_export import (
     export_module,
 )
 from lotwise_training.export.skeleton import save_skeleton, strip_weights
-from lotwise_training.models.wide_resnet import LINEAR_RANGE
+from lotwise_training.models.wide_resnet import LINEAR_RANGE, MEMBER_OUTPUTS
+from lotwise_training.outputs import ENSEMBLE, OutputsError, read_outputs
 from lotwise_training.policy import committee_sha256, write_policy
 from lotwise_training.prediction import load_members, load_regressor
+from lotwise_training.report.card_figures import card_figures
 
 VERSION: Final = "1"
-CLASSIFIER_GEOMETRY: Final = TileGeometry(px=64, um_per_px=4.0)
 REGRESSOR_GEOMETRY: Final = TileGeometry(px=256, um_per_px=1.0)
-ATTRIBUTES: Final = (
-    AttributeSpec(name="size", low="crystals of 10 um", high="crystals of 80 um"),
-    AttributeSpec(name="porosity", low="solid crystals", high="many pin-prick holes"),
-    AttributeSpec(name="polydispersity", low="crystals of one size", high="a broad distribution"),
-    AttributeSpec(name="facetness", low="rounded crystals", high="flat faces that meet at edges"),
-)
 LABELS: Final = "labels.txt"
 POLICY: Final = "referral_policy.json"
+MEASURED: Final = "By `lotwise-train evaluate`, on simulated tiles of regions that no training saw:"
 EXAMPLES: Final = 3  # an odd batch that no graph can have been specialised to
 
 
@@ -67,6 +64,7 @@ class _Exporter:
 
     runs: Path
     repository: Path
+    results: Path
     tiles: Tensor  # uint8 [3, 1, 256, 256]
 
     def folder(self, name: str) -> Path:
@@ -82,6 +80,10 @@ class _Exporter:
         tolerance: float = PARITY_TOLERANCE,
     ) -> None:
         folder = self.repository / signature.name
+        run = "editor" if signature.name.startswith("edit") else signature.name
+        figures, measured = run_figures(self.runs, run), MEASURED
+        if signature.name == "committee":
+            figures, measured = self.committee_figures(signature.metadata.weights_sha256)
         write_pbtxt(signature, folder / "config.pbtxt")
         write_card(
             signature,
@@ -89,32 +91,84 @@ class _Exporter:
             what=what,
             parity=parity,
             tolerance=tolerance,
-            runs=self.runs,
+            figures=figures,
+            measured=measured,
         )
 
+    def committee_figures(self, weights_sha256: str) -> tuple[dict[str, str], str]:
+        """Figures of the stored answers, if it was these members that gave them."""
+        try:
+            outputs, stated = read_outputs(self.results)
+        except OutputsError:
+            return {}, ""
+        answered = {run["weights_sha256"][ENSEMBLE] for run in stated["runs"].values()}
+        if weights_sha256 not in answered:
+            return {}, ""
+        where = f"benchmark v{stated['benchmark']}" if stated["benchmark"] else "its own lots"
+        measured = (
+            f"By `make evaluate`, on {where}, profile {stated['profile']}. Networks of the other "
+            "splits were trained for less long and are not served."
+        )
+        return card_figures(outputs, stated), measured
 
-def write_repository(runs: Path, repository: Path) -> None:
-    """Export everything that has been trained.
+
+def write_repository(
+    runs: Path,
+    repository: Path,
+    results: Path,
+    *,
+    only: Collection[str] | None = None,
+) -> None:
+    """Export what has been trained.
 
     Args:
         runs: Folder with the finished runs `committee`, `regressor` and `editor`.
         repository: The model repository; models in it are replaced.
+        results: Folder of the committee's stored answers; without them its card has no figures.
+        only: Names of the runs to export; None for all.
 
     Raises:
         CheckpointError: A run is missing or unfinished.
         ParityError: An exported graph does not compute what its network computes.
-        Contradiction: The committee has no policy, or one of other members.
+        Contradiction: The committee has no policy, or one of other members; EXPORT_UNKNOWN for a
+            name that is no run.
     """
-    lots = reference_lots()[:EXAMPLES]
-    tiles = torch.stack([torch.from_numpy(mosaic(lot, 1)[0].image)[None] for lot in lots])
-    exporter = _Exporter(runs, repository, tiles)
-    with Progress() as progress:
-        task = progress.add_task("exporting", total=4)
-        for step in (_export_committee, _export_regressor, _export_editor):
-            step(exporter)
-            progress.advance(task)
-        assemble_repository(repository)
+    steps = {
+        "committee": _export_committee,
+        "regressor": _export_regressor,
+        "editor": _export_editor,
+    }
+    chosen = steps.keys() if only is None else set(only)
+    if unknown := sorted(chosen - steps.keys()):
+        raise Contradiction(
+            "EXPORT_UNKNOWN", f"'{unknown[0]}' cannot be exported; there are {', '.join(steps)}."
+        )
+    exporter = _Exporter(runs, repository, results, example_tiles())
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("exporting", total=len(chosen) + 1)
+        for name, step in steps.items():
+            if name in chosen:
+                step(exporter)
+                progress.advance(task)
+        if any((repository / name).is_dir() for name in ("committee", "edit_gradient")):
+            assemble_repository(repository)
         progress.advance(task)
+
+
+def example_tiles() -> Tensor:
+    """Tiles to check exports on, uint8 [3, 1, 256, 256]."""
+    lots = reference_lots()[:EXAMPLES]
+    return torch.stack([torch.from_numpy(mosaic(lot, 1)[0].image)[None] for lot in lots])
+
+
+def resampled(tiles: Tensor, px: int) -> Tensor:
+    """Tiles as a network of that many pixels gets them: from uint8 [B, 1, H, W] to [B, 1, px, px].
+
+    They are resampled as services do it.
+    """
+    return torch.stack(
+        [torch.from_numpy(resample_area(tile[0].numpy(), px))[None] for tile in tiles]
+    )
 
 
 def _export_committee(exporter: _Exporter) -> None:
@@ -122,39 +176,34 @@ def _export_committee(exporter: _Exporter) -> None:
     folder = exporter.folder("committee")
     for old in folder.glob("member_*.onnx"):
         old.unlink()
-    small = torch.stack(
-        [
-            torch.from_numpy(resample_area(tile[0].numpy(), CLASSIFIER_GEOMETRY.px))[None]
-            for tile in exporter.tiles
-        ]
-    )
+    small = resampled(exporter.tiles, GEOMETRY.px)
     parity = 0.0
     for number, member in enumerate(members):
         path = folder / f"member_{number:02d}.onnx"
-        export_module(member, [small], ["image"], ["logits"], path)
+        export_module(member, [small], ["image"], MEMBER_OUTPUTS, path)
         parity = max(parity, check_parity(member, path, [small]))
-    attributes = {lot.lot_id: lot.attributes for lot in reference_lots()}
+    simulated, specs, lots = stated_lots(exporter.runs / "committee", lot_ids)
+    with torch.no_grad():
+        examples = dict(zip(MEMBER_OUTPUTS, members[0](small), strict=True))
     metadata = ModelMetadata(
         weights_sha256=committee_sha256(members),
-        trained_on_simulated_lots=True,
-        geometry=CLASSIFIER_GEOMETRY,
-        attributes=ATTRIBUTES,
-        reference_lots=tuple(
-            ReferenceLot(lot_id=name, attributes=_rounded(attributes[name].as_array().tolist()))
-            for name in lot_ids
-        ),
+        trained_on_simulated_lots=simulated,
+        geometry=GEOMETRY,
+        attributes=specs,
+        reference_lots=lots,
         members=len(members),
     )
     signature = ModelSignature(
         name="committee",
-        inputs=(_image(CLASSIFIER_GEOMETRY.px),),
-        outputs=(
+        inputs=(_image(GEOMETRY.px),),
+        outputs=tuple(
             TensorSpec(
-                name="logits",
+                name=name,
                 dtype="FP32",
-                shape=(len(members), len(lot_ids)),
-                label_file=LABELS,
-            ),
+                shape=(len(members), *example.shape[1:]),
+                label_file=LABELS if name == "logits" else "",
+            )
+            for name, example in examples.items()
         ),
         metadata=metadata,
         max_batch_size=16,
@@ -167,7 +216,11 @@ def _export_committee(exporter: _Exporter) -> None:
             "The policy was fitted for other members. Run `lotwise-train policy` first.",
         )
     write_policy(policy, exporter.repository / "committee" / POLICY)
-    exporter.describe(signature, parity, f"{len(members)} WRN-16-2 members, logits before pooling")
+    what = (
+        f"{len(members)} WRN-16-2 members; of each its logits, the pooled features of its last "
+        "group, and mean and deviation of every channel of its first"
+    )
+    exporter.describe(signature, parity, what)
 
 
 def _export_regressor(exporter: _Exporter) -> None:
@@ -180,10 +233,10 @@ def _export_regressor(exporter: _Exporter) -> None:
         inputs=(_image(REGRESSOR_GEOMETRY.px),),
         outputs=(TensorSpec(name="property", dtype="FP32", shape=(1,)),),
         metadata=ModelMetadata(
-            weights_sha256=_sha256(path),
+            weights_sha256=sha256(path),
             trained_on_simulated_lots=True,
             geometry=REGRESSOR_GEOMETRY,
-            property=_property(regressor),
+            property=learned_property(regressor),
         ),
         max_batch_size=8,
     )
@@ -210,7 +263,7 @@ def _export_editor(exporter: _Exporter) -> None:
             inputs=(_image(REGRESSOR_GEOMETRY.px),),
             outputs=code_specs,
             metadata=ModelMetadata(
-                weights_sha256=_sha256(encoder_path),
+                weights_sha256=sha256(encoder_path),
                 trained_on_simulated_lots=True,
                 geometry=REGRESSOR_GEOMETRY,
             ),
@@ -227,21 +280,17 @@ def _export_editor(exporter: _Exporter) -> None:
         name="image", dtype="FP32", shape=(1, REGRESSOR_GEOMETRY.px, REGRESSOR_GEOMETRY.px)
     )
     wanted = TensorSpec(name="attributes", dtype="FP32", shape=(len(ATTRIBUTE_NAMES),))
-    known = tuple(
-        ReferenceLot(lot_id=lot.lot_id, attributes=_rounded(lot.attributes.as_array().tolist()))
-        for lot in reference_lots()
-    )
     exporter.describe(
         ModelSignature(
             name="editor_decoder",
             inputs=(*code_specs, wanted),
             outputs=(edited,),
             metadata=ModelMetadata(
-                weights_sha256=_sha256(decoder_path),
+                weights_sha256=sha256(decoder_path),
                 trained_on_simulated_lots=True,
                 geometry=REGRESSOR_GEOMETRY,
                 attributes=ATTRIBUTES,
-                reference_lots=known,
+                reference_lots=known_lots(),
             ),
         ),
         parity,
@@ -272,10 +321,10 @@ def _export_editor(exporter: _Exporter) -> None:
                 TensorSpec(name="gradient", dtype="FP32", shape=(len(ATTRIBUTE_NAMES),)),
             ),
             metadata=ModelMetadata(
-                weights_sha256=_sha256(skeleton_path, decoder_path, regressor_path),
+                weights_sha256=sha256(skeleton_path, decoder_path, regressor_path),
                 trained_on_simulated_lots=True,
                 geometry=REGRESSOR_GEOMETRY,
-                property=_property(regressor),
+                property=learned_property(regressor),
                 attributes=ATTRIBUTES,
             ),
         ),
@@ -293,7 +342,8 @@ def _floats(name: str, example: Tensor) -> TensorSpec:
     return TensorSpec(name=name, dtype="FP32", shape=tuple(example.shape[1:]))
 
 
-def _property(regressor: nn.Module) -> PropertySpec:
+def learned_property(regressor: nn.Module) -> PropertySpec:
+    """What a regressor gives, from the scaling that is stored with its weights."""
     centre = float(regressor.get_buffer("target_centre"))
     half_range = float(regressor.get_buffer("target_scale")) * LINEAR_RANGE
     return PropertySpec(
@@ -304,11 +354,8 @@ def _property(regressor: nn.Module) -> PropertySpec:
     )
 
 
-def _rounded(values: Sequence[float]) -> tuple[float, ...]:
-    return tuple(round(value, 4) for value in values)
-
-
-def _sha256(*paths: Path) -> str:
+def sha256(*paths: Path) -> str:
+    """SHA-256 of files one after another, hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
         digest.update(path.read_bytes())

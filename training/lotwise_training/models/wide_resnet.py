@@ -21,6 +21,12 @@ NORMALISATION_EPSILON: Final = 1.0
 """Grey levels. A tile whose standard deviation is near or below it shows no structure, and
 dividing by less would only amplify the detector's noise."""
 
+EARLY_SLACK: Final = 1e-12
+"""Added to the variance of an early channel: a blank tile then has a finite gradient."""
+
+MEMBER_OUTPUTS: Final = ("logits", "features", "early")
+"""Names of what a :class:`TileClassifier` gives, in its order."""
+
 LINEAR_RANGE: Final = 0.9
 """Targets are scaled to +-0.9, because tanh is flat beyond: a saturated head answers with a zero
 gradient, and explanations are made of that gradient."""
@@ -36,10 +42,13 @@ class ResidualBlock(nn.Module):
         before: channels of the input.
         after: channels of the output.
         stride: 1, or 2 to halve the picture.
+        dropout: probability that an activation between the convolutions is dropped, as in section
+            2.4 of Zagoruyko & Komodakis.
     """
 
-    def __init__(self, before: int, after: int, stride: int) -> None:
+    def __init__(self, before: int, after: int, stride: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.norm1 = nn.BatchNorm2d(before)
         self.conv1 = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(after)
@@ -53,7 +62,7 @@ class ResidualBlock(nn.Module):
         activated = torch.relu(self.norm1(x))
         skipped = x if self.shortcut is None else self.shortcut(activated)
         hidden = self.conv1(activated)
-        hidden = self.conv2(torch.relu(self.norm2(hidden)))
+        hidden = self.conv2(self.dropout(torch.relu(self.norm2(hidden))))
         result: Tensor = skipped + hidden
         return result
 
@@ -68,13 +77,23 @@ class WideResNet(nn.Module):
         widen: The factor k on the widths.
         out_features: Classes, or outputs of a regression.
         in_channels: 1 for grey pictures.
+        dropout: Of the blocks, 0 to below 1; kept on in :func:`mc_dropout`'s passes.
 
     Raises:
-        ValueError: The depth is not 6n + 4, or another argument is below 1.
+        ValueError: The depth is not 6n + 4, or another argument is out of range.
     """
 
-    def __init__(self, depth: int, widen: int, out_features: int, in_channels: int = 1) -> None:
+    def __init__(
+        self,
+        depth: int,
+        widen: int,
+        out_features: int,
+        in_channels: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"dropout must lie in 0..1, not {dropout}")
         if depth < 10 or (depth - 4) % 6:
             raise ValueError(f"depth must be 6n + 4 with n >= 1, not {depth}")
         if min(widen, out_features, in_channels) < 1:
@@ -86,10 +105,12 @@ class WideResNet(nn.Module):
         channels = 16
         for width, first_stride in ((16 * widen, 1), (32 * widen, 2), (64 * widen, 2)):
             for index in range((depth - 4) // 6):
-                blocks.append(ResidualBlock(channels, width, first_stride if index == 0 else 1))
+                stride = first_stride if index == 0 else 1
+                blocks.append(ResidualBlock(channels, width, stride, dropout))
                 channels = width
         self.stem = nn.Conv2d(in_channels, 16, 3, padding=1, bias=False)
         self.blocks = nn.Sequential(*blocks)
+        self.blocks_of_a_group = (depth - 4) // 6
         self.norm = nn.BatchNorm2d(channels)
         self.head = nn.Linear(channels, out_features)
         for module in self.modules():
@@ -102,6 +123,25 @@ class WideResNet(nn.Module):
         hidden = torch.relu(self.norm(self.blocks(self.stem(x))))
         return hidden.mean(dim=(2, 3))
 
+    def features_and_early(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of both ends of the network, in one pass.
+
+        Args:
+            x: float [B, in_channels, H, W].
+
+        Returns:
+            As :meth:`features`, float [B, 64 * widen]; and what the first group gives, by
+            :func:`channel_statistics` float [B, 2 * 16 * widen].
+        """
+        blocks = list(self.blocks)
+        first = self.stem(x)
+        for block in blocks[: self.blocks_of_a_group]:
+            first = block(first)
+        last = first
+        for block in blocks[self.blocks_of_a_group :]:
+            last = block(last)
+        return torch.relu(self.norm(last)).mean(dim=(2, 3)), channel_statistics(first)
+
     def forward(self, x: Tensor) -> Tensor:
         """From float [B, in_channels, H, W] to float [B, out_features], without an activation."""
         answer: Tensor = self.head(self.features(x))
@@ -109,9 +149,13 @@ class WideResNet(nn.Module):
 
 
 class TileClassifier(nn.Module):
-    """A member of the committee as it is served: pixels in, logits out.
+    """A member of the committee as it is served: pixels in, logits and features out.
 
     Zhang et al. 2020, Methods: grey values into [0, 1] and no other normalisation.
+
+    The features say how strange a tile is. Those of the first group are there because a change of
+    the instrument is low-level: it shows in early blocks, and later ones may overlook it (Lee
+    et al., NeurIPS 2018, use all blocks).
 
     Args:
         network: With one input channel and one output a class.
@@ -121,16 +165,23 @@ class TileClassifier(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits of a batch of tiles.
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """All that is served of a batch of tiles.
 
         Args:
             image: Grey values 0..255, uint8 or float [B, 1, H, W]; 64x64 as served.
 
         Returns:
-            float32 [B, K].
+            logits float32 [B, K]; features float32 [B, 64 * widen], pooled, of the last group;
+            early float32 [B, 2 * 16 * widen], of the first group, see
+            :func:`channel_statistics`.
         """
-        logits: Tensor = self.network(image.float() / 255.0)
+        features, early = self.network.features_and_early(_unit_range(image))
+        return self.network.head(features), features, early
+
+    def logits(self, image: Tensor) -> Tensor:
+        """Logits alone, without the cost of the rest: float32 [B, K], of an image as above."""
+        logits: Tensor = self.network(_unit_range(image))
         return logits
 
 
@@ -187,6 +238,19 @@ class TileRegressor(nn.Module):
         return stress
 
 
+def mc_dropout(network: WideResNet) -> WideResNet:
+    """Put a network into the state of MC dropout: dropout as in training, all else as in use.
+
+    Gal & Ghahramani, ICML 2016. Batch norm keeps its running statistics, or a tile's answer would
+    depend on the other tiles of its batch.
+    """
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.train()
+    return network
+
+
 def mixed_precision_forward(network: WideResNet, x: Tensor) -> Tensor:
     """Forward pass for training: convolutions in bfloat16, the linear layer in float32.
 
@@ -206,6 +270,23 @@ def mixed_precision_forward(network: WideResNet, x: Tensor) -> Tensor:
     return answer
 
 
+def channel_statistics(x: Tensor) -> Tensor:
+    """Mean and standard deviation of every channel over the pixels.
+
+    In two passes: E[x^2] - E[x]^2 loses its digits where the mean is large, and may be negative.
+
+    Args:
+        x: float [B, C, H, W].
+
+    Returns:
+        float [B, 2C], first all means and then all deviations, both of the population.
+    """
+    mean = x.mean(dim=(2, 3))
+    centred = x - mean.unsqueeze(2).unsqueeze(3)
+    deviation = torch.sqrt((centred * centred).mean(dim=(2, 3)) + EARLY_SLACK)
+    return torch.cat([mean, deviation], dim=1)
+
+
 def normalise_intensity(image: Tensor) -> Tensor:
     """Subtract each tile's mean and divide by its standard deviation.
 
@@ -221,6 +302,11 @@ def normalise_intensity(image: Tensor) -> Tensor:
     centred = grey - grey.mean(dim=(1, 2, 3), keepdim=True)
     variance = (centred * centred).mean(dim=(1, 2, 3), keepdim=True)
     return centred / torch.sqrt(variance + NORMALISATION_EPSILON**2)
+
+
+def _unit_range(image: Tensor) -> Tensor:
+    """float32 in 0..1 from grey values 0..255."""
+    return image.float() / 255.0
 
 
 def target_scaling(minimum: float, maximum: float) -> tuple[float, float]:

@@ -1,0 +1,43 @@
+"""`lot.json` beside the tiles of a lot: what the image files do not say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lotwise.core.errors import InvalidRequest
+
+SIDECAR: Final = "lot.json"
+NOT_TILES: Final = frozenset(
+    {".json", ".csv", ".txt", ".hdr", ".xml", ".ini", ".md", ".db", ".log"}
+)
+"""Endings of what instruments write beside the tiles. All else is tried: the content decides."""
+
+
+class LotSidecar(BaseModel):
+    """What `lot.json` may say. All of it is optional."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lot_id: str = ""
+    um_per_px: float | None = Field(default=None, gt=0)
+    simulated: bool = False
+
+
+def read_lot_sidecar(folder: Path) -> LotSidecar:
+    """What the `lot.json` of a lot's folder says; nothing where there is none.
+
+    Raises:
+        InvalidRequest: LOT_SIDECAR_INVALID.
+    """
+    path = folder / SIDECAR
+    if not path.is_file():
+        return LotSidecar()
+    try:
+        return LotSidecar.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = ": ".join([*map(str, first["loc"]), first["msg"]])
+        raise InvalidRequest("LOT_SIDECAR_INVALID", f"{path}: {what}. Correct it.") from None

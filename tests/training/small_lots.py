@@ -1,0 +1,89 @@
+"""Lots that are told apart in seconds: tiles of a few pixels, each lot with a grey of its own."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from lotwise_training.config import (
+    CommitteeRecipe,
+    ComparisonRecipe,
+    NetworkRecipe,
+    PolicyRecipe,
+)
+from lotwise_training.dataset import LotTable, TileDataset, dataset_version
+
+PX = 16
+UM_PER_PX = 4.0
+
+NETWORK = NetworkRecipe(
+    depth=10,
+    widen=1,
+    epochs=2,
+    batch_size=8,
+    optimiser="adam",
+    learning_rate=5e-3,
+    schedule="one-cycle",
+    warmup_share=0.2,
+    halve_every_epochs=1,
+    weight_decay=5e-4,
+    crops=((0.0, 8), (0.6, 16)),
+    outliers=0,
+    outlier_batch_size=0,
+    outlier_weight=0.5,
+    validations=4,
+    validation_tiles=100,
+    patience=100,
+    checkpoint_every=4,
+    seed=3,
+)
+WITH_OUTLIERS = replace(NETWORK, outliers=12, outlier_batch_size=2)
+
+RECIPE = CommitteeRecipe(
+    members=2,
+    split="tile-random",
+    dropout=0.3,
+    dropout_passes=3,
+    parallel=2,
+    max_seconds=600.0,
+    network=NETWORK,
+    comparison=ComparisonRecipe(
+        other_splits_share=0.5,
+        curve_tiles=(0.25, 1.0),
+        curve_members=2,
+        curve_share=0.25,
+        test_tiles=8,
+    ),
+    policy=PolicyRecipe(0.9, 0.999, 0.99, 0.4, 0.95),
+)
+
+
+def lot_table(n_lots, recipes=None, **stated):
+    """Lots "L0", "L1" and so on; each of a recipe of its own, unless said otherwise."""
+    names = tuple(f"L{number}" for number in range(n_lots))
+    table = LotTable(
+        lot_ids=names,
+        recipes=names if recipes is None else tuple(recipes),
+        property_name="",
+        unit="",
+        values=np.full(n_lots, np.nan),
+        attribute_names=(),
+        attributes=np.empty((n_lots, 0)),
+        origins=("a furnace",) * n_lots,
+    )
+    return replace(table, **stated)
+
+
+def grey_lots(n_lots=2, regions=10, per_region=4, *, recipes=None, seed=0):
+    """Noise about a grey that tells the lot, from dark to bright, in no order of lot or region."""
+    rng = np.random.default_rng(seed)
+    n_regions = n_lots * regions
+    places = rng.permutation(np.repeat(np.arange(n_regions), per_region))
+    lots = places // regions
+    grey = np.linspace(40, 215, n_lots)[lots][:, None, None]
+    noisy = grey + rng.normal(0, 10, (len(lots), PX, PX))
+    return dataset(noisy.clip(0, 255).astype(np.uint8), lots, places, lot_table(n_lots, recipes))
+
+
+def dataset(images, lots, regions, table):
+    version = dataset_version(images, UM_PER_PX, lots, regions, table)
+    return TileDataset(images, UM_PER_PX, lots, regions, table, version)

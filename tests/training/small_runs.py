@@ -1,0 +1,87 @@
+"""Finished runs of small networks that nobody trained, for tests of what is exported from them."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lotwise.core.policy import MeasuredRisk, ReferralPolicy
+from lotwise_simulator import ATTRIBUTE_NAMES, benchmark, reference_lots
+from lotwise_training.checkpoint import save_checkpoint
+from lotwise_training.dataset import LOTS_FILE, SIMULATED, LotTable, write_table
+from lotwise_training.export.onnx_weights import halve_weights
+from lotwise_training.models.wide_resnet import TileRegressor, WideResNet, target_scaling
+from lotwise_training.policy import committee_sha256, write_policy
+from lotwise_training.prediction import load_members
+
+DEPTH, WIDEN = 10, 1
+LOTS = ("A", "C", "R01", "R30")  # of both sets that the simulator knows
+MEMBERS = 2
+
+
+def small_network(outputs: int) -> WideResNet:
+    """A network whose batch norm has seen something, weights rounded as they are served."""
+    network = WideResNet(DEPTH, WIDEN, outputs)
+    with torch.no_grad():
+        for _ in range(20):
+            network(torch.rand(8, 1, 16, 16))
+    halve_weights(network)
+    return network.eval()
+
+
+def known_table(lots: tuple[str, ...]) -> LotTable:
+    """The simulator's own lots, with their true attributes as scores."""
+    known = {lot.lot_id: lot for lot in (*reference_lots(), *benchmark.reference_lots())}
+    return LotTable(
+        lot_ids=lots,
+        recipes=lots,
+        property_name="",
+        unit="",
+        values=np.full(len(lots), np.nan),
+        attribute_names=ATTRIBUTE_NAMES,
+        attributes=np.array([known[lot].attributes.as_array() for lot in lots]),
+        origins=(SIMULATED,) * len(lots),
+    )
+
+
+def write_committee(run: Path, lots: tuple[str, ...] = LOTS, members: int = MEMBERS) -> None:
+    for member in range(members):
+        torch.manual_seed(member)
+        save_checkpoint(
+            run / f"member_{member:02d}.pt",
+            {
+                "shape": [DEPTH, WIDEN, len(lots)],
+                "dropout": 0.0,
+                "lot_ids": list(lots),
+                "network": small_network(len(lots)).state_dict(),
+                "finished": True,
+            },
+        )
+    write_table(known_table(lots), run / LOTS_FILE)
+    policy = ReferralPolicy(
+        policy_version="small",
+        weights_sha256=committee_sha256(load_members(run)[0]),
+        n_tiles=1,
+        target_coverage=0.9,
+        entropy_threshold_nats=0.5,
+        unfamiliar_entropy_nats=1.0,
+        mutual_information_threshold_nats=0.1,
+        max_referred_share=0.2,
+        confidence=0.95,
+        measured=MeasuredRisk(tiles=1, coverage=1.0, error_among_accepted=0.0),
+    )
+    write_policy(policy, run / "referral_policy.json")
+
+
+def write_regressor(run: Path) -> None:
+    torch.manual_seed(0)
+    regressor = TileRegressor(small_network(1), *target_scaling(1000.0, 2000.0), pool=2)
+    state = {"shape": [DEPTH, WIDEN, 1], "pool": 2, "regressor": regressor.state_dict()}
+    save_checkpoint(run / "regressor.pt", {**state, "finished": True})
+
+
+def write_runs(runs: Path) -> Path:
+    """Committee and regressor."""
+    write_committee(runs / "committee")
+    write_regressor(runs / "regressor")
+    return runs

@@ -1,0 +1,240 @@
+"""What trained networks are asked, and that they are asked once."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lotwise.core.uncertainty import committee_probabilities, softmax
+from lotwise_training import answers
+from lotwise_training.answers import (
+    UNKNOWN,
+    UNSEEN,
+    Asker,
+    learning_curve,
+    manifest,
+    shifted_answers,
+    split_answers,
+)
+from lotwise_training.checkpoint import CheckpointError
+from lotwise_training.classifier import checkpoint_path, train_network
+from lotwise_training.committee import committee_jobs
+from lotwise_training.outputs import DROPOUT, ENSEMBLE, METHODS, SINGLE, TEST, answers_of
+from lotwise_training.policy import committee_sha256
+from lotwise_training.prediction import (
+    committee_logits,
+    dropout_logits,
+    load_members,
+    load_network,
+)
+from lotwise_training.splits import SPLITS, classes
+from tests.training.small_lots import RECIPE, grey_lots
+
+DATA = grey_lots(n_lots=5, regions=10, per_region=4, recipes=("a", "b", "c", "d", "e"))
+SEED = RECIPE.network.seed
+HELD_OUT = "lot-held-out"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """All networks of a run, few steps each."""
+    runs = tmp_path_factory.mktemp("runs")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for job in committee_jobs(DATA, RECIPE):
+        train_network(DATA, job, RECIPE.network, runs, report=lambda progress, line: None)
+    torch.set_num_threads(threads)
+    return runs
+
+
+@pytest.fixture(scope="module")
+def asker(runs):
+    return Asker(runs, RECIPE)
+
+
+@pytest.fixture(scope="module")
+def outputs(asker):
+    return {name: split_answers(DATA, name, asker) for name in SPLITS}
+
+
+def assert_same_answers(found, expected):
+    assert found.keys() == expected.keys()
+    for method, each in expected.items():
+        np.testing.assert_array_equal(found[method].log_probabilities, each.log_probabilities)
+        np.testing.assert_array_equal(found[method].member_entropy, each.member_entropy)
+
+
+def test_all_test_tiles_of_the_served_split_are_asked_in_all_ways(outputs, runs):
+    assert list(outputs["tile-random"]) == [("tile-random", TEST)]
+    found = outputs["tile-random"]["tile-random", TEST]
+    tiles = SPLITS["tile-random"](DATA, SEED).test
+    assert len(tiles) > RECIPE.comparison.test_tiles
+    np.testing.assert_array_equal(found.tiles, tiles)
+    np.testing.assert_array_equal(found.labels, DATA.lots[tiles])
+    members, _ = load_members(runs / "committee")
+    network, _ = load_network(runs / "committee" / "dropout.pt")
+    of_members = committee_logits(members, DATA.images[tiles])
+    expected = {
+        SINGLE: answers_of(of_members[:, :1]),
+        DROPOUT: answers_of(
+            dropout_logits(network, DATA.images[tiles], RECIPE.dropout_passes, SEED)
+        ),
+        ENSEMBLE: answers_of(of_members),
+    }
+    assert_same_answers(found.answers, expected)
+
+
+def test_other_splits_are_asked_about_a_sample_of_their_own_test_tiles(outputs):
+    split = SPLITS["region-blocked"](DATA, SEED)
+    found = outputs["region-blocked"]["region-blocked", TEST]
+    assert len(found.tiles) == RECIPE.comparison.test_tiles < len(split.test)
+    assert (np.diff(found.tiles) > 0).all()
+    assert set(found.tiles) <= set(split.test)
+    np.testing.assert_array_equal(found.labels, DATA.lots[found.tiles])
+
+
+def test_networks_that_know_some_lots_are_judged_by_their_own_numbers(outputs, runs):
+    split = SPLITS[HELD_OUT](DATA, SEED)
+    known = classes(split, DATA)
+    assert known.tolist() != list(range(len(known)))
+    found = outputs[HELD_OUT][HELD_OUT, TEST]
+    np.testing.assert_array_equal(known[found.labels], DATA.lots[found.tiles])
+    for method in METHODS:
+        assert found.answers[method].probabilities.shape == (len(found.tiles), len(known))
+    folder = runs / "committee-comparisons" / HELD_OUT
+    assert load_members(folder)[1] == tuple(DATA.table.lot_ids[lot] for lot in known)
+
+
+def test_lots_that_were_held_out_have_no_label(outputs):
+    split = SPLITS[HELD_OUT](DATA, SEED)
+    assert set(outputs[HELD_OUT]) == {(HELD_OUT, TEST), (HELD_OUT, UNSEEN)}
+    found = outputs[HELD_OUT][HELD_OUT, UNSEEN]
+    assert set(found.tiles) <= set(split.unseen)
+    assert (found.labels == UNKNOWN).all()
+
+
+@pytest.fixture
+def nobody(monkeypatch):
+    """Whoever is asked fails."""
+
+    def fail(*_, **__):
+        pytest.fail("asked again")
+
+    monkeypatch.setattr(answers, "committee_logits", fail)
+    monkeypatch.setattr(answers, "dropout_logits", fail)
+
+
+def test_a_second_call_asks_nobody(outputs, asker, nobody):
+    for name, expected in outputs.items():
+        for key, found in split_answers(DATA, name, asker).items():
+            assert_same_answers(found.answers, expected[key].answers)
+
+
+def test_other_tiles_are_asked_anew(outputs, asker, nobody):
+    other = replace(DATA, images=DATA.images ^ 1)
+    with pytest.raises(pytest.fail.Exception, match="asked again"):
+        split_answers(other, "tile-random", asker)
+
+
+def test_more_passes_are_asked_anew(outputs, asker, nobody):
+    more = Asker(asker.runs, replace(RECIPE, dropout_passes=RECIPE.dropout_passes + 1))
+    with pytest.raises(pytest.fail.Exception, match="asked again"):
+        split_answers(DATA, "tile-random", more)
+
+
+def test_networks_that_were_trained_anew_are_asked_anew(outputs, asker, nobody, tmp_path):
+    (tmp_path / "committee").mkdir()
+    (tmp_path / answers.ANSWERS).symlink_to(asker.runs / answers.ANSWERS)
+    for name, source in (("member_00", "member_01"), ("member_01", "member_00")):
+        content = (asker.runs / "committee" / f"{source}.pt").read_bytes()
+        (tmp_path / "committee" / f"{name}.pt").write_bytes(content)
+    with pytest.raises(pytest.fail.Exception, match="asked again"):
+        split_answers(DATA, "tile-random", Asker(tmp_path, RECIPE))
+
+
+def test_networks_that_are_missing_are_named(tmp_path):
+    with pytest.raises(CheckpointError, match="lotwise-train committee"):
+        split_answers(DATA, "tile-random", Asker(tmp_path, RECIPE))
+
+
+def test_the_learning_curve_has_a_point_for_every_share(asker):
+    points = learning_curve(DATA, asker)
+    split = SPLITS["tile-random"](DATA, SEED)
+    assert [point["share"] for point in points] == [0.25, 1.0]
+    assert [point["tiles"] for point in points] == [len(split.train) // 4, len(split.train)]
+    assert [point["members"] for point in points] == [2, 2]
+    # All points take as many steps.
+    assert len({point["steps"] for point in points}) == 1
+    assert points[0]["steps"] > 0
+
+
+def test_points_of_the_learning_curve_are_figures_of_test_tiles(asker):
+    point = learning_curve(DATA, asker)[1]
+    split = SPLITS["tile-random"](DATA, SEED)
+    chosen = answers._sample(split.test, RECIPE.comparison.test_tiles, SEED)
+    members, _ = load_members(asker.runs / "committee-comparisons" / "curve-1")
+    probabilities = softmax(committee_logits(members, DATA.images[chosen]))
+    labels = DATA.lots[chosen]
+    rows = np.arange(len(labels))
+    pooled = committee_probabilities(probabilities)
+    assert point[ENSEMBLE]["accuracy"] == (pooled.argmax(axis=1) == labels).mean()
+    assert point[ENSEMBLE]["nll"] == pytest.approx(-np.log(pooled[rows, labels]).mean())
+    # Of single networks, their mean.
+    right = probabilities.argmax(axis=2) == labels[:, None]
+    assert point[SINGLE]["accuracy"] == pytest.approx(right.mean())
+    alone = -np.log(probabilities[rows, :, labels])
+    assert point[SINGLE]["nll"] == pytest.approx(alone.mean())
+
+
+def test_the_manifest_names_lots_weights_and_steps(asker):
+    stated = manifest(DATA, asker, "tiny", benchmark=False)
+    assert stated["benchmark"] is None
+    assert stated["profile"] == "tiny"
+    assert stated["data_version"] == DATA.version
+    assert stated["lot_ids"] == list(DATA.table.lot_ids)
+    assert stated["recipes"] == list(DATA.table.recipes)
+    assert set(stated["runs"]) == set(SPLITS)
+    run = stated["runs"]["tile-random"]
+    members, _ = load_members(asker.runs / "committee")
+    network, _ = load_network(checkpoint_path(asker.runs, "committee/dropout"))
+    assert run["weights_sha256"] == {
+        ENSEMBLE: committee_sha256(members),
+        DROPOUT: committee_sha256([network]),
+    }
+    jobs = {job.name: job for job in committee_jobs(DATA, RECIPE)}
+    job = jobs["committee/member_00"]
+    assert run["steps"] == job.steps(RECIPE.network)
+    assert run["train_tiles"] == len(job.train)
+    assert run["members"] == 2
+    assert run["dropout_passes"] == 3
+    assert run["seconds"] > 0
+    assert run["lot_ids"] == list(DATA.table.lot_ids)
+    assert len(stated["runs"][HELD_OUT]["lot_ids"]) == 4
+
+
+def test_lots_of_the_benchmark_have_the_frozen_version(asker):
+    stated = manifest(DATA, asker, "cpu", benchmark=True)
+    assert stated["benchmark"] == 1
+    assert stated["data_version"] == answers.frozen()[1] != DATA.version
+
+
+def test_shifted_sets_have_labels_where_the_lots_are_known(asker, monkeypatch, tmp_path):
+    asked = []
+
+    def shifted(name, cache):
+        asked.append(name)
+        assert cache == tmp_path
+        return grey_lots(5, regions=1, per_region=2, seed=len(asked))
+
+    monkeypatch.setattr(answers, "benchmark_set", shifted)
+    found = shifted_answers(tmp_path, asker)
+    assert [split for split, _ in found] == ["tile-random"] * 7
+    assert [name for _, name in found] == asked
+    assert asked[:4] == ["new_regions", "filament_soft", "filament_dim", "filament_bright"]
+    assert set(asked[4:]) == {"ground", "between", "unrelated"}
+    for (_, name), each in found.items():
+        assert each.tiles.tolist() == list(range(10))
+        assert set(each.answers) == {SINGLE, ENSEMBLE}
+        known = name not in ("ground", "between", "unrelated")
+        assert sorted(set(each.labels.tolist())) == (list(range(5)) if known else [-1])

@@ -1,0 +1,242 @@
+"""Asks trained networks about the tiles that judge them, and puts down what they answer.
+
+What was asked once is kept beside the run, because sixteen passes over thousands of tiles take
+minutes; a network that was trained anew is asked anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lotwise.core.uncertainty import committee_probabilities, softmax
+from lotwise_simulator.benchmark import VERSION
+from lotwise_simulator.benchmark_files import frozen
+from lotwise_training.benchmark_data import benchmark_set
+from lotwise_training.checkpoint import load_checkpoint
+from lotwise_training.classifier import checkpoint_path
+from lotwise_training.committee import DROPOUT_NAME, arm_folder, curve_folder
+from lotwise_training.config import CommitteeRecipe
+from lotwise_training.dataset import Numbers, TileDataset, write_array
+from lotwise_training.metrics import (
+    accuracy,
+    expected_calibration_error,
+    negative_log_likelihood,
+)
+from lotwise_training.outputs import (
+    DROPOUT,
+    ENSEMBLE,
+    SINGLE,
+    TEST,
+    UNSEEN,
+    Outputs,
+    set_outputs,
+)
+from lotwise_training.policy import committee_sha256
+from lotwise_training.prediction import (
+    Floats,
+    Images,
+    committee_logits,
+    dropout_logits,
+    load_members,
+    load_network,
+)
+from lotwise_training.splits import SPLITS, UNKNOWN, classes, labels
+
+SHIFTED_LABELLED: Final = ("new_regions", "filament_soft", "filament_dim", "filament_bright")
+SHIFTED_STRANGE: Final = ("ground", "between", "unrelated")
+ANSWERS: Final = "committee-answers"
+"""Folder of what was asked before, among the runs."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Where networks and their earlier answers lie.
+
+    Attributes:
+        runs: Folder of all runs.
+        recipe: That they were trained by.
+    """
+
+    runs: Path
+    recipe: CommitteeRecipe
+
+    def members(self, folder: str, images: Images, title: str) -> Floats:
+        """Logits of a folder's committee, float32 [N, T, K]."""
+        members, _ = load_members(self.runs / folder)
+        weights = committee_sha256(members)
+        return self._once(
+            weights, images, lambda: committee_logits(members, images, title=f"{title}, ensemble")
+        )
+
+    def dropout(self, folder: str, images: Images, title: str) -> Floats:
+        """Logits of a folder's network with dropout, pass by pass, float32 [N, T, K]."""
+        network, _ = load_network(checkpoint_path(self.runs / folder, DROPOUT_NAME))
+        passes, seed = self.recipe.dropout_passes, self.recipe.network.seed
+        weights = f"{committee_sha256([network])}-{passes}-{seed}"
+        return self._once(
+            weights,
+            images,
+            lambda: dropout_logits(network, images, passes, seed, title=f"{title}, dropout"),
+        )
+
+    def _once(self, weights: str, images: Images, ask: Callable[[], Floats]) -> Floats:
+        key = hashlib.sha256(weights.encode() + images.tobytes()).hexdigest()[:20]
+        path = self.runs / ANSWERS / f"{key}.npy"
+        if path.exists():
+            stored: Floats = np.load(path)
+            return stored
+        logits = ask()
+        write_array(path, logits)
+        return logits
+
+
+def split_answers(data: TileDataset, name: str, asker: Asker) -> Outputs:
+    """What single network, dropout and ensemble say of a split's test tiles, and of unseen lots.
+
+    Args:
+        data: The lots.
+        name: Of the split.
+        asker: Of its networks.
+    """
+    recipe = asker.recipe
+    split = SPLITS[name](data, recipe.network.seed)
+    known = classes(split, data)
+    most = None if name == recipe.split else recipe.comparison.test_tiles
+    folder = arm_folder(name, recipe)
+    outputs: Outputs = {}
+    for set_name, tiles in ((TEST, split.test), (UNSEEN, split.unseen)):
+        chosen = _sample(tiles, most, recipe.network.seed)
+        if not len(chosen):
+            continue
+        title = f"{name}, {set_name}"
+        members = asker.members(folder, data.images[chosen], title)
+        outputs[name, set_name] = set_outputs(
+            chosen,
+            labels(data.lots[chosen], known),
+            {
+                SINGLE: members[:, :1],
+                DROPOUT: asker.dropout(folder, data.images[chosen], title),
+                ENSEMBLE: members,
+            },
+        )
+    return outputs
+
+
+def shifted_answers(cache: Path, asker: Asker) -> Outputs:
+    """What the committee that is served says of benchmark v1's shifted sets.
+
+    Nothing is fitted on them: they only measure.
+
+    Args:
+        cache: Folder of rendered data.
+        asker: Of the committee.
+    """
+    outputs: Outputs = {}
+    folder = arm_folder(asker.recipe.split, asker.recipe)
+    for name in (*SHIFTED_LABELLED, *SHIFTED_STRANGE):
+        shifted = benchmark_set(name, cache)
+        truth = shifted.lots if name in SHIFTED_LABELLED else np.full(len(shifted), UNKNOWN)
+        members = asker.members(folder, shifted.images, name)
+        outputs[asker.recipe.split, name] = set_outputs(
+            np.arange(len(shifted)), truth, {SINGLE: members[:, :1], ENSEMBLE: members}
+        )
+    return outputs
+
+
+def learning_curve(data: TileDataset, asker: Asker) -> list[dict[str, Any]]:
+    """Figures of committees that learned from a share of the tiles, in JSON's types.
+
+    They take as many steps each, fewer than the committee that is served, so they compare with one
+    another only.
+
+    Args:
+        data: The lots.
+        asker: Of their networks.
+    """
+    recipe = asker.recipe
+    split = SPLITS[recipe.split](data, recipe.network.seed)
+    chosen = _sample(split.test, recipe.comparison.test_tiles, recipe.network.seed)
+    truth = labels(data.lots[chosen], classes(split, data))
+    points = []
+    for share in recipe.comparison.curve_tiles:
+        logits = asker.members(curve_folder(share), data.images[chosen], f"{share:.0%} of tiles")
+        members = softmax(logits)
+        state = load_checkpoint(checkpoint_path(asker.runs / curve_folder(share), "member_00"))
+        points.append(
+            {
+                "tiles": round(share * len(split.train)),
+                "share": share,
+                "members": logits.shape[1],
+                "steps": state["step"] if state else 0,
+                SINGLE: _mean_figures([members[:, t] for t in range(logits.shape[1])], truth),
+                ENSEMBLE: _mean_figures([committee_probabilities(members)], truth),
+            }
+        )
+    return points
+
+
+def _mean_figures(answers: list[Any], truth: Numbers) -> dict[str, float]:
+    figures = {
+        "accuracy": accuracy,
+        "nll": negative_log_likelihood,
+        "ece": expected_calibration_error,
+    }
+    return {
+        name: float(np.mean([figure(answer, truth) for answer in answers]))
+        for name, figure in figures.items()
+    }
+
+
+def manifest(data: TileDataset, asker: Asker, profile: str, *, benchmark: bool) -> dict[str, Any]:
+    """What is known of the run beside its answers, in JSON's types.
+
+    Args:
+        data: The lots.
+        asker: Of the networks.
+        profile: Name of the recipes' folder.
+        benchmark: Whether the lots are benchmark v1's; otherwise they are a laboratory's own.
+    """
+    return {
+        "benchmark": VERSION if benchmark else None,
+        "profile": profile,
+        "data_version": frozen()[1] if benchmark else data.version,
+        "lot_ids": list(data.table.lot_ids),
+        "recipes": list(data.table.recipes),
+        "runs": {name: _run(data, name, asker) for name in SPLITS},
+    }
+
+
+def _run(data: TileDataset, name: str, asker: Asker) -> Mapping[str, Any]:
+    recipe = asker.recipe
+    folder = asker.runs / arm_folder(name, recipe)
+    members, lot_ids = load_members(folder)
+    network, _ = load_network(checkpoint_path(folder, DROPOUT_NAME))
+    states = [
+        load_checkpoint(checkpoint_path(folder, f"member_{n:02d}")) for n in range(len(members))
+    ]
+    taken = [state for state in states if state is not None]
+    return {
+        "members": len(members),
+        "dropout_passes": recipe.dropout_passes,
+        "weights_sha256": {
+            ENSEMBLE: committee_sha256(members),
+            DROPOUT: committee_sha256([network]),
+        },
+        "steps": min(state["step"] for state in taken),
+        "train_tiles": len(SPLITS[name](data, recipe.network.seed).train),
+        "seconds": sum(state["seconds"] for state in taken),
+        "lot_ids": list(lot_ids),
+    }
+
+
+def _sample(tiles: Numbers, most: int | None, seed: int) -> Numbers:
+    """At most so many tiles, drawn by seed, in rising order."""
+    if most is None or len(tiles) <= most:
+        return tiles
+    return np.sort(np.random.default_rng([seed, 4]).permutation(tiles)[:most])

@@ -1,0 +1,166 @@
+"""Tiles of lots with all that training needs to know of where they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+SIMULATED: Final = "simulated"
+"""The origin of lots that no one has made."""
+
+
+LOTS_FILE: Final = "lots.json"
+"""The table of the lots that a committee knows, beside its members."""
+
+
+class DatasetError(ValueError):
+    """Tiles or tables that cannot be learned from; the message says which and what to do.
+
+    Attributes:
+        reason: Stable name of the error, such as LOT_MISSING.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, eq=False)
+class LotTable:
+    """What a laboratory knows of its lots.
+
+    Attributes:
+        lot_ids: Names, the L classes of a committee, in the order of its labels.
+        recipes: By lot, the recipe that it was made after; two lots of one recipe are repeats.
+        property_name, unit: Of the measured property; empty where none was measured.
+        values: float64 [L], measured property, NaN where unknown.
+        attribute_names: Names of the scores.
+        attributes: float64 [L, A], scores 0 to 1, NaN where unknown.
+        origins: By lot, "simulated" or where it comes from.
+    """
+
+    lot_ids: tuple[str, ...]
+    recipes: tuple[str, ...]
+    property_name: str
+    unit: str
+    values: Floats
+    attribute_names: tuple[str, ...]
+    attributes: Floats
+    origins: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TileDataset:
+    """N tiles of L lots.
+
+    Attributes:
+        images: uint8 [N, px, px].
+        um_per_px: Width of a pixel of `images` in micrometres.
+        lots: int64 [N], index into the table.
+        regions: int64 [N], the connected piece of a lot that a tile was cut from, such as a mosaic
+            or a photograph. Tiles of different regions share no pixel; different lots, no region.
+        table: The lots.
+        version: SHA-256 of pixels, labels, regions and table, hexadecimal.
+    """
+
+    images: Images
+    um_per_px: float
+    lots: Numbers
+    regions: Numbers
+    table: LotTable
+    version: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def table_sha256(table: LotTable) -> str:
+    """Hash of everything that a table of lots says."""
+    digest = hashlib.sha256()
+    words = [*table.lot_ids, *table.recipes, table.property_name, table.unit]
+    words += [*table.attribute_names, *table.origins]
+    # Each word with its length: joined, "ab", "c" and "a", "bc" would be the same.
+    digest.update("".join(f"{len(word)}:{word}" for word in words).encode())
+    digest.update(table.values.tobytes() + table.attributes.tobytes())
+    return digest.hexdigest()
+
+
+def write_table(table: LotTable, path: Path) -> None:
+    """Write a table of lots as JSON; NaN becomes null."""
+    content = {
+        **dataclasses.asdict(table),
+        "values": [None if np.isnan(value) else value for value in table.values.tolist()],
+        "attributes": [
+            [None if np.isnan(score) else score for score in row]
+            for row in table.attributes.tolist()
+        ],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_table(path: Path) -> LotTable:
+    """The table that `write_table` wrote.
+
+    Raises:
+        DatasetError: LOTS_FILE_INVALID: there is none, or it cannot be read.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names = content["attribute_names"]
+        return LotTable(
+            lot_ids=tuple(content["lot_ids"]),
+            recipes=tuple(content["recipes"]),
+            property_name=content["property_name"],
+            unit=content["unit"],
+            values=np.array(content["values"], dtype=np.float64),
+            attribute_names=tuple(names),
+            attributes=np.array(content["attributes"], dtype=np.float64).reshape(
+                len(content["lot_ids"]), len(names)
+            ),
+            origins=tuple(content["origins"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            "LOTS_FILE_INVALID",
+            f"{path} cannot be read ({error}); `lotwise-train committee` writes it.",
+        ) from None
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write `array` as .npy so that a crash leaves the old file or the new, never a half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".partial")
+    with unfinished.open("wb") as file:
+        np.save(file, array)
+    unfinished.replace(path)
+
+
+def dataset_version(
+    images: Images, um_per_px: float, lots: Numbers, regions: Numbers, table: LotTable
+) -> str:
+    """Hash of a dataset: of every pixel and of all that is known of it.
+
+    Args:
+        images: uint8 [N, px, px].
+        um_per_px: Width of a pixel.
+        lots: int64 [N].
+        regions: int64 [N].
+        table: The lots.
+    """
+    digest = hashlib.sha256(table_sha256(table).encode())
+    digest.update(f"{images.shape} {um_per_px.hex()}".encode())
+    for array in (images, lots, regions):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

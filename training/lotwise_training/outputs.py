@@ -1,0 +1,171 @@
+"""What trained committees answered, tile by tile, in one file small enough to be committed.
+
+The full run writes it; reports are computed from it, so that a figure can be checked without hours
+of training. It is tied by hash to the weights that answered and to the tiles that they were asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lotwise.core.uncertainty import committee_probabilities, mean_member_entropy, softmax
+from lotwise_training.dataset import Numbers
+
+SINGLE: Final = "single"
+DROPOUT: Final = "dropout"
+ENSEMBLE: Final = "ensemble"
+METHODS: Final = (SINGLE, DROPOUT, ENSEMBLE)
+"""Softmax of one network; MC dropout; deep ensemble."""
+TEST: Final = "test"
+"""The set of every split on which the split's networks are measured."""
+UNSEEN: Final = "unseen"
+"""The set of lots that a split keeps away from its networks."""
+LARGEST_BYTES: Final = 8_000_000
+LEAST_LOG_PROBABILITY: Final = -1e4
+"""Stands for everything less likely: float16 ends at 65,504."""
+
+_MANIFEST: Final = "manifest.json"
+_OUTPUTS: Final = "outputs.npz"
+
+
+class OutputsError(RuntimeError):
+    """Outputs that are missing, unreadable or not those that their manifest speaks of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one method says of N tiles.
+
+    Attributes:
+        log_probabilities: float16 [N, K], of the averaged answer, natural.
+        member_entropy: float32 [N], mean entropy of the members' own answers in nats; for a single
+            network the entropy of its answer.
+    """
+
+    log_probabilities: npt.NDArray[np.float16]
+    member_entropy: npt.NDArray[np.float32]
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """float64 [N, K], each row summing to 1."""
+        return softmax(self.log_probabilities)
+
+
+@dataclass(frozen=True, eq=False)
+class SetOutputs:
+    """One set of tiles and what each method says of it.
+
+    Attributes:
+        tiles: int32 [N], number of each tile in its dataset.
+        labels: int16 [N], its lot, or -1 where it belongs to none that the networks know.
+        answers: By the name of the method.
+    """
+
+    tiles: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.int16]
+    answers: Mapping[str, Answers]
+
+
+Outputs = dict[tuple[str, str], SetOutputs]
+"""Sets by (split that the networks were trained on, name of the set)."""
+
+
+def answers_of(logits: npt.ArrayLike) -> Answers:
+    """Pool logits.
+
+    Args:
+        logits: float [N, T, K], of T members, or of T passes of one network with dropout.
+    """
+    members = softmax(logits)
+    with np.errstate(divide="ignore"):
+        pooled = np.log(committee_probabilities(members))
+    return Answers(
+        np.maximum(pooled, LEAST_LOG_PROBABILITY).astype(np.float16),
+        mean_member_entropy(members).astype(np.float32),
+    )
+
+
+def set_outputs(tiles: Numbers, labels: Numbers, logits: Mapping[str, npt.ArrayLike]) -> SetOutputs:
+    """Outputs of one set.
+
+    Args:
+        tiles: int [N].
+        labels: int [N].
+        logits: By the name of the method, float [N, T, K].
+    """
+    return SetOutputs(
+        tiles.astype(np.int32),
+        labels.astype(np.int16),
+        {method: answers_of(values) for method, values in logits.items()},
+    )
+
+
+def write_outputs(folder: Path, outputs: Outputs, manifest: Mapping[str, Any]) -> None:
+    """Write `outputs.npz` and `manifest.json`, which names the former's hash.
+
+    Args:
+        folder: Made where it is missing.
+        outputs: What was answered.
+        manifest: What else is known of the run: hashes of weights and tiles, recipe, times.
+
+    Raises:
+        OutputsError: More than 8 MB; store fewer tiles.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for (split, name), each in outputs.items():
+        arrays[f"{split}/{name}/tiles"] = each.tiles
+        arrays[f"{split}/{name}/labels"] = each.labels
+        for method, answers in each.answers.items():
+            arrays[f"{split}/{name}/{method}/log_probabilities"] = answers.log_probabilities
+            arrays[f"{split}/{name}/{method}/member_entropy"] = answers.member_entropy
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _OUTPUTS
+    unfinished = folder / "unfinished.npz"
+    np.savez_compressed(unfinished, allow_pickle=False, **arrays)
+    size = unfinished.stat().st_size
+    if size > LARGEST_BYTES:
+        unfinished.unlink()
+        raise OutputsError(f"outputs of {size / 1e6:.1f} MB; at most 8 MB are kept")
+    unfinished.replace(path)
+    content = {**manifest, "outputs_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    (folder / _MANIFEST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_outputs(folder: Path) -> tuple[Outputs, dict[str, Any]]:
+    """Outputs and manifest, as `write_outputs` wrote them.
+
+    Raises:
+        OutputsError: A file is missing or unreadable, or the outputs are not the manifest's.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        content = (folder / _OUTPUTS).read_bytes()
+    except (OSError, ValueError) as error:
+        raise OutputsError(f"{folder} holds no readable outputs: {error}") from None
+    if hashlib.sha256(content).hexdigest() != manifest.get("outputs_sha256"):
+        raise OutputsError(f"{folder / _OUTPUTS} is not the file that its manifest speaks of")
+    outputs: Outputs = {}
+    with np.load(folder / _OUTPUTS) as arrays:
+        keys = {tuple(key.split("/")[:2]) for key in arrays.files}
+        for split, name in sorted(keys):
+            methods = [m for m in METHODS if f"{split}/{name}/{m}/member_entropy" in arrays.files]
+            outputs[split, name] = SetOutputs(
+                arrays[f"{split}/{name}/tiles"],
+                arrays[f"{split}/{name}/labels"],
+                {
+                    method: Answers(
+                        arrays[f"{split}/{name}/{method}/log_probabilities"],
+                        arrays[f"{split}/{name}/{method}/member_entropy"],
+                    )
+                    for method in methods
+                },
+            )
+    return outputs, manifest
