@@ -215,7 +215,7 @@ async def test_a_deadline_that_has_passed_is_told(linear):
 
 
 async def test_a_slow_network_misses_the_deadline_and_serves_the_next_request(tmp_path):
-    # A second's work against 20 ms: a loop that is held up for a while still sees the deadline first.
+    # A second of work against 20 ms: a loop that is held up still sees the deadline first.
     add_slow_model(tmp_path, signature("slow", max_queue_size=1), times=150)
     async with engine(tmp_path) as inference:
         await inference.describe("slow")  # loaded beforehand
