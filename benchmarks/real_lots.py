@@ -18,9 +18,10 @@ from typing import Final
 
 import numpy as np
 
+from lotwise.core.lot_sidecar import SIDECAR
 from lotwise_training.benchmark_data import GEOMETRY
 from lotwise_training.dataset import Floats, Images, Numbers, TileDataset, dataset_version
-from lotwise_training.laboratory import LOT_FILE, LOTS_TABLE, read_laboratory
+from lotwise_training.laboratory import LOTS_TABLE, read_laboratory
 
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("path", "group", "lot", "sha256", "source")
@@ -191,7 +192,7 @@ def lay_out(pictures: Mapping[str, Sequence[Path]], study: Study, root: Path) ->
     nominal = {"um_per_px": GEOMETRY.field_of_view_um / study.field_px}
     for lot, paths in pictures.items():
         (root / lot).mkdir()
-        (root / lot / LOT_FILE).write_text(json.dumps(nominal), encoding="utf-8")
+        (root / lot / SIDECAR).write_text(json.dumps(nominal), encoding="utf-8")
         for path in paths:
             (root / lot / path.name).symlink_to(path.resolve())
 
