@@ -48,10 +48,10 @@ from benchmarks.real_lots import (
 from benchmarks.real_report import BRIGHTNESS, ENSEMBLE, EVENED, SINGLE, WIDTH, picture, show
 from lotwise.core.uncertainty import committee_probabilities, softmax
 from lotwise_training.checkpoint import load_checkpoint
-from lotwise_training.classifier import Job, checkpoint_path
-from lotwise_training.committee import train_networks
+from lotwise_training.classifier import ClassifierJob, ClassifierTrainer
 from lotwise_training.config import RECIPES, NetworkRecipe, RecipeError, load_recipe
 from lotwise_training.dataset import Floats, Images, Numbers, TileDataset
+from lotwise_training.lanes import train_networks
 from lotwise_training.metrics import (
     accuracy,
     expected_calibration_error,
@@ -59,6 +59,7 @@ from lotwise_training.metrics import (
 )
 from lotwise_training.prediction import committee_logits, load_members
 from lotwise_training.report.drawing import write_png
+from lotwise_training.training_loop import checkpoint_path
 
 ROOT: Final = Path(__file__).parents[1]
 RECIPE: Final = RECIPES / "cpu" / "real_images.toml"
@@ -98,7 +99,7 @@ class RealImagesRecipe:
 
 def fold_jobs(
     lots: RealLots, tested: Numbers, recipe: RealImagesRecipe, seconds: float
-) -> list[Job]:
+) -> list[ClassifierJob]:
     """The networks of a study: the members of each fold, and one that learns from evened images.
 
     Args:
@@ -107,14 +108,14 @@ def fold_jobs(
         recipe: How many, and how long.
         seconds: Time of each.
     """
-    jobs: list[Job] = []
+    jobs: list[ClassifierJob] = []
     for fold in range(recipe.folds):
         train, validation, _ = fold_tiles(
             lots.data, tested, fold, recipe.validation_share, recipe.network.seed
         )
         for arm, members, offset in ((SINGLE, recipe.members, 0), (EVENED, 1, len(lots.data))):
             jobs += [
-                Job(
+                ClassifierJob(
                     name=f"{_folder(fold, arm)}/member_{member:02d}",
                     train=train + offset,
                     validation=validation + offset,
@@ -144,7 +145,7 @@ def measure(lots: RealLots, recipe: RealImagesRecipe, run: Path, seconds: float)
     tested = folds(lots.lots, lots.places, recipe.folds)
     both = with_evened(lots.data)
     jobs = fold_jobs(lots, tested, recipe, seconds)
-    train_networks(both, jobs, recipe.network, run, parallel=recipe.parallel)
+    train_networks(ClassifierTrainer(both, recipe.network), jobs, run, parallel=recipe.parallel)
     count, classes = len(lots.data), len(lots.data.table.lot_ids)
     answers = {
         SINGLE: np.empty((recipe.members, count, classes)),

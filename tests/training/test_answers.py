@@ -18,7 +18,7 @@ from lotwise_training.answers import (
     split_answers,
 )
 from lotwise_training.checkpoint import CheckpointError
-from lotwise_training.classifier import checkpoint_path, train_network
+from lotwise_training.classifier import ClassifierTrainer
 from lotwise_training.committee import committee_jobs
 from lotwise_training.outputs import DROPOUT, ENSEMBLE, METHODS, SINGLE, TEST, answers_of
 from lotwise_training.policy import committee_sha256
@@ -29,6 +29,7 @@ from lotwise_training.prediction import (
     load_network,
 )
 from lotwise_training.splits import SPLITS, classes
+from lotwise_training.training_loop import checkpoint_path, train_network
 from tests.training.small_lots import RECIPE, grey_lots
 
 DATA = grey_lots(n_lots=5, regions=10, per_region=4, recipes=("a", "b", "c", "d", "e"))
@@ -43,7 +44,8 @@ def runs(tmp_path_factory):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     for job in committee_jobs(DATA, RECIPE):
-        train_network(DATA, job, RECIPE.network, runs, report=lambda progress, line: None)
+        trainer = ClassifierTrainer(DATA, RECIPE.network)
+        train_network(trainer, job, runs, report=lambda progress, line: None)
     torch.set_num_threads(threads)
     return runs
 

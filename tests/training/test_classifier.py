@@ -7,17 +7,23 @@ import numpy as np
 import pytest
 import torch
 
-from lotwise_training import classifier, prediction
+from lotwise_training import prediction, training_loop
 from lotwise_training.checkpoint import CheckpointError
-from lotwise_training.classifier import Job, checkpoint_path, train_network
+from lotwise_training.classifier import ClassifierJob, ClassifierTask, ClassifierTrainer
 from lotwise_training.models.wide_resnet import TileClassifier
 from lotwise_training.prediction import load_network, tile_logits
 from lotwise_training.schedule import halving, one_cycle
+from lotwise_training.training_loop import (
+    Validation,
+    checkpoint_path,
+    rate_factor,
+    train_network,
+)
 from tests.training.small_lots import NETWORK, WITH_OUTLIERS, grey_lots
 
 DATA = grey_lots(n_lots=2, regions=8, per_region=8)
 TILES = np.arange(len(DATA))
-JOB = Job(
+JOB = ClassifierJob(
     name="some/member_00",
     train=TILES[: 8 * 8],
     validation=TILES[8 * 8 :: 2],
@@ -37,7 +43,7 @@ def _one_thread_of_the_cpu():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (classifier, prediction):
+        for module in (training_loop, prediction):
             patch.setattr(module, "best_device", lambda: torch.device("cpu"))
         yield
     torch.set_num_threads(threads)
@@ -49,7 +55,8 @@ def nothing(progress, line):
 
 def train(run, job=JOB, recipe=NETWORK, data=DATA, report=nothing):
     """The state that a training leaves."""
-    return torch.load(train_network(data, job, recipe, run, report=report), weights_only=True)
+    trainer = ClassifierTrainer(data, recipe)
+    return torch.load(train_network(trainer, job, run, report=report), weights_only=True)
 
 
 class Broken(Exception):
@@ -130,7 +137,7 @@ def test_a_training_that_was_broken_off_ends_with_the_same_weights(
     pieces = train_in_pieces(tmp_path / "pieces", breaks, job, recipe)
     assert_same_weights(pieces["network"], whole["network"])
     assert pieces["step"] == whole["step"] == STEPS
-    assert pieces["best_nll"] == whole["best_nll"]
+    assert pieces["best_error"] == whole["best_error"]
 
 
 def test_half_a_training_is_not_taken_for_a_whole_one(tmp_path):
@@ -192,11 +199,11 @@ def nlls(monkeypatch):
         told = iter(series)
         seen.clear()
 
-        def validate(network, images, labels):
-            seen.append({k: v.clone() for k, v in network.state_dict().items()})
-            return next(told), 0.5
+        def validate(task):
+            seen.append({k: v.clone() for k, v in task.network.state_dict().items()})
+            return Validation(next(told), {}, "")
 
-        monkeypatch.setattr(classifier, "_validate", validate)
+        monkeypatch.setattr(ClassifierTask, "validate", validate)
         return seen
 
     return set_series
@@ -213,7 +220,7 @@ def test_training_stops_where_nothing_gets_better_and_keeps_what_was_best(nlls, 
     )
     assert state["step"] == 4 * 4
     assert len(seen) == 6
-    assert state["best_nll"] == 0.5
+    assert state["best_error"] == 0.5
     best = seen[1]["head.weight"]
     torch.testing.assert_close(state["network"]["head.weight"], best, rtol=1e-3, atol=1e-4)
     assert not torch.allclose(state["network"]["head.weight"], seen[3]["head.weight"], atol=1e-4)
@@ -234,7 +241,7 @@ def test_patience_counts_on_after_a_break(nlls, tmp_path):
     seen = nlls(0.7, 0.8, 0.55)
     state = train(tmp_path, job, recipe)
     assert state["step"] == 16
-    assert state["best_nll"] == 0.5
+    assert state["best_error"] == 0.5
     assert len(seen) == 3
 
 
@@ -251,15 +258,15 @@ def test_a_better_validation_starts_patience_anew(nlls, tmp_path):
 def test_halvings_come_at_the_epochs_of_the_recipe():
     recipe = replace(NETWORK, schedule="halving", halve_every_epochs=50)
     job = replace(JOB, epochs=200)
-    at = {epoch: classifier._rate(epoch / 200, job, recipe) for epoch in (0, 49, 50, 99, 100, 199)}
+    at = {epoch: rate_factor(epoch / 200, job, recipe) for epoch in (0, 49, 50, 99, 100, 199)}
     assert at == {0: 1.0, 49: 1.0, 50: 0.5, 99: 0.5, 100: 0.25, 199: 0.125}
     # A training of half the epochs halves half as often.
-    assert classifier._rate(0.999, replace(job, epochs=100), recipe) == 0.5
+    assert rate_factor(0.999, replace(job, epochs=100), recipe) == 0.5
     assert halving(0.0, 4.0) == 1.0
 
 
 def test_one_cycle_rises_to_its_peak_and_falls_to_nothing():
-    rates = [classifier._rate(share, JOB, NETWORK) for share in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    rates = [rate_factor(share, JOB, NETWORK) for share in (0.0, 0.1, 0.2, 0.6, 1.0)]
     assert rates == pytest.approx([1 / 25, (1 + 1 / 25) / 2, 1.0, 0.5, 0.0])
     assert max(one_cycle(share / 100, 0.2) for share in range(101)) == 1.0
 
@@ -276,7 +283,7 @@ def test_the_optimiser_follows_the_schedule(schedule, tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch.optim.Adam, "step", note)
     train(tmp_path, JOB, recipe)
-    expected = [NETWORK.learning_rate * classifier._rate(n / STEPS, JOB, recipe) for n in range(16)]
+    expected = [NETWORK.learning_rate * rate_factor(n / STEPS, JOB, recipe) for n in range(16)]
     assert rates == pytest.approx(expected)
     if schedule == "halving":
         assert rates[::4] == pytest.approx([5e-3, 2.5e-3, 1.25e-3, 0.625e-3])

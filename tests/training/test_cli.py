@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 from lotwise.core.policy import ReferralPolicy
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training import cli
-from lotwise_training.classifier import train_network
 from lotwise_training.dataset import read_table
 from lotwise_training.outputs import METHODS, read_outputs
 from lotwise_training.splits import SPLITS
+from lotwise_training.training_loop import train_network
 from tests.support.laboratories import lots_csv, write
 from tests.training.small_lots import grey_lots
 
@@ -88,9 +88,9 @@ def laboratory(tmp_path_factory):
     return folder
 
 
-def in_this_process(data, jobs, recipe, run, *, parallel):
+def in_this_process(trainer, jobs, run, *, parallel):
     for job in jobs:
-        train_network(data, job, recipe, run, report=lambda progress, line: None)
+        train_network(trainer, job, run, report=lambda progress, line: None)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def asked_to_train(monkeypatch):
     """Names of the networks that a command would train on small lots of the benchmark."""
     names = []
 
-    def note(data, jobs, recipe, run, *, parallel):
+    def note(trainer, jobs, run, *, parallel):
         names.extend(job.name for job in jobs)
 
     monkeypatch.setattr(cli, "train_networks", note)

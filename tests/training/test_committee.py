@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from lotwise_training.checkpoint import CheckpointError
-from lotwise_training.classifier import checkpoint_path
-from lotwise_training.committee import TrainingFailed, committee_jobs, train_networks
+from lotwise_training.classifier import ClassifierTrainer
+from lotwise_training.committee import committee_jobs
 from lotwise_training.dataset import DatasetError
+from lotwise_training.lanes import TrainingFailed, train_networks
 from lotwise_training.prediction import committee_logits, load_members, load_network
 from lotwise_training.splits import SPLITS, classes
+from lotwise_training.training_loop import checkpoint_path
 from tests.training.small_lots import NETWORK, RECIPE, grey_lots
 
 DATA = grey_lots(n_lots=4, regions=10, per_region=4, recipes=("a", "a", "b", "c"))
@@ -143,7 +145,7 @@ def short_jobs():
 def run(short_jobs, tmp_path_factory):
     """Four networks that were trained in two lanes."""
     run = tmp_path_factory.mktemp("run")
-    train_networks(DATA, short_jobs, SHORT.network, run, parallel=2)
+    train_networks(ClassifierTrainer(DATA, SHORT.network), short_jobs, run, parallel=2)
     return run
 
 
@@ -166,8 +168,9 @@ def test_finished_networks_are_kept_and_a_failing_one_is_reported_with_its_trace
 
     before = written()
     failing = replace(short_jobs[0], name="failing", train=np.arange(10) + len(DATA))
+    trainer = ClassifierTrainer(DATA, SHORT.network)
     with pytest.raises(TrainingFailed) as caught:
-        train_networks(DATA, [*short_jobs, failing], SHORT.network, run, parallel=1)
+        train_networks(trainer, [*short_jobs, failing], run, parallel=1)
     assert "Traceback" in str(caught.value)
     assert f"IndexError: index {len(DATA)} is out of bounds" in str(caught.value)
     assert written() == before
@@ -187,7 +190,7 @@ def test_a_lane_that_is_killed_is_noticed(tmp_path):
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     with pytest.raises(TrainingFailed, match="died without a word"):
-        train_networks(DATA, [endless], NETWORK, tmp_path, parallel=1)
+        train_networks(ClassifierTrainer(DATA, NETWORK), [endless], tmp_path, parallel=1)
     killer.join(timeout=10)
     assert killed
 

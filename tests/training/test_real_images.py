@@ -27,9 +27,9 @@ from benchmarks.real_report import (
     picture,
     show,
 )
-from lotwise_training.classifier import train_network
 from lotwise_training.config import RecipeError, load_recipe
 from lotwise_training.dataset import LotTable, TileDataset, dataset_version
+from lotwise_training.training_loop import train_network
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data"
@@ -324,9 +324,9 @@ def test_every_network_takes_the_same_steps_and_learns_its_own_pictures(lots, re
 
 
 def test_a_study_is_trained_and_measured(lots, recipe, tmp_path, monkeypatch):
-    def one_after_another(data, jobs, network, run, *, parallel):
+    def one_after_another(trainer, jobs, run, *, parallel):
         for job in jobs:
-            train_network(data, job, network, run, report=lambda *_: None)
+            train_network(trainer, job, run, report=lambda *_: None)
 
     monkeypatch.setattr(real_images, "train_networks", one_after_another)
     study = measure(lots, recipe, tmp_path / "runs", seconds=60.0)

@@ -19,7 +19,6 @@ from lotwise_simulator.benchmark import VERSION
 from lotwise_simulator.benchmark_files import frozen
 from lotwise_training.benchmark_data import benchmark_set
 from lotwise_training.checkpoint import load_checkpoint
-from lotwise_training.classifier import checkpoint_path
 from lotwise_training.committee import DROPOUT_NAME, arm_folder, curve_folder
 from lotwise_training.config import CommitteeRecipe
 from lotwise_training.dataset import Numbers, TileDataset, write_array
@@ -47,6 +46,7 @@ from lotwise_training.prediction import (
     load_network,
 )
 from lotwise_training.splits import SPLITS, UNKNOWN, classes, labels
+from lotwise_training.training_loop import checkpoint_path
 
 SHIFTED_LABELLED: Final = ("new_regions", "filament_soft", "filament_dim", "filament_bright")
 SHIFTED_STRANGE: Final = ("ground", "between", "unrelated")

@@ -26,12 +26,8 @@ from lotwise_training.answers import (
 )
 from lotwise_training.benchmark_data import GEOMETRY, REFERENCE, benchmark_set
 from lotwise_training.checkpoint import CheckpointError
-from lotwise_training.committee import (
-    SERVED,
-    TrainingFailed,
-    committee_jobs,
-    train_networks,
-)
+from lotwise_training.classifier import ClassifierTrainer
+from lotwise_training.committee import SERVED, committee_jobs
 from lotwise_training.config import (
     RECIPES,
     CommitteeRecipe,
@@ -50,6 +46,7 @@ from lotwise_training.edit_response import edit_report
 from lotwise_training.editor import EditorConfig, load_editor, train_editor
 from lotwise_training.evaluate import show_edits, show_regression
 from lotwise_training.laboratory import read_laboratory, show_laboratory
+from lotwise_training.lanes import TrainingFailed, train_networks
 from lotwise_training.outputs import TEST, Outputs, OutputsError, write_outputs
 from lotwise_training.policy import committee_sha256, fit_policy, write_policy
 from lotwise_training.prediction import load_members, load_regressor
@@ -176,7 +173,8 @@ def committee(
         recipe = shop.recipe(CommitteeRecipe, "committee", max_seconds)
         tiles = shop.committee_tiles(own_lots)
         jobs = committee_jobs(tiles, recipe, only_served=only_served)
-        train_networks(tiles, jobs, recipe.network, shop.runs, parallel=recipe.parallel)
+        trainer = ClassifierTrainer(tiles, recipe.network)
+        train_networks(trainer, jobs, shop.runs, parallel=recipe.parallel)
         # Last: what does not go on from the networks that are there must not rename their lots.
         write_table(tiles.table, shop.run(SERVED) / LOTS_FILE)
 

@@ -83,8 +83,8 @@ class ComparisonRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkRecipe:
-    """How one tile classifier is trained, whichever lots it learns."""
+class LoopRecipe:
+    """How one network is trained, whatever it learns."""
 
     depth: int
     widen: int
@@ -97,9 +97,6 @@ class NetworkRecipe:
     halve_every_epochs: float
     weight_decay: float
     crops: Crops
-    outliers: int
-    outlier_batch_size: int
-    outlier_weight: float
     validations: int
     validation_tiles: int
     patience: int
@@ -109,10 +106,6 @@ class NetworkRecipe:
     def __post_init__(self) -> None:
         _positive(self, "epochs", "batch_size", "learning_rate", "halve_every_epochs")
         _positive(self, "validations", "validation_tiles", "patience", "checkpoint_every")
-        if min(self.outliers, self.outlier_batch_size, self.outlier_weight) < 0:
-            raise ValueError("outliers, outlier_batch_size and outlier_weight must not be negative")
-        if (self.outliers > 0) != (self.outlier_batch_size > 0):
-            raise ValueError("outliers and outlier_batch_size must both be positive, or both be 0")
         if self.optimiser not in OPTIMISERS:
             known = " or ".join(OPTIMISERS)
             raise ValueError(f"optimiser must be {known}, not {self.optimiser!r}")
@@ -120,6 +113,22 @@ class NetworkRecipe:
             raise ValueError(f"schedule must be {' or '.join(SCHEDULES)}, not {self.schedule!r}")
         _open_unit(self, "warmup_share")
         _check_crops(self.crops)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRecipe(LoopRecipe):
+    """How one tile classifier is trained, whichever lots it learns."""
+
+    outliers: int
+    outlier_batch_size: int
+    outlier_weight: float
+
+    def __post_init__(self) -> None:
+        LoopRecipe.__post_init__(self)  # super() does not know a class that slots have replaced
+        if min(self.outliers, self.outlier_batch_size, self.outlier_weight) < 0:
+            raise ValueError("outliers, outlier_batch_size and outlier_weight must not be negative")
+        if (self.outliers > 0) != (self.outlier_batch_size > 0):
+            raise ValueError("outliers and outlier_batch_size must both be positive, or both be 0")
 
 
 @dataclass(frozen=True, slots=True)

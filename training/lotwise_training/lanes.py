@@ -1,0 +1,148 @@
+"""Trains networks side by side, each in a process with one thread.
+
+Two small trainings use two cores better than one training with two threads, and one alone leaves
+most of a GPU idle.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from multiprocessing.queues import Queue
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from lotwise_training.config import LoopRecipe
+from lotwise_training.training_loop import JobKind, Trainer, check_resumable, train_network
+
+
+class TrainingFailed(RuntimeError):
+    """A network's process ended without a trained network; the message holds its traceback."""
+
+
+def timed(
+    jobs: Sequence[JobKind], recipe: LoopRecipe, *, max_seconds: float, parallel: int
+) -> list[JobKind]:
+    """Each network with its share of the time of the whole run.
+
+    Args:
+        jobs: The networks.
+        recipe: How to train each.
+        max_seconds: Of all of them together.
+        parallel: Networks at once.
+    """
+    steps = [job.steps(recipe) for job in jobs]
+    each = max_seconds * min(parallel, len(jobs)) / sum(steps)
+    return [replace(job, max_seconds=each * n) for job, n in zip(jobs, steps, strict=True)]
+
+
+def train_networks(
+    trainer: Trainer[JobKind], jobs: Sequence[JobKind], run: Path, *, parallel: int
+) -> None:
+    """Train networks side by side; finished ones are kept.
+
+    Args:
+        trainer: Of what is learned, and how.
+        jobs: The networks.
+        run: Folder of this run.
+        parallel: Networks at once.
+
+    Raises:
+        CheckpointError: `run` holds networks of another recipe or of other tiles.
+        TrainingFailed: A network could not be trained.
+    """
+    for job in jobs:
+        check_resumable(trainer, job, run)
+    # Spawned, because a fork of a process in which torch runs threads can hang.
+    context = multiprocessing.get_context("spawn")
+    lanes = min(parallel, len(jobs))
+    reports: Queue[Any] = context.Queue()
+    waiting: Queue[Any] = context.Queue()
+    for number in (*range(len(jobs)), *[None] * lanes):
+        waiting.put(number)
+    workers = [
+        context.Process(
+            target=_train_lane,
+            args=(trainer, jobs, run, lane, waiting, reports),
+            daemon=True,
+        )
+        for lane in range(lanes)
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        _watch(workers, reports, jobs, trainer.recipe)
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
+
+
+def _watch(
+    workers: Sequence[Any], reports: Queue[Any], jobs: Sequence[JobKind], recipe: LoopRecipe
+) -> None:
+    """Show what the lanes report until the last of them is done."""
+    work = [job.steps(recipe) for job in jobs]
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        whole = bars.add_task(f"{len(jobs)} networks", total=float(sum(work)))
+        shown = [bars.add_task("", total=1.0) for _ in workers]
+        done = [0.0] * len(jobs)
+        unfinished = len(workers)
+        while unfinished:
+            # A worker that was killed reports nothing; one that failed reports before it ends.
+            died = any(worker.exitcode for worker in workers)
+            try:
+                kind, lane, number, progress, line = reports.get(timeout=5.0)
+            except queue.Empty:
+                if died:
+                    raise TrainingFailed("a network's process died without a word") from None
+                continue
+            if died and kind == "report":
+                raise TrainingFailed("a network's process died without a word")
+            if kind == "failed":
+                raise TrainingFailed(line)
+            if kind == "lane done":
+                unfinished -= 1
+                continue
+            done[number] = progress * work[number]
+            bars.update(whole, completed=sum(done))
+            text = f"{jobs[number].name}: {line}"
+            bars.update(shown[lane], completed=progress, description=text)
+            if progress >= 1.0:
+                bars.console.print(text, highlight=False)
+
+
+def _train_lane(
+    trainer: Trainer[JobKind],
+    jobs: Sequence[JobKind],
+    run: Path,
+    lane: int,
+    waiting: Queue[Any],
+    reports: Queue[Any],
+) -> None:
+    """One process: whatever network waits next, until none does."""
+    torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+
+    def tell(number: int, progress: float, line: str) -> None:
+        # A parent that was killed cannot end its lanes, and nobody would know of them.
+        if parent is not None and not parent.is_alive():
+            raise SystemExit(1)
+        reports.put(("report", lane, number, progress, line))
+
+    try:
+        while (number := waiting.get()) is not None:
+            train_network(trainer, jobs[number], run, report=partial(tell, number))
+    except Exception:  # whatever it was, the parent has to hear of it
+        reports.put(("failed", lane, -1, 0.0, traceback.format_exc()))
+    else:
+        reports.put(("lane done", lane, -1, 1.0, ""))
