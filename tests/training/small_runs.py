@@ -1,5 +1,6 @@
 """Finished runs of small networks that nobody trained, for tests of what is exported from them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from lotwise_simulator import ATTRIBUTE_NAMES, benchmark, reference_lots
 from lotwise_training.checkpoint import save_checkpoint
 from lotwise_training.dataset import LOTS_FILE, SIMULATED, LotTable, write_table
 from lotwise_training.export.onnx_weights import halve_weights
-from lotwise_training.models.wide_resnet import TileRegressor, WideResNet, target_scaling
+from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.policy import committee_sha256, write_policy
 from lotwise_training.prediction import load_members
 
@@ -75,9 +76,12 @@ def write_committee(run: Path, lots: tuple[str, ...] = LOTS, members: int = MEMB
 
 def write_regressor(run: Path) -> None:
     torch.manual_seed(0)
-    regressor = TileRegressor(small_network(1), *target_scaling(1000.0, 2000.0), pool=2)
-    state = {"shape": [DEPTH, WIDEN, 1], "pool": 2, "regressor": regressor.state_dict()}
-    save_checkpoint(run / "regressor.pt", {**state, "finished": True})
+    state = {"shape": [DEPTH, WIDEN, 1], "pool": 2, "property_range": [1000.0, 2000.0]}
+    network = small_network(1).state_dict()
+    save_checkpoint(run / "regressor.pt", {**state, "network": network, "finished": True})
+    table = known_table(LOTS)
+    table = replace(table, property_name="peak stress", unit="psi", values=np.full(len(LOTS), 1e3))
+    write_table(table, run / LOTS_FILE)
 
 
 def write_runs(runs: Path) -> Path:

@@ -1,22 +1,12 @@
-"""The tables of what the regressor and the editor are worth."""
+"""The table of what the editor is worth."""
 
 import io
 
 import pytest
 from rich.console import Console
 
-from lotwise_training.evaluate import show_edits, show_regression
+from lotwise_training.evaluate import show_edits
 
-REGRESSION = {
-    "tiles": 4321.0,
-    "lots": 8.0,
-    "rmse_psi": 101.4,
-    "mape_percent": 7.25,
-    "lot_rmse_psi": 90.6,
-    "lot_mape_percent": 6.04,
-    "mean_predictor_rmse_psi": 350.2,
-    "mean_predictor_mape_percent": 31.5,
-}
 EDITS = {
     "reconstruction": {"psnr_db": 23.46, "shift_of_the_prediction": 0.032},
     "size": {
@@ -30,14 +20,6 @@ EDITS = {
 @pytest.fixture
 def console():
     return Console(file=io.StringIO(), width=120)
-
-
-def test_the_regressors_table_shows_every_set_and_figure(console):
-    show_regression("Peak stress", {"known lots": REGRESSION, "held-out lots": REGRESSION}, console)
-    figures = "4,321 101 7.2% 8 91 6.0% 350 31.5%"
-    shown = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
-    assert f"known lots {figures}" in shown
-    assert f"held-out lots {figures}" in shown
 
 
 def test_the_editors_table_shows_slopes_beside_true_ones(console):

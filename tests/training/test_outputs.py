@@ -13,18 +13,18 @@ from lotwise.core.uncertainty import (
     predictive_entropy,
     softmax,
 )
-from lotwise_training import outputs as outputs_module
+from lotwise_training import stored
 from lotwise_training.outputs import (
     DROPOUT,
     ENSEMBLE,
     LEAST_LOG_PROBABILITY,
     SINGLE,
-    OutputsError,
     answers_of,
     read_outputs,
     set_outputs,
     write_outputs,
 )
+from lotwise_training.stored import OutputsError
 
 MANIFEST = {"benchmark": 1, "runs": {"tile-random": {"seconds": 1.5}}}
 
@@ -116,7 +116,7 @@ def test_outputs_that_are_too_large_are_refused_and_the_old_ones_kept(
     outputs, tmp_path, monkeypatch
 ):
     write_outputs(tmp_path, outputs, MANIFEST)
-    monkeypatch.setattr(outputs_module, "LARGEST_BYTES", 500)
+    monkeypatch.setattr(stored, "LARGEST_BYTES", 500)
     with pytest.raises(OutputsError, match="at most 8 MB"):
         write_outputs(tmp_path, {**outputs, ("new", "test"): outputs["tile-random", "test"]}, {})
     assert len(list(tmp_path.iterdir())) == 2

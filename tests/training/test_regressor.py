@@ -1,4 +1,4 @@
-"""The regressor's training on a problem that takes seconds: the width of stripes."""
+"""The regressors' training on a problem that takes seconds: the width of stripes."""
 
 from dataclasses import replace
 
@@ -7,66 +7,30 @@ import pytest
 import torch
 
 from lotwise_training.checkpoint import CheckpointError
-from lotwise_training.config import RegressorRecipe, StrengthDataRecipe
-from lotwise_training.data import StrengthData, StrengthTiles
+from lotwise_training.config import LoopRecipe
+from lotwise_training.dataset import DatasetError
+from lotwise_training.metrics import rmse
 from lotwise_training.prediction import load_regressor, regressed
-from lotwise_training.regressor import regression_report, train_regressor
-
-RECIPE = RegressorRecipe(
-    depth=10,
-    widen=1,
-    pool=2,
-    steps=80,
-    batch_size=16,
-    learning_rate=5e-3,
-    warmup_share=0.2,
-    weight_decay=0.0,
-    crops=((0.0, 32),),
-    gain_range=0.2,
-    offset_range=10.0,
-    max_noise_sigma=4.0,
-    max_blur_sigma_px=0.5,
-    threads=1,
-    max_seconds=600.0,
-    checkpoint_every=20,
-    seed=0,
-    data=StrengthDataRecipe(1, 1, 1, 1, 0),
+from lotwise_training.regressor import (
+    REGION_BLOCKED,
+    RegressorTrainer,
+    fold_name,
+    lot_values,
+    regressor_jobs,
+    regressor_splits,
+    served_name,
 )
+from lotwise_training.training_loop import checkpoint_path, train_network
+from tests.training.striped_lots import NETWORK, RECIPE, striped_lots
+
+DATA = striped_lots()
 
 
-def striped(widths, n, seed):
-    """`n` tiles of 32 px of each width; the property is 100 times the width."""
-    generator = np.random.default_rng(seed)
-    tiles, lots = [], []
-    for lot, width in widths.items():
-        for _ in range(n):
-            phase = generator.integers(0, 64)
-            line = np.where((np.arange(32) + phase) // width % 2, 170.0, 80.0)
-            tiles.append(np.tile(line, (32, 1)) + generator.normal(0, 5, (32, 32)))
-            lots.append(lot)
-    return StrengthTiles(
-        np.stack(tiles).clip(0, 255).astype(np.uint8),
-        np.array([100.0 * widths[lot] for lot in lots], dtype=np.float32),
-        np.zeros((len(lots), 4), dtype=np.float32),
-        np.array(lots),
-    )
-
-
-@pytest.fixture(scope="module")
-def data():
-    known = {0: 2, 1: 4, 2: 8}
-    return StrengthData(
-        ("a", "b", "c", "d"),
-        striped(known, 16, 0),
-        striped(known, 4, 1),
-        striped({3: 6}, 4, 2),
-        "x",
-    )
-
-
-@pytest.fixture(autouse=True)
-def _threads_as_before():
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Bits are compared, so the order of sums has to stay."""
     threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
 
@@ -75,52 +39,101 @@ def nothing(progress, line):
     pass
 
 
+def train(run, recipe=NETWORK, report=nothing, job=None):
+    """Where the checkpoint of the served network lies."""
+    job = job or regressor_jobs(DATA, RECIPE)[0]
+    return train_network(RegressorTrainer(DATA, recipe), job, run, report=report)
+
+
 @pytest.fixture(scope="module")
-def trained(data, tmp_path_factory):
+def trained(tmp_path_factory):
     run = tmp_path_factory.mktemp("regressor")
-    train_regressor(data, RECIPE, run, report=nothing)
+    train(run)
     return run
 
 
-def test_it_learns_and_the_report_shows_it(trained, data):
-    report = regression_report(load_regressor(trained), data)
-    known = report["known lots, new regions"]
-    assert known["tiles"] == 12
-    assert known["lots"] == 3
-    assert known["rmse_psi"] < 0.5 * known["mean_predictor_rmse_psi"]
-    assert known["lot_rmse_psi"] <= known["rmse_psi"]
-    held_out = report["held-out lots"]
-    # One lot of 600; the training tiles' mean is 1400 / 3.
-    assert held_out["mean_predictor_rmse_psi"] == pytest.approx(600 - 1400 / 3, rel=1e-3)
-    assert held_out["mean_predictor_mape_percent"] == pytest.approx(100 * (1 - 14 / 18), rel=1e-3)
+def test_the_served_network_comes_first_then_all_that_it_is_compared_with():
+    jobs = regressor_jobs(DATA, RECIPE)
+    assert [job.name for job in jobs] == [
+        served_name(),
+        REGION_BLOCKED,
+        fold_name(0),
+        fold_name(1),
+    ]
+    assert [job.epochs for job in jobs] == [8.0, 4.0, 4.0, 4.0]
+    assert len({job.seed for job in jobs}) == 4
+    assert sum(job.max_seconds for job in jobs) == pytest.approx(RECIPE.max_seconds)
 
 
-def test_the_answer_is_in_psi_within_the_learned_range(trained, data):
-    answer = regressed(load_regressor(trained), data.test.images)
-    assert answer.shape == (12,)
+def test_folds_hold_every_lot_out_once():
+    splits = regressor_splits(DATA, RECIPE)
+    held = [set(DATA.lots[splits[fold_name(n)].unseen].tolist()) for n in range(2)]
+    assert held[0] | held[1] == set(range(5))
+    assert not held[0] & held[1]
+    for number, lots in enumerate(held):
+        learned = DATA.lots[splits[fold_name(number)].train]
+        assert lots.isdisjoint(learned.tolist())
+
+
+def test_a_lot_without_a_value_is_named():
+    table = replace(DATA.table, values=np.array([1.0, np.nan, 1.0, 1.0, 1.0]))
+    with pytest.raises(DatasetError, match="Lot L1 has no measured property") as refused:
+        regressor_jobs(replace(DATA, table=table), RECIPE)
+    assert refused.value.reason == "PROPERTY_UNKNOWN"
+
+
+def test_it_learns(trained):
+    test = regressor_splits(DATA, RECIPE)[served_name()].test
+    network = load_regressor(checkpoint_path(trained, served_name()))
+    predicted = regressed(network, DATA.images[test])
+    true = lot_values(DATA)[test]
+    assert predicted.shape == (10,)
+    assert rmse(predicted, true) < 0.5 * rmse(np.full(10, true.mean()), true)
+
+
+def test_the_answer_lies_within_the_learned_range(trained):
+    answer = regressed(load_regressor(checkpoint_path(trained, served_name())), DATA.images)
     assert ((answer > 500 - 334) & (answer < 500 + 334)).all()
 
 
-def test_a_finished_regressor_is_read_not_trained_again(trained, data):
-    lines = []
-    train_regressor(data, RECIPE, trained, report=lambda progress, line: lines.append(line))
-    assert lines == ["already trained"]
+def test_what_was_validated_is_said_in_the_unit_of_the_property(trained):
+    state = torch.load(checkpoint_path(trained, served_name()), weights_only=True)
+    assert state["line"].startswith("validation RMSE ")
+    assert " N, MAPE " in state["line"]
+    assert state["property_range"] == [200.0, 800.0]
+
+
+def test_the_range_is_that_of_the_lots_that_were_learned_from(tmp_path):
+    job = next(job for job in regressor_jobs(DATA, RECIPE) if job.name == fold_name(0))
+    state = torch.load(train(tmp_path, job=replace(job, epochs=0.1)), weights_only=True)
+    learned = lot_values(DATA)[job.train]
+    assert state["property_range"] == [learned.min(), learned.max()]
+
+
+def test_a_finished_regressor_is_read_not_trained_again(trained):
+    path = checkpoint_path(trained, served_name())
+    before = path.stat().st_mtime_ns
+    train(trained)
+    assert path.stat().st_mtime_ns == before
     with pytest.raises(CheckpointError, match="another recipe"):
-        train_regressor(data, replace(RECIPE, pool=1), trained, report=nothing)
+        train(trained, replace(NETWORK, pool=1))
 
 
-def test_a_training_that_was_broken_off_ends_with_the_same_weights(data, tmp_path):
+def test_a_training_that_was_broken_off_ends_with_the_same_weights(tmp_path):
     def kill(progress, line):
         raise InterruptedError
 
-    short = replace(RECIPE, steps=30, checkpoint_every=10)
-    whole = train_regressor(data, short, tmp_path / "whole", report=nothing)
+    job = replace(regressor_jobs(DATA, RECIPE)[0], epochs=6)
+    assert isinstance(NETWORK, LoopRecipe)
+    whole = torch.load(train(tmp_path / "whole", job=job), weights_only=True)
     # The report of step 20 comes after the checkpoint of step 10 and before that of step 20.
     reports = iter([nothing, kill])
     with pytest.raises(InterruptedError):
-        train_regressor(data, short, tmp_path / "broken", report=lambda *a: next(reports)(*a))
+        train(tmp_path / "broken", report=lambda *a: next(reports)(*a), job=job)
+    path = checkpoint_path(tmp_path / "broken", served_name())
     with pytest.raises(CheckpointError, match="no finished regressor"):
-        load_regressor(tmp_path / "broken")
-    resumed = train_regressor(data, short, tmp_path / "broken", report=nothing)
-    for name, tensor in whole.state_dict().items():
-        torch.testing.assert_close(resumed.state_dict()[name], tensor, rtol=0, atol=0)
+        load_regressor(path)
+    resumed = torch.load(train(tmp_path / "broken", job=job), weights_only=True)
+    assert resumed["step"] == whole["step"] == 30
+    for name, tensor in whole["network"].items():
+        assert torch.equal(resumed["network"][name], tensor), name

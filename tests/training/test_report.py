@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from lotwise_training.outputs import OutputsError, set_outputs, write_outputs
+from lotwise_training.outputs import set_outputs, write_outputs
 from lotwise_training.report.__main__ import main, metrics
 from lotwise_training.report.drawing import as_svg, write_png
 from lotwise_training.report.figures import confusion_figure
@@ -17,6 +17,7 @@ from lotwise_training.report.page import index_html, plots
 from lotwise_training.report.sheets import MISSED, REACHED, UNKNOWN, accuracy_sheet, targets_sheet
 from lotwise_training.report.tables import compute
 from lotwise_training.report.targets import targets
+from lotwise_training.stored import OutputsError
 
 LOTS = ["R1", "R2", "R3", "R4"]
 MANIFEST = {

@@ -87,7 +87,7 @@ def test_every_member_and_the_regressor_are_models_of_their_own(written):
     assert all(parity <= 1e-4 for parity in parities.values())
     assert sorted(path.name for path in folder.iterdir()) == names
     members, _ = load_members(runs / "committee")
-    networks = [*members, load_regressor(runs / "regressor")]
+    networks = [*members, load_regressor(runs / "regressor" / "regressor.pt")]
     for name, network, px in zip(names, networks, [64] * MEMBERS + [256], strict=True):
         assert check_torchscript(network, folder / name / "1" / "model.pt", [tiles(2, px)]) < 1e-4
 

@@ -6,9 +6,8 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from typing import Annotated, Any, Final, NoReturn
 
 import numpy as np
 import typer
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lotwise.core.errors import LotwiseError
-from lotwise_simulator.reference import tested_lots
+from lotwise_simulator.benchmark import VERSION, new_lots
 from lotwise_training.answers import (
     Asker,
     learning_curve,
@@ -33,25 +32,31 @@ from lotwise_training.config import (
     CommitteeRecipe,
     RecipeError,
     RegressorRecipe,
-    load_recipe,
 )
-from lotwise_training.data import strength_data
 from lotwise_training.dataset import (
     LOTS_FILE,
     DatasetError,
-    TileDataset,
     write_table,
 )
 from lotwise_training.edit_response import edit_report
 from lotwise_training.editor import EditorConfig, load_editor, train_editor
-from lotwise_training.evaluate import show_edits, show_regression
+from lotwise_training.evaluate import show_edits
 from lotwise_training.laboratory import read_laboratory, show_laboratory
 from lotwise_training.lanes import TrainingFailed, train_networks
-from lotwise_training.outputs import TEST, Outputs, OutputsError, write_outputs
+from lotwise_training.outputs import TEST, Outputs, write_outputs
 from lotwise_training.policy import committee_sha256, fit_policy, write_policy
 from lotwise_training.prediction import load_members, load_regressor
-from lotwise_training.regressor import regression_report, train_regressor
+from lotwise_training.property_outputs import write_property
+from lotwise_training.regressor import SERVED as REGRESSOR
+from lotwise_training.regressor import RegressorTrainer, regressor_jobs, served_name
+from lotwise_training.report.property_page import property_sheet
+from lotwise_training.report.property_tables import property_figures, served_figures
+from lotwise_training.report.screen import show
 from lotwise_training.splits import SPLITS, classes, labels
+from lotwise_training.stored import OutputsError
+from lotwise_training.strength_tiles import new_lot_tiles
+from lotwise_training.training_loop import checkpoint_path
+from lotwise_training.workshop import Workshop
 
 app = typer.Typer(
     help="Train, fit, evaluate and export Lotwise's models on simulated lots.",
@@ -91,50 +96,10 @@ MODELS: Final = Path("model_repository")
 RESULTS: Final = Path("training/results")
 POLICY_FILE: Final = "referral_policy.json"
 EVALUATION_FILE: Final = "evaluation.json"
-
-Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorConfig)
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """Where a command finds its recipes and leaves its results."""
-
-    home: Path
-    recipes: Path
-    profile: str
-
-    @property
-    def cache(self) -> Path:
-        """Rendered data."""
-        return self.home / "data"
-
-    @property
-    def runs(self) -> Path:
-        """Folder of all runs."""
-        return self.home / "runs"
-
-    def run(self, name: str) -> Path:
-        """Folder of a model's run."""
-        return self.runs / name
-
-    def committee_tiles(self, own_lots: Path | None) -> TileDataset:
-        """The lots that a committee is to know: a laboratory's own, or benchmark v1's."""
-        if own_lots is None:
-            return benchmark_set(REFERENCE, self.cache)
-        read = read_laboratory(own_lots, GEOMETRY, cache=self.cache)
-        show_laboratory(read, err)
-        return read.dataset
-
-    def recipe(self, kind: type[Recipe], name: str, max_seconds: float | None = None) -> Recipe:
-        """A model's recipe, with the time that the caller gives."""
-        folder = self.recipes / self.profile
-        if not folder.is_dir():
-            profiles = ", ".join(sorted(each.name for each in self.recipes.glob("*/")))
-            raise RecipeError(
-                f"no profile '{self.profile}' in {self.recipes}; there are {profiles}"
-            )
-        recipe = load_recipe(kind, folder / f"{name}.toml")
-        return recipe if max_seconds is None else replace(recipe, max_seconds=max_seconds)
+NEW_LOTS: Final = 200
+NEW_LOT_TILES: Final = 10
+"""Of each new lot: lots, not tiles, make an error bar narrow."""
+EDITED_LOTS: Final = 8
 
 
 @app.command()
@@ -143,11 +108,11 @@ def data(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = HOME
     with _explained():
         shop = Workshop(home, recipes, profile)
         known = benchmark_set(REFERENCE, shop.cache)
-        strengths = strength_data(shop.recipe(RegressorRecipe, "regressor").data, shop.cache)
+        strengths = shop.strength_tiles(None)
         out.print(
             f"{len(known.table.lot_ids)} reference lots, {len(known):,} tiles; "
-            f"{len(strengths.lot_ids)} lots with strength tests, "
-            f"{len(strengths.train.images):,} training tiles, in {shop.cache}"
+            f"{len(strengths.table.lot_ids)} lots with strength tests, {len(strengths):,} tiles, "
+            f"in {shop.cache}"
         )
 
 
@@ -185,17 +150,17 @@ def regressor(
     recipes: Recipes = RECIPES,
     home: Home = HOME,
     max_seconds: MaxSeconds = None,
+    own_lots: OwnLots = None,
 ) -> None:
-    """Train the regressor of peak stress; go on where it was broken off."""
+    """Train the regressor of the property and what it is compared with; go on if broken off."""
     with _explained():
         shop = Workshop(home, recipes, profile)
         recipe = shop.recipe(RegressorRecipe, "regressor", max_seconds)
-        tiles = strength_data(recipe.data, shop.cache)
-        with _bar("regressor") as report:
-            trained = train_regressor(tiles, recipe, shop.run("regressor"), report=report)
-        figures = regression_report(trained, tiles)
-        show_regression("Peak stress", figures, out)
-        _write_json(shop.run("regressor") / EVALUATION_FILE, figures)
+        tiles = shop.strength_tiles(own_lots)
+        jobs = regressor_jobs(tiles, recipe)
+        trainer = RegressorTrainer(tiles, recipe.network)
+        train_networks(trainer, jobs, shop.runs, parallel=recipe.parallel)
+        write_table(tiles.table, shop.run(REGRESSOR) / LOTS_FILE)
 
 
 @app.command()
@@ -208,10 +173,10 @@ def editor(
     """Train the editor of attributes on the regressor's tiles; go on where it was broken off."""
     with _explained():
         shop = Workshop(home, recipes, profile)
-        tiles = strength_data(shop.recipe(RegressorRecipe, "regressor").data, shop.cache).train
+        tiles = shop.strength_tiles(None)
         trained = train_editor(
             tiles.images,
-            tiles.attributes,
+            tiles.table.attributes[tiles.lots].astype(np.float32),
             config=shop.recipe(EditorConfig, "editor", max_seconds),
             checkpoint_dir=shop.run("editor"),
         )
@@ -274,19 +239,32 @@ def answers(
 
 
 @app.command()
-def evaluate(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = HOME) -> None:
+def evaluate(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    own_lots: OwnLots = None,
+    results: Results = RESULTS,
+) -> None:
     """Measure regressor and editor on lots that they never saw; the committee has `answers`."""
+    # Here, because the forests take seconds to import and no other command needs them.
+    from lotwise_training.property_answers import property_manifest, property_sets
+
     with _explained():
         shop = Workshop(home, recipes, profile)
-        tiles = strength_data(shop.recipe(RegressorRecipe, "regressor").data, shop.cache)
-        trained = load_regressor(shop.run("regressor"))
-        figures = regression_report(trained, tiles)
-        show_regression("Peak stress", figures, out)
-        _write_json(shop.run("regressor") / EVALUATION_FILE, figures)
-        if shop.run("editor").exists():
-            unseen = {tiles.lot_ids[index] for index in np.unique(tiles.held_out.lots)}
-            held_out = tuple(lot for lot in tested_lots() if lot.lot_id in unseen)
-            edits = edit_report(load_editor(shop.run("editor")), trained, held_out)
+        recipe = shop.recipe(RegressorRecipe, "regressor")
+        tiles = shop.strength_tiles(own_lots)
+        new = None if own_lots else new_lot_tiles(NEW_LOTS, NEW_LOT_TILES, shop.cache)
+        sets = property_sets(tiles, new, recipe, shop.runs)
+        benchmark = None if own_lots else VERSION
+        stated = property_manifest(tiles, recipe, shop.runs, profile, benchmark=benchmark)
+        write_property(results, sets, stated)
+        figures = property_figures(sets)
+        show(property_sheet(figures, stated["unit"]), out)
+        _write_json(shop.run(REGRESSOR) / EVALUATION_FILE, served_figures(figures))
+        if own_lots is None and shop.run("editor").exists():
+            trained = load_regressor(checkpoint_path(shop.runs, served_name()))
+            edits = edit_report(load_editor(shop.run("editor")), trained, new_lots()[:EDITED_LOTS])
             show_edits(edits, out)
             _write_json(shop.run("editor") / EVALUATION_FILE, edits)
 
@@ -326,11 +304,12 @@ def everything(
     results: Results = RESULTS,
 ) -> None:
     """All of it, in order, for the lots of benchmark v1 and the lots with strength tests."""
-    for step in (data, committee, regressor, editor, policy, evaluate):
+    for step in (data, committee, regressor, editor, policy):
         out.rule(step.__name__)
         step(profile=profile, recipes=recipes, home=home)
-    out.rule("answers")
-    answers(profile=profile, recipes=recipes, home=home, results=results)
+    for step in (answers, evaluate):
+        out.rule(step.__name__)
+        step(profile=profile, recipes=recipes, home=home, results=results)
     out.rule("export")
     export(home=home, repository=repository, results=results)
 

@@ -31,16 +31,21 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StrengthDataRecipe:
-    """How many tiles of each lot with strength tests, for the regressor and the editor."""
+    """Simulated lots with strength tests, for the regressor and the editor.
 
-    train_tiles: int
-    test_tiles: int
-    held_out_lots: int
-    held_out_tiles: int
-    seed: int
+    Attributes:
+        tiles: Of each reference lot of benchmark v1.
+        further_lots, further_tiles: Lots beside them, and tiles of each.
+    """
+
+    tiles: int
+    further_lots: int
+    further_tiles: int
 
     def __post_init__(self) -> None:
-        _positive(self, "train_tiles", "test_tiles", "held_out_lots", "held_out_tiles")
+        _positive(self, "tiles", "further_tiles")
+        if self.further_lots < 0:
+            raise ValueError(f"further_lots must not be negative, not {self.further_lots!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,33 +158,48 @@ class CommitteeRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class RegressorRecipe:
-    """How the regressor is trained."""
+class RegressorNetworkRecipe(LoopRecipe):
+    """How one regressor is trained."""
 
-    depth: int
-    widen: int
     pool: int
-    steps: int
-    batch_size: int
-    learning_rate: float
-    warmup_share: float
-    weight_decay: float
-    crops: Crops
     gain_range: float
     offset_range: float
     max_noise_sigma: float
     max_blur_sigma_px: float
-    threads: int
+
+    def __post_init__(self) -> None:
+        LoopRecipe.__post_init__(self)
+        _positive(self, "pool")
+
+
+@dataclass(frozen=True, slots=True)
+class RegressorComparisonRecipe:
+    """Further trainings that only measure: regions apart, and every lot held out once."""
+
+    region_blocked_share: float
+    folds: int
+    folds_share: float
+
+    def __post_init__(self) -> None:
+        for name in ("region_blocked_share", "folds_share"):
+            if not 0.0 < getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)!r}")
+        if self.folds < 2:
+            raise ValueError(f"folds must be at least 2, not {self.folds!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class RegressorRecipe:
+    """Which regressors are trained: the one that is served and what it is compared with."""
+
+    parallel: int
     max_seconds: float
-    checkpoint_every: int
-    seed: int
+    network: RegressorNetworkRecipe
+    comparison: RegressorComparisonRecipe
     data: StrengthDataRecipe
 
     def __post_init__(self) -> None:
-        _positive(self, "pool", "steps", "batch_size", "learning_rate", "threads")
-        _positive(self, "max_seconds", "checkpoint_every")
-        _open_unit(self, "warmup_share")
-        _check_crops(self.crops)
+        _positive(self, "parallel", "max_seconds")
 
 
 def load_recipe(kind: type[Recipe], path: Path) -> Recipe:

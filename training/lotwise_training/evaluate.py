@@ -1,4 +1,4 @@
-"""Tables of what the regressor and the editor are worth."""
+"""The table of what the editor is worth."""
 
 from __future__ import annotations
 
@@ -7,26 +7,6 @@ from collections.abc import Iterable, Mapping
 from rich import box
 from rich.console import Console
 from rich.table import Table
-
-
-def show_regression(
-    title: str, report: Mapping[str, Mapping[str, float]], console: Console | None = None
-) -> None:
-    """Print the regressor's report (`regression_report`) as a table."""
-    columns = {
-        "tiles": ("tiles", "{:,.0f}"),
-        "RMSE": ("rmse_psi", "{:.0f}"),
-        "MAPE": ("mape_percent", "{:.1f}%"),
-        "lots": ("lots", "{:.0f}"),
-        "lot RMSE": ("lot_rmse_psi", "{:.0f}"),
-        "lot MAPE": ("lot_mape_percent", "{:.1f}%"),
-        "mean RMSE": ("mean_predictor_rmse_psi", "{:.0f}"),
-        "mean MAPE": ("mean_predictor_mape_percent", "{:.1f}%"),
-    }
-    table = _table(f"{title}, errors in psi", "tiles of", columns)
-    for name, row in report.items():
-        table.add_row(name, *(form.format(row[key]) for key, form in columns.values()))
-    (console or Console()).print(table)
 
 
 def show_edits(report: Mapping[str, Mapping[str, float]], console: Console | None = None) -> None:

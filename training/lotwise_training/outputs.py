@@ -6,8 +6,6 @@ of training. It is tied by hash to the weights that answered and to the tiles th
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy.typing as npt
 
 from lotwise.core.uncertainty import committee_probabilities, mean_member_entropy, softmax
 from lotwise_training.dataset import Numbers
+from lotwise_training.stored import read_stored, write_stored
 
 SINGLE: Final = "single"
 DROPOUT: Final = "dropout"
@@ -28,16 +27,10 @@ TEST: Final = "test"
 """The set of every split on which the split's networks are measured."""
 UNSEEN: Final = "unseen"
 """The set of lots that a split keeps away from its networks."""
-LARGEST_BYTES: Final = 8_000_000
 LEAST_LOG_PROBABILITY: Final = -1e4
 """Stands for everything less likely: float16 ends at 65,504."""
 
-_MANIFEST: Final = "manifest.json"
-_OUTPUTS: Final = "outputs.npz"
-
-
-class OutputsError(RuntimeError):
-    """Outputs that are missing, unreadable or not those that their manifest speaks of."""
+FILE: Final = "outputs.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,17 +119,7 @@ def write_outputs(folder: Path, outputs: Outputs, manifest: Mapping[str, Any]) -
         for method, answers in each.answers.items():
             arrays[f"{split}/{name}/{method}/log_probabilities"] = answers.log_probabilities
             arrays[f"{split}/{name}/{method}/member_entropy"] = answers.member_entropy
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _OUTPUTS
-    unfinished = folder / "unfinished.npz"
-    np.savez_compressed(unfinished, allow_pickle=False, **arrays)
-    size = unfinished.stat().st_size
-    if size > LARGEST_BYTES:
-        unfinished.unlink()
-        raise OutputsError(f"outputs of {size / 1e6:.1f} MB; at most 8 MB are kept")
-    unfinished.replace(path)
-    content = {**manifest, "outputs_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    (folder / _MANIFEST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_stored(folder / FILE, arrays, manifest)
 
 
 def read_outputs(folder: Path) -> tuple[Outputs, dict[str, Any]]:
@@ -145,27 +128,20 @@ def read_outputs(folder: Path) -> tuple[Outputs, dict[str, Any]]:
     Raises:
         OutputsError: A file is missing or unreadable, or the outputs are not the manifest's.
     """
-    try:
-        manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        content = (folder / _OUTPUTS).read_bytes()
-    except (OSError, ValueError) as error:
-        raise OutputsError(f"{folder} holds no readable outputs: {error}") from None
-    if hashlib.sha256(content).hexdigest() != manifest.get("outputs_sha256"):
-        raise OutputsError(f"{folder / _OUTPUTS} is not the file that its manifest speaks of")
+    arrays, manifest = read_stored(folder / FILE)
     outputs: Outputs = {}
-    with np.load(folder / _OUTPUTS) as arrays:
-        keys = {tuple(key.split("/")[:2]) for key in arrays.files}
-        for split, name in sorted(keys):
-            methods = [m for m in METHODS if f"{split}/{name}/{m}/member_entropy" in arrays.files]
-            outputs[split, name] = SetOutputs(
-                arrays[f"{split}/{name}/tiles"],
-                arrays[f"{split}/{name}/labels"],
-                {
-                    method: Answers(
-                        arrays[f"{split}/{name}/{method}/log_probabilities"],
-                        arrays[f"{split}/{name}/{method}/member_entropy"],
-                    )
-                    for method in methods
-                },
-            )
+    keys = {tuple(key.split("/")[:2]) for key in arrays}
+    for split, name in sorted(keys):
+        outputs[split, name] = SetOutputs(
+            arrays[f"{split}/{name}/tiles"],
+            arrays[f"{split}/{name}/labels"],
+            {
+                method: Answers(
+                    arrays[f"{split}/{name}/{method}/log_probabilities"],
+                    arrays[f"{split}/{name}/{method}/member_entropy"],
+                )
+                for method in METHODS
+                if f"{split}/{name}/{method}/member_entropy" in arrays
+            },
+        )
     return outputs, manifest

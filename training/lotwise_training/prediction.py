@@ -23,13 +23,13 @@ from lotwise_training.models.wide_resnet import (
     TileRegressor,
     WideResNet,
     mc_dropout,
+    target_scaling,
 )
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 BATCH: Final = 64
-REGRESSOR_FILE: Final = "regressor.pt"
 
 
 def load_network(path: Path) -> tuple[WideResNet, tuple[str, ...]]:
@@ -151,19 +151,22 @@ def dropout_logits(
     return logits
 
 
-def load_regressor(run: Path) -> TileRegressor:
-    """The finished regressor as it is served, in evaluation mode on the CPU.
+def load_regressor(path: Path) -> TileRegressor:
+    """A finished regressor as it is served, in evaluation mode on the CPU.
+
+    Args:
+        path: Its checkpoint.
 
     Raises:
         CheckpointError: There is none, or it is unfinished.
     """
-    path = run / REGRESSOR_FILE
     state = load_checkpoint(path)
     if state is None or not state["finished"]:
         raise CheckpointError(f"{path} is no finished regressor; run `lotwise-train regressor`")
-    regressor = TileRegressor(WideResNet(*state["shape"]), 0.0, 1.0, pool=state["pool"])
-    regressor.load_state_dict(state["regressor"])
-    return regressor.eval()
+    network = WideResNet(*state["shape"])
+    network.load_state_dict(state["network"])
+    scaling = target_scaling(*state["property_range"])
+    return TileRegressor(network, *scaling, pool=state["pool"]).eval()
 
 
 def regressed(regressor: nn.Module, images: Images) -> Floats:

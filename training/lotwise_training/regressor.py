@@ -1,32 +1,32 @@
-"""Trains the regressor: peak stress of a lot from one tile.
+"""Teaches a network a property, such as peak stress, from one tile.
 
 Liu et al. 2020, supplement B: WRN-28-1 with a tanh head, tiles normalised by their mean and
 standard deviation, mean squared error, Adam. What differs from the paper:
 
-- Crops and, on the CPU, half the resolution, to train in minutes.
 - Views under other states of the microscope. Every lot was imaged in one state; without them a
   network may learn the instrument's blur and noise where it should learn the material.
-- Besides other regions of known lots, whole lots are held out. Tiles of a known lot carry its
-  value, so recognising the lot is enough to predict them; only a new lot shows what was learned.
+- Beside the network that is served, others are measured on regions and on lots that they never
+  saw. Tiles of a known lot carry its value, so recognising the lot is enough to predict them; only
+  an unseen lot shows what was learned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Final
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from lotwise_training.augmentation import disturb_instrument, random_crops
-from lotwise_training.batches import Batches
-from lotwise_training.checkpoint import fingerprint, load_checkpoint, save_checkpoint
-from lotwise_training.config import RegressorRecipe
-from lotwise_training.data import StrengthData, StrengthTiles
-from lotwise_training.device import best_device, place
-from lotwise_training.export.onnx_weights import halve_weights
+from lotwise_training.checkpoint import fingerprint
+from lotwise_training.config import RegressorNetworkRecipe, RegressorRecipe
+from lotwise_training.dataset import DatasetError, Floats, Numbers, TileDataset
+from lotwise_training.lanes import timed
 from lotwise_training.metrics import mape, rmse
 from lotwise_training.models.wide_resnet import (
     TileRegressor,
@@ -34,134 +34,167 @@ from lotwise_training.models.wide_resnet import (
     mixed_precision_forward,
     target_scaling,
 )
-from lotwise_training.prediction import REGRESSOR_FILE, regressed
-from lotwise_training.schedule import Clock, crop_at, one_cycle
+from lotwise_training.prediction import regressed
+from lotwise_training.splits import Split, recipe_folds, region_blocked, tile_random
+from lotwise_training.training_loop import PACE, Job, Validation, validation_sample
 
-PACE: Final = ("max_seconds", "threads", "checkpoint_every", "data")
-"""Keys of a recipe that a checkpoint need not agree on; the data have their own fingerprint."""
+SERVED: Final = "regressor"
+"""Folder of the network that is served; its name within is the same."""
+COMPARISONS: Final = "regressor-comparisons"
+REGION_BLOCKED: Final = f"{COMPARISONS}/region-blocked"
+SEEDS: Final = 100
+"""Seeds of the comparisons are this far from the served network's."""
 
 
-def train_regressor(
-    data: StrengthData,
-    recipe: RegressorRecipe,
-    run: Path,
-    *,
-    report: Callable[[float, str], None],
-) -> TileRegressor:
-    """Train the regressor, or go on where its checkpoint left off.
+def fold_name(fold: int) -> str:
+    """Name of the network that has not seen a fold's lots."""
+    return f"{COMPARISONS}/fold_{fold}"
+
+
+def served_name() -> str:
+    """Name of the network that is served."""
+    return f"{SERVED}/{SERVED}"
+
+
+def regressor_splits(data: TileDataset, recipe: RegressorRecipe) -> dict[str, Split]:
+    """What each network of a full run learns from, by the network's name; the served one first.
 
     Args:
-        data: Tiles of the lots with strength tests.
-        recipe: How to train.
-        run: Folder of this run; `regressor.pt` is left there.
-        report: Called now and then with the progress, 0..1, and a line of figures.
-
-    Returns:
-        The regressor in evaluation mode, its weights rounded as they are served.
+        data: Lots with a measured property.
+        recipe: What to train.
 
     Raises:
-        CheckpointError: `run` holds a regressor of another recipe.
+        DatasetError: PROPERTY_UNKNOWN: a lot has no value. The lots cannot be split so.
     """
-    torch.set_num_threads(recipe.threads)
-    device = best_device()
-    path = run / REGRESSOR_FILE
-    identity = fingerprint(recipe, data.fingerprint, ignore=PACE)
-    torch.manual_seed(recipe.seed)
-    strengths = data.train.strength_psi
-    centre, scale = target_scaling(float(strengths.min()), float(strengths.max()))
-    network = WideResNet(recipe.depth, recipe.widen, 1)
-    regressor = TileRegressor(network, centre, scale, pool=recipe.pool)
-    place(regressor, device)
-    optimiser = torch.optim.Adam(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    clock = Clock(recipe.steps, recipe.max_seconds)
-    state = load_checkpoint(path, expected=identity)
-    if state is not None:
-        regressor.load_state_dict(state["regressor"])
-        if state["finished"]:
-            report(1.0, "already trained")
-            return regressor.eval()
-        optimiser.load_state_dict(state["optimiser"])
-        clock = Clock(recipe.steps, recipe.max_seconds, state["step"], state["seconds"])
+    table = data.table
+    if len(unknown := np.flatnonzero(np.isnan(table.values))):
+        raise DatasetError(
+            "PROPERTY_UNKNOWN",
+            f"Lot {table.lot_ids[unknown[0]]} has no measured property. State it, or leave the "
+            "lot out.",
+        )
+    seed = recipe.network.seed
+    folds = recipe_folds(data, seed, recipe.comparison.folds)
+    return {
+        served_name(): tile_random(data, seed),
+        REGION_BLOCKED: region_blocked(data, seed),
+        **{fold_name(number): fold for number, fold in enumerate(folds)},
+    }
 
-    def save(finished: bool) -> None:
-        save_checkpoint(
-            path,
-            {
-                "fingerprint": identity,
-                "shape": [recipe.depth, recipe.widen, 1],
-                "pool": recipe.pool,
-                "property_range_psi": [float(strengths.min()), float(strengths.max())],
-                "regressor": regressor.state_dict(),
-                "optimiser": {} if finished else optimiser.state_dict(),
-                "step": clock.step,
-                "seconds": clock.seconds,
-                "finished": finished,
-            },
+
+def regressor_jobs(data: TileDataset, recipe: RegressorRecipe) -> list[Job]:
+    """Every network of a full run, the one that is served first.
+
+    Args:
+        data: Lots with a measured property.
+        recipe: What to train.
+
+    Raises:
+        DatasetError: As `regressor_splits`.
+    """
+    network, comparison = recipe.network, recipe.comparison
+    shares = {served_name(): 1.0, REGION_BLOCKED: comparison.region_blocked_share}
+    jobs = [
+        Job(
+            name=name,
+            train=split.train,
+            validation=split.validation,
+            seed=network.seed + SEEDS * number,
+            epochs=network.epochs * shares.get(name, comparison.folds_share),
+            max_seconds=recipe.max_seconds,
+        )
+        for number, (name, split) in enumerate(regressor_splits(data, recipe).items())
+    ]
+    return timed(jobs, network, max_seconds=recipe.max_seconds, parallel=recipe.parallel)
+
+
+@dataclass(frozen=True, eq=False)
+class RegressorTrainer:
+    """Trains regressors; a `Trainer`.
+
+    Attributes:
+        data: Lots with a measured property.
+        recipe: How to train.
+    """
+
+    data: TileDataset
+    recipe: RegressorNetworkRecipe
+
+    def identity(self, job: Job) -> str:
+        """See `Trainer`."""
+        digest = hashlib.sha256(job.train.tobytes() + b"|" + job.validation.tobytes())
+        return fingerprint(
+            self.recipe,
+            [self.data.version, digest.hexdigest(), job.name, job.seed, job.epochs],
+            ignore=PACE,
         )
 
-    images = torch.from_numpy(data.train.images).to(device)
-    targets = torch.from_numpy((strengths - centre) / scale).to(device)
-    batches = Batches(len(images), recipe.batch_size, seed=(recipe.seed,))
-    regressor.train()
-    while (progress := clock.progress) < 1.0:
-        chosen, rng = batches.draw(clock.step)
-        views = random_crops(images[chosen], crop_at(progress, recipe.crops), rng)
+    def task(self, job: Job, device: torch.device) -> RegressorTask:
+        """See `Trainer`."""
+        return RegressorTask(self.data, job, self.recipe, device)
+
+
+class RegressorTask:
+    """Squared error to the property of the tile's lot; a `Task`."""
+
+    def __init__(
+        self, data: TileDataset, job: Job, recipe: RegressorNetworkRecipe, device: torch.device
+    ) -> None:
+        values = lot_values(data)[job.train]
+        # Scaled by the lots that are learned from: nothing of the others is known.
+        self._range = float(values.min()), float(values.max())
+        centre, scale = target_scaling(*self._range)
+        self.network = WideResNet(recipe.depth, recipe.widen, 1)
+        self._regressor = TileRegressor(self.network, centre, scale, pool=recipe.pool)
+        self._regressor.to(device)
+        self._recipe = recipe
+        self._images = torch.from_numpy(data.images[job.train]).to(device)
+        self._targets = torch.from_numpy(((values - centre) / scale).astype(np.float32)).to(device)
+        sample = validation_sample(job.validation, recipe)
+        self._held = data.images[sample]
+        self._wanted = lot_values(data)[sample]
+        self._unit = data.table.unit
+
+    def loss(self, chosen: Numbers, crop_px: int, rng: np.random.Generator, step: int) -> Tensor:
+        """See `Task`."""
+        recipe = self._recipe
         views = disturb_instrument(
-            views,
+            random_crops(self._images[chosen], crop_px, rng),
             rng,
             gain_range=recipe.gain_range,
             offset_range=recipe.offset_range,
             max_noise_sigma=recipe.max_noise_sigma,
             max_blur_sigma_px=recipe.max_blur_sigma_px,
         )
-        answer = torch.tanh(mixed_precision_forward(network, regressor.network_input(views)))
-        loss = functional.mse_loss(answer[:, 0], targets[chosen])
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * one_cycle(progress, recipe.warmup_share)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        clock.step += 1
-        if clock.step % recipe.checkpoint_every == 0:
-            report(progress, f"rmse {scale * loss.item() ** 0.5:.0f} psi")
-            save(finished=False)
+        seen = self._regressor.network_input(views)
+        answer = torch.tanh(mixed_precision_forward(self.network, seen))
+        return functional.mse_loss(answer[:, 0], self._targets[chosen])
 
-    # Rounded first and evaluated afterwards: every figure belongs to the weights that are served.
-    halve_weights(network)
-    regressor.eval()
-    save(finished=True)
-    report(1.0, f"{clock.step} steps, {clock.seconds:.0f} s")
-    return regressor
+    def validate(self) -> Validation:
+        """Errors as served: in single precision, of whole tiles."""
+        self._regressor.eval()
+        predicted = regressed(self._regressor, self._held)
+        error, relative = rmse(predicted, self._wanted), mape(predicted, self._wanted)
+        return Validation(
+            error,
+            {"validation/rmse": error, "validation/mape_percent": relative},
+            f"RMSE {error:.0f} {self._unit}, MAPE {relative:.1f}%",
+        )
+
+    def stored(self) -> Mapping[str, Any]:
+        """See `Task`."""
+        recipe = self._recipe
+        return {
+            "shape": [recipe.depth, recipe.widen, 1],
+            "pool": recipe.pool,
+            "property_range": list(self._range),
+        }
 
 
-def regression_report(regressor: TileRegressor, data: StrengthData) -> dict[str, dict[str, float]]:
-    """Errors on new regions of known lots and on lots that were never seen, beside the mean.
+def lot_values(data: TileDataset) -> Floats:
+    """The property of every tile's lot, float64 [N].
 
-    Returns:
-        By set ("known lots, new regions", "held-out lots"): `rmse_psi` and `mape_percent` of
-        tiles; the same of lots, with the mean over a lot's tiles as its prediction; and both of
-        a predictor that always answers with the training tiles' mean.
+    A tile carries its lot's value (Liu et al. 2020, section 3).
     """
-    mean = float(data.train.strength_psi.mean())
-    sets = {"known lots, new regions": data.test, "held-out lots": data.held_out}
-    return {name: _errors(regressor, tiles, mean) for name, tiles in sets.items()}
-
-
-def _errors(regressor: TileRegressor, tiles: StrengthTiles, mean: float) -> dict[str, float]:
-    predicted = regressed(regressor, tiles.images)
-    true = tiles.strength_psi
-    lots = np.unique(tiles.lots)
-    lot_predicted = np.array([predicted[tiles.lots == lot].mean() for lot in lots])
-    lot_true = np.array([true[tiles.lots == lot].mean() for lot in lots])
-    return {
-        "tiles": float(len(true)),
-        "rmse_psi": rmse(predicted, true),
-        "mape_percent": mape(predicted, true),
-        "lots": float(len(lots)),
-        "lot_rmse_psi": rmse(lot_predicted, lot_true),
-        "lot_mape_percent": mape(lot_predicted, lot_true),
-        "mean_predictor_rmse_psi": rmse(np.full_like(true, mean), true),
-        "mean_predictor_mape_percent": mape(np.full_like(true, mean), true),
-    }
+    values: Floats = data.table.values[data.lots]
+    return values

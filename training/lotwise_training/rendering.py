@@ -26,8 +26,7 @@ from rich.progress import track
 
 import lotwise_simulator
 from lotwise.core.preprocessing import resample_area
-from lotwise_simulator.instrument import NOMINAL, InstrumentState
-from lotwise_simulator.lots import Lot, mosaic
+from lotwise_simulator.lots import SCENE_TILES, Lot, mosaic
 
 Images = npt.NDArray[np.uint8]
 
@@ -45,13 +44,16 @@ RESAMPLING: Final = inspect.getsource(resample_area)
 
 @dataclass(frozen=True)
 class TileOrder:
-    """Tiles to be rendered: `n_tiles` of one region of a lot, `px` pixels wide."""
+    """Tiles to be rendered: `n_tiles` of one region of a lot, `px` pixels wide.
+
+    A scene holds `tiles_per_side` squared tiles; another number gives another scene.
+    """
 
     lot: Lot
     region: int
     n_tiles: int
     px: int
-    instrument: InstrumentState = NOMINAL
+    tiles_per_side: int = SCENE_TILES
 
 
 def render(order: TileOrder) -> Images:
@@ -60,7 +62,9 @@ def render(order: TileOrder) -> Images:
     Tiles are brought to `px` by the function that serving uses, so training and serving cannot
     differ in it.
     """
-    tiles = mosaic(order.lot, order.n_tiles, order.instrument, region=order.region)
+    tiles = mosaic(
+        order.lot, order.n_tiles, region=order.region, tiles_per_side=order.tiles_per_side
+    )
     return np.stack([resample_area(tile.image, order.px) for tile in tiles])
 
 

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -87,16 +87,46 @@ def lot_held_out(data: TileDataset, seed: int, share: float = UNSEEN_SHARE) -> S
     Raises:
         DatasetError: RECIPES_TOO_FEW: fewer than two recipes would be left. REGIONS_TOO_FEW.
     """
-    recipes = sorted(set(data.table.recipes))
-    n_held = max(1, round(share * len(recipes)))
-    if len(recipes) - n_held < 2:
+    recipes = _drawn_recipes(data, seed)
+    return _without(data, recipes[: max(1, round(share * len(recipes)))], seed)
+
+
+def recipe_folds(data: TileDataset, seed: int, folds: int) -> tuple[Split, ...]:
+    """Splits of which each keeps other recipes away, and together they keep every recipe once.
+
+    Args:
+        data: The lots.
+        seed: Of the draw.
+        folds: How many; no more than recipes.
+
+    Raises:
+        DatasetError: RECIPES_TOO_FEW: a fold would hold none, or leave fewer than two.
+            REGIONS_TOO_FEW.
+    """
+    recipes = _drawn_recipes(data, seed)
+    if len(recipes) < folds:
         raise DatasetError(
             "RECIPES_TOO_FEW",
-            f"Of {len(recipes)} recipes {n_held} would be held out; at least two have to be left. "
-            "Add lots, or hold out fewer.",
+            f"{len(recipes)} recipes cannot be held out in {folds} folds. Add lots, or ask for "
+            "fewer folds.",
         )
-    chosen = np.random.default_rng([seed, 3]).permutation(len(recipes))[:n_held]
-    held = {recipes[number] for number in chosen}
+    return tuple(_without(data, recipes[fold::folds], seed) for fold in range(folds))
+
+
+def _drawn_recipes(data: TileDataset, seed: int) -> list[str]:
+    recipes = sorted(set(data.table.recipes))
+    return [recipes[n] for n in np.random.default_rng([seed, 3]).permutation(len(recipes))]
+
+
+def _without(data: TileDataset, held: Sequence[str], seed: int) -> Split:
+    """Tiles of the held recipes unseen, the others split by region."""
+    left = len(set(data.table.recipes)) - len(held)
+    if left < 2:
+        raise DatasetError(
+            "RECIPES_TOO_FEW",
+            f"Of {left + len(held)} recipes {len(held)} would be held out; at least two have to "
+            "be left. Add lots, or hold out fewer.",
+        )
     is_held = np.array([recipe in held for recipe in data.table.recipes])[data.lots]
     known = np.flatnonzero(~is_held)
     split = _split(data, known, data.regions[known], seed, "REGIONS_TOO_FEW", "regions")

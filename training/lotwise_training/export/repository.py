@@ -27,12 +27,12 @@ from lotwise.core.signature import (
     ModelSignature,
     PropertySpec,
     TensorSpec,
-    TileGeometry,
 )
 from lotwise.runtime.assemble import assemble_repository
 from lotwise.runtime.model_config import write_pbtxt
 from lotwise_simulator import ATTRIBUTE_NAMES, mosaic, reference_lots
 from lotwise_training.benchmark_data import GEOMETRY
+from lotwise_training.dataset import LOTS_FILE, SIMULATED, read_table
 from lotwise_training.editor import load_editor
 from lotwise_training.export.card import run_figures, write_card
 from lotwise_training.export.gradient import EditGradient, export_gradient
@@ -45,13 +45,17 @@ from lotwise_training.export.onnx_export import (
 )
 from lotwise_training.export.skeleton import save_skeleton, strip_weights
 from lotwise_training.models.wide_resnet import LINEAR_RANGE, MEMBER_OUTPUTS
-from lotwise_training.outputs import ENSEMBLE, OutputsError, read_outputs
+from lotwise_training.outputs import ENSEMBLE, read_outputs
 from lotwise_training.policy import committee_sha256, write_policy
 from lotwise_training.prediction import load_members, load_regressor
+from lotwise_training.regressor import SERVED as REGRESSOR
+from lotwise_training.regressor import served_name
 from lotwise_training.report.card_figures import card_figures
+from lotwise_training.stored import OutputsError
+from lotwise_training.strength_tiles import STRENGTH_GEOMETRY
+from lotwise_training.training_loop import checkpoint_path
 
 VERSION: Final = "1"
-REGRESSOR_GEOMETRY: Final = TileGeometry(px=256, um_per_px=1.0)
 LABELS: Final = "labels.txt"
 POLICY: Final = "referral_policy.json"
 MEASURED: Final = "By `lotwise-train evaluate`, on simulated tiles of regions that no training saw:"
@@ -224,19 +228,19 @@ def _export_committee(exporter: _Exporter) -> None:
 
 
 def _export_regressor(exporter: _Exporter) -> None:
-    regressor = load_regressor(exporter.runs / "regressor")
+    regressor = load_regressor(checkpoint_path(exporter.runs, served_name()))
     path = exporter.folder("regressor") / "model.onnx"
     export_module(regressor, [exporter.tiles], ["image"], ["property"], path)
     parity = check_parity(regressor, path, [exporter.tiles])
     signature = ModelSignature(
         name="regressor",
-        inputs=(_image(REGRESSOR_GEOMETRY.px),),
+        inputs=(_image(STRENGTH_GEOMETRY.px),),
         outputs=(TensorSpec(name="property", dtype="FP32", shape=(1,)),),
         metadata=ModelMetadata(
             weights_sha256=sha256(path),
-            trained_on_simulated_lots=True,
-            geometry=REGRESSOR_GEOMETRY,
-            property=learned_property(regressor),
+            trained_on_simulated_lots=simulated_lots(exporter.runs),
+            geometry=STRENGTH_GEOMETRY,
+            property=learned_property(exporter.runs, regressor),
         ),
         max_batch_size=8,
     )
@@ -246,7 +250,7 @@ def _export_regressor(exporter: _Exporter) -> None:
 def _export_editor(exporter: _Exporter) -> None:
     editor = load_editor(exporter.runs / "editor")
     encoder, decoder = editor.encoder, editor.decoder
-    regressor = load_regressor(exporter.runs / "regressor")
+    regressor = load_regressor(checkpoint_path(exporter.runs, served_name()))
     tiles = exporter.tiles
     attributes = torch.rand(len(tiles), len(ATTRIBUTE_NAMES), generator=torch.manual_seed(0))
     with torch.no_grad():
@@ -260,12 +264,12 @@ def _export_editor(exporter: _Exporter) -> None:
     exporter.describe(
         ModelSignature(
             name="editor_encoder",
-            inputs=(_image(REGRESSOR_GEOMETRY.px),),
+            inputs=(_image(STRENGTH_GEOMETRY.px),),
             outputs=code_specs,
             metadata=ModelMetadata(
                 weights_sha256=sha256(encoder_path),
                 trained_on_simulated_lots=True,
-                geometry=REGRESSOR_GEOMETRY,
+                geometry=STRENGTH_GEOMETRY,
             ),
         ),
         parity,
@@ -277,7 +281,7 @@ def _export_editor(exporter: _Exporter) -> None:
     export_module(decoder, code, inputs, ["image"], decoder_path)
     parity = check_parity(decoder, decoder_path, code)
     edited = TensorSpec(
-        name="image", dtype="FP32", shape=(1, REGRESSOR_GEOMETRY.px, REGRESSOR_GEOMETRY.px)
+        name="image", dtype="FP32", shape=(1, STRENGTH_GEOMETRY.px, STRENGTH_GEOMETRY.px)
     )
     wanted = TensorSpec(name="attributes", dtype="FP32", shape=(len(ATTRIBUTE_NAMES),))
     exporter.describe(
@@ -288,7 +292,7 @@ def _export_editor(exporter: _Exporter) -> None:
             metadata=ModelMetadata(
                 weights_sha256=sha256(decoder_path),
                 trained_on_simulated_lots=True,
-                geometry=REGRESSOR_GEOMETRY,
+                geometry=STRENGTH_GEOMETRY,
                 attributes=ATTRIBUTES,
                 reference_lots=known_lots(),
             ),
@@ -323,8 +327,8 @@ def _export_editor(exporter: _Exporter) -> None:
             metadata=ModelMetadata(
                 weights_sha256=sha256(skeleton_path, decoder_path, regressor_path),
                 trained_on_simulated_lots=True,
-                geometry=REGRESSOR_GEOMETRY,
-                property=learned_property(regressor),
+                geometry=STRENGTH_GEOMETRY,
+                property=learned_property(exporter.runs, regressor),
                 attributes=ATTRIBUTES,
             ),
         ),
@@ -342,16 +346,31 @@ def _floats(name: str, example: Tensor) -> TensorSpec:
     return TensorSpec(name=name, dtype="FP32", shape=tuple(example.shape[1:]))
 
 
-def learned_property(regressor: nn.Module) -> PropertySpec:
-    """What a regressor gives, from the scaling that is stored with its weights."""
+def learned_property(runs: Path, regressor: nn.Module) -> PropertySpec:
+    """What a regressor gives, by the scaling in its weights and the table of its lots.
+
+    Args:
+        runs: Folder of all runs.
+        regressor: A `TileRegressor`.
+
+    Raises:
+        DatasetError: The table is missing or unreadable.
+    """
+    table = read_table(runs / REGRESSOR / LOTS_FILE)
     centre = float(regressor.get_buffer("target_centre"))
     half_range = float(regressor.get_buffer("target_scale")) * LINEAR_RANGE
     return PropertySpec(
-        name="peak stress",
-        unit="psi",
+        name=table.property_name,
+        unit=table.unit,
         minimum=round(centre - half_range, 1),
         maximum=round(centre + half_range, 1),
     )
+
+
+def simulated_lots(runs: Path) -> bool:
+    """Whether all lots that the regressor learned are simulated."""
+    table = read_table(runs / REGRESSOR / LOTS_FILE)
+    return all(origin == SIMULATED for origin in table.origins)
 
 
 def sha256(*paths: Path) -> str:

@@ -29,15 +29,18 @@ from lotwise_training.export.lots import stated_lots
 from lotwise_training.export.onnx_export import PARITY_TOLERANCE, compare
 from lotwise_training.export.repository import (
     LABELS,
-    REGRESSOR_GEOMETRY,
     VERSION,
     example_tiles,
     learned_property,
     resampled,
     sha256,
+    simulated_lots,
 )
 from lotwise_training.models.wide_resnet import MEMBER_OUTPUTS
 from lotwise_training.prediction import load_members, load_regressor
+from lotwise_training.regressor import served_name
+from lotwise_training.strength_tiles import STRENGTH_GEOMETRY
+from lotwise_training.training_loop import checkpoint_path
 
 FILE: Final = "model.pt"  # the name that the backend looks for
 _SOURCES: Final = ".debug_pkl"
@@ -62,7 +65,7 @@ def write_torchscript(runs: Path, folder: Path) -> dict[str, float]:
         ParityError: A file does not compute what its network computes.
     """
     members, lot_ids = load_members(runs / "committee")
-    regressor = load_regressor(runs / "regressor")
+    regressor = load_regressor(checkpoint_path(runs, served_name()))
     tiles = example_tiles()
     small = resampled(tiles, GEOMETRY.px)
     simulated, specs, lots = stated_lots(runs / "committee", lot_ids)
@@ -90,9 +93,9 @@ def write_torchscript(runs: Path, folder: Path) -> dict[str, float]:
         ["property"],
         ModelMetadata(
             weights_sha256="",
-            trained_on_simulated_lots=True,
-            geometry=REGRESSOR_GEOMETRY,
-            property=learned_property(regressor),
+            trained_on_simulated_lots=simulated_lots(runs),
+            geometry=STRENGTH_GEOMETRY,
+            property=learned_property(runs, regressor),
         ),
     )
     return parities

@@ -12,21 +12,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from lotwise_simulator.benchmark import VERSION
 from lotwise_simulator.benchmark_files import frozen
 from lotwise_training.benchmark_data import render_places, tile_places
-from lotwise_training.outputs import Outputs, OutputsError, read_outputs
+from lotwise_training.outputs import Outputs, read_outputs
+from lotwise_training.property_outputs import FILE as PROPERTY
+from lotwise_training.property_outputs import read_property
 from lotwise_training.report.card_figures import CardDisagrees, card_figures, check_card
 from lotwise_training.report.page import index_html, plots
+from lotwise_training.report.property_page import (
+    property_parts,
+    property_plots,
+    property_sheet,
+    property_targets,
+)
+from lotwise_training.report.property_tables import property_figures, property_json
 from lotwise_training.report.recheck import Rechecked, recheck
+from lotwise_training.report.screen import show
 from lotwise_training.report.served import RecheckFailed, served_committee
 from lotwise_training.report.sheets import (
-    Sheet,
     accuracy_sheet,
     differences_sheet,
     referral_sheet,
@@ -36,6 +43,7 @@ from lotwise_training.report.sheets import (
 )
 from lotwise_training.report.tables import Tables, compute
 from lotwise_training.report.targets import Target, targets
+from lotwise_training.stored import OutputsError
 
 RESULTS = Path("training/results")
 MODELS = Path("model_repository")
@@ -56,6 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         places = tile_places if manifest.get("benchmark") == VERSION else None
         tables = compute(outputs, manifest, places, seed=options.seed)
         reached = targets(tables)
+        # A laboratory may train a committee alone.
+        measured = None
+        if (options.results / PROPERTY).exists():
+            measured = read_property(options.results)
+            reached += property_targets(measured[0])
         for sheet in (
             accuracy_sheet(tables),
             differences_sheet(tables),
@@ -66,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ):
             if sheet.rows:
                 show(sheet, out)
+        if measured is not None:
+            show(property_sheet(property_figures(measured[0]), measured[1]["unit"]), out)
         rechecked = None
         if not options.no_recheck:
             rechecked = _recheck(outputs, manifest, options.models, options.seed, err)
@@ -80,10 +95,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     options.out.mkdir(parents=True, exist_ok=True)
     content = metrics(manifest, tables, reached, rechecked)
+    further: list[str] = []
+    if measured is not None:
+        content["property"] = {"networks": measured[1]["networks"], **property_json(measured[0])}
+        further = property_parts(*measured, property_plots(*measured))
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     (options.out / "metrics.json").write_text(text, encoding="utf-8")
     drawn = plots(outputs, manifest, tables)
-    page = index_html(outputs, manifest, tables, reached, drawn, rechecked)
+    page = index_html(outputs, manifest, tables, reached, drawn, rechecked, further)
     (options.out / "index.html").write_text(page, encoding="utf-8")
     out.print(f"wrote {options.out / 'metrics.json'} and {options.out / 'index.html'}")
     return 0
@@ -103,31 +122,6 @@ def metrics(
         **tables.as_json(),
         "recheck": None if rechecked is None else rechecked.as_json(),
     }
-
-
-def show(sheet: Sheet, console: Console) -> None:
-    """Print a table of text."""
-    table = Table(
-        title=sheet.title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for column, heading in enumerate(sheet.headings):
-        # Headings may wrap between words, cells may not.
-        unbroken = [*heading.split(), *(row[column] for row in sheet.rows)]
-        table.add_column(
-            heading,
-            justify="left" if column < sheet.words else "right",
-            vertical="bottom",
-            min_width=max(map(len, unbroken)),
-        )
-    for number, row in enumerate(sheet.rows):
-        table.add_row(*row, end_section=number + 1 in sheet.groups)
-    console.print(table)
-    console.print(sheet.note, style="dim", highlight=False)
-    console.print()
 
 
 def _recheck(

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
-from typing import Any, Final
-
-from matplotlib.figure import Figure
+from typing import Any
 
 from lotwise_training.outputs import ENSEMBLE, TEST, Outputs
-from lotwise_training.report.drawing import as_svg
 from lotwise_training.report.figures import (
     accuracy_figure,
     confusion_figure,
@@ -18,13 +14,11 @@ from lotwise_training.report.figures import (
     reliability_figure,
     risk_coverage_figure,
 )
+from lotwise_training.report.html_parts import STYLE, Plot, figure_html, table_html
 from lotwise_training.report.recheck import ABSOLUTE, RELATIVE, Rechecked
 from lotwise_training.report.run_sheets import learning_sheet, runs_sheet
 from lotwise_training.report.sets import TILE_RANDOM, splits_of
 from lotwise_training.report.sheets import (
-    MISSED,
-    REACHED,
-    Sheet,
     accuracy_sheet,
     differences_sheet,
     referral_sheet,
@@ -35,60 +29,6 @@ from lotwise_training.report.sheets import (
 from lotwise_training.report.shift_figures import entropy_figure, shifted_sets
 from lotwise_training.report.tables import Tables
 from lotwise_training.report.targets import Target
-
-_STYLE: Final = """
-:root { color-scheme: light; --ink: #1f2937; --soft: #4b5563; --line: #d1d5db; --blue: #004488; }
-* { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: #fff; line-height: 1.5;
-  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .75rem; }
-h2 { font-size: 1.2rem; margin: 2.75rem 0 .5rem; padding-bottom: .25rem;
-  border-bottom: 2px solid var(--blue); }
-p { max-width: 46rem; margin: .6rem 0; }
-.lead { font-size: 1.05rem; }
-.scroll { overflow-x: auto; margin: 1rem 0 .4rem; }
-table { border-collapse: collapse; font-size: .84rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding-bottom: .35rem; }
-th, td { padding: .28rem .7rem .28rem 0; text-align: right; white-space: nowrap;
-  vertical-align: bottom; }
-th { font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--ink);
-  white-space: normal; min-width: 3.6rem; }
-td.w, th.w { text-align: left; }
-td:last-child, th:last-child { padding-right: 0; }
-tr.g td { border-top: 1px solid var(--line); padding-top: .4rem; }
-tbody tr:last-child td { border-bottom: 1px solid var(--ink); }
-.yes { color: #14532d; font-weight: 600; } .no { color: #991b1b; font-weight: 600; }
-.note, figcaption { font-size: .84rem; color: var(--soft); max-width: 52rem; margin: .3rem 0 0; }
-main { counter-reset: figure; }
-figure { margin: 1.6rem 0; counter-increment: figure; }
-figcaption::before { content: "Figure " counter(figure) ". "; font-weight: 600; }
-figure svg { display: block; width: 100%; min-width: 38rem; height: auto; }
-dl { font-size: .84rem; } dt { font-weight: 600; margin-top: .5rem; }
-dd { margin: 0; overflow-wrap: anywhere; } dd.hash { font-family: ui-monospace, monospace; }
-@media (max-width: 44rem) {
-  td.w { white-space: normal; min-width: 5.5rem; }
-  td.w:first-child { min-width: 7.5rem; }
-  td { vertical-align: top; }
-}
-td.w.yes, td.w.no { white-space: nowrap; }
-@media print { main { max-width: none; } figure, table { break-inside: avoid; } }
-"""
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure with its words.
-
-    Attributes:
-        name: Short and unique; also the name of a file.
-        figure: What is drawn.
-        caption: What it shows, and of what.
-    """
-
-    name: str
-    figure: Figure
-    caption: str
 
 
 def plots(outputs: Outputs, manifest: Mapping[str, Any], tables: Tables) -> dict[str, Plot]:
@@ -162,6 +102,7 @@ def index_html(
     targets: Sequence[Target],
     drawn: Mapping[str, Plot],
     rechecked: Rechecked | None,
+    further: Sequence[str] = (),
 ) -> str:
     """The page.
 
@@ -172,6 +113,7 @@ def index_html(
         targets: Computed from the tables.
         drawn: The figures; those that are missing are left out.
         rechecked: What was made anew; None if nothing was.
+        further: Elements of what was measured beside the committee.
     """
     splits = splits_of(outputs)
     curve = manifest.get("learning_curve")
@@ -179,38 +121,39 @@ def index_html(
         "<h1>How well the committee knows its lots, and how well it knows when it does not</h1>",
         f'<p class="lead">{escape(what_was_measured(outputs, manifest))}</p>',
         f"<p>{escape(_summary(targets))}</p>",
-        _table(targets_sheet(targets)),
+        table_html(targets_sheet(targets)),
         "<h2>Known lots</h2>",
-        _table(accuracy_sheet(tables)),
-        _figure(drawn, "accuracy"),
-        _table(differences_sheet(tables)),
-        *(_figure(drawn, f"reliability-{split}") for split in splits),
-        *(_figure(drawn, f"confusion-{split}") for split in splits),
+        table_html(accuracy_sheet(tables)),
+        figure_html(drawn, "accuracy"),
+        table_html(differences_sheet(tables)),
+        *(figure_html(drawn, f"reliability-{split}") for split in splits),
+        *(figure_html(drawn, f"confusion-{split}") for split in splits),
         "<h2>Referral</h2>",
-        _table(referral_sheet(tables)),
-        _figure(drawn, "risk-coverage"),
+        table_html(referral_sheet(tables)),
+        figure_html(drawn, "risk-coverage"),
     ]
     if tables.shifts:
         parts += [
             "<h2>Shifted tiles</h2>",
-            _table(shifted_answers_sheet(tables)),
-            _table(shifts_sheet(tables)),
-            _figure(drawn, "entropy"),
+            table_html(shifted_answers_sheet(tables)),
+            table_html(shifts_sheet(tables)),
+            figure_html(drawn, "entropy"),
         ]
     if curve:
         parts += [
             "<h2>How many tiles it takes</h2>",
-            _table(learning_sheet(curve)),
-            _figure(drawn, "learning"),
+            table_html(learning_sheet(curve)),
+            figure_html(drawn, "learning"),
         ]
-    parts += ["<h2>What this rests on</h2>", _table(runs_sheet(manifest)), _ground(rechecked)]
+    parts += further
+    parts += ["<h2>What this rests on</h2>", table_html(runs_sheet(manifest)), _ground(rechecked)]
     parts.append(_hashes(manifest))
     body = "\n".join(part for part in parts if part)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Lotwise: evaluation on benchmark v{escape(str(manifest.get('benchmark', '?')))}"
-        f"</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
+        f"</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
         "</body>\n</html>\n"
     )
 
@@ -241,42 +184,6 @@ def _summary(targets: Sequence[Target]) -> str:
     unknown = sum(target.reached is None for target in targets)
     left = f"; {unknown} could not be measured" if unknown else ""
     return f"{reached} of {len(targets)} targets are reached{left}."
-
-
-def _table(sheet: Sheet) -> str:
-    if not sheet.rows:
-        return ""
-
-    def cell(tag: str, column: int, text: str) -> str:
-        marks = ["w"] if column < sheet.words else []
-        marks += {REACHED: ["yes"], MISSED: ["no"]}.get(text, [])
-        kind = f' class="{" ".join(marks)}"' if marks else ""
-        scope = ' scope="col"' if tag == "th" else ""
-        return f"<{tag}{scope}{kind}>{escape(text)}</{tag}>"
-
-    head = "".join(cell("th", column, text) for column, text in enumerate(sheet.headings))
-    rows = "\n".join(
-        ('<tr class="g">' if number in sheet.groups else "<tr>")
-        + "".join(cell("td", column, text) for column, text in enumerate(row))
-        + "</tr>"
-        for number, row in enumerate(sheet.rows)
-    )
-    note = f'<p class="note">{escape(sheet.note)}</p>' if sheet.note else ""
-    return (
-        f'<div class="scroll"><table id="{sheet.name}"><caption>{escape(sheet.title)}</caption>'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>{note}"
-    )
-
-
-def _figure(drawn: Mapping[str, Plot], name: str) -> str:
-    plot = drawn.get(name)
-    if plot is None:
-        return ""
-    svg = as_svg(plot.figure, name, plot.caption)
-    return (
-        f'<figure id="figure-{name}"><div class="scroll">{svg}</div>'
-        f"<figcaption>{escape(plot.caption)}</figcaption></figure>"
-    )
 
 
 def _ground(rechecked: Rechecked | None) -> str:

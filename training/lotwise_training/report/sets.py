@@ -16,9 +16,9 @@ from lotwise_training.outputs import (
     TEST,
     UNSEEN,
     Outputs,
-    OutputsError,
     SetOutputs,
 )
+from lotwise_training.stored import OutputsError
 
 TILE_RANDOM: Final = "tile-random"
 REGION_BLOCKED: Final = "region-blocked"

@@ -1,0 +1,70 @@
+"""Lots whose property is the width of their stripes: learned in seconds."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from lotwise_training.config import (
+    RegressorComparisonRecipe,
+    RegressorNetworkRecipe,
+    RegressorRecipe,
+    StrengthDataRecipe,
+)
+from lotwise_training.dataset import TileDataset, dataset_version
+from tests.training.small_lots import lot_table
+
+PX = 32
+
+NETWORK = RegressorNetworkRecipe(
+    depth=10,
+    widen=1,
+    epochs=8,
+    batch_size=16,
+    optimiser="adam",
+    learning_rate=5e-3,
+    schedule="one-cycle",
+    warmup_share=0.2,
+    halve_every_epochs=50,
+    weight_decay=0.0,
+    crops=((0.0, 32),),
+    validations=2,
+    validation_tiles=100,
+    patience=100,
+    checkpoint_every=10,
+    seed=0,
+    pool=2,
+    gain_range=0.2,
+    offset_range=10.0,
+    max_noise_sigma=4.0,
+    max_blur_sigma_px=0.5,
+)
+RECIPE = RegressorRecipe(
+    parallel=1,
+    max_seconds=600.0,
+    network=NETWORK,
+    comparison=RegressorComparisonRecipe(region_blocked_share=0.5, folds=2, folds_share=0.5),
+    data=StrengthDataRecipe(1, 0, 1),
+)
+
+
+def striped_lots(widths=(2, 4, 8, 3, 6), regions=10, per_region=2, seed=0):
+    """Tiles of stripes; the property is 100 times their width, in newton."""
+    rng = np.random.default_rng(seed)
+    lots = np.repeat(np.arange(len(widths)), regions * per_region)
+    places = np.repeat(np.arange(len(widths) * regions), per_region)
+    images = np.empty((len(lots), PX, PX), dtype=np.uint8)
+    for number, lot in enumerate(lots):
+        line = np.where((np.arange(PX) + rng.integers(0, 64)) // widths[lot] % 2, 170.0, 80.0)
+        noisy = np.tile(line, (PX, 1)) + rng.normal(0, 5, (PX, PX))
+        images[number] = noisy.clip(0, 255)
+    scores = np.array([[width / 10, 0.5] for width in widths])
+    table = replace(
+        lot_table(len(widths)),
+        property_name="load",
+        unit="N",
+        values=100.0 * np.array(widths),
+        attribute_names=("width", "nothing"),
+        attributes=scores,
+    )
+    version = dataset_version(images, 1.0, lots, places, table)
+    return TileDataset(images, 1.0, lots, places, table, version)

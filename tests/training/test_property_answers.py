@@ -1,0 +1,114 @@
+"""What regressors and their baselines say of tiles that they did not learn from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lotwise_training.checkpoint import CheckpointError
+from lotwise_training.prediction import load_regressor, regressed
+from lotwise_training.property_answers import (
+    property_manifest,
+    property_sets,
+    regressor_sha256,
+)
+from lotwise_training.property_outputs import (
+    LOT_HELD_OUT,
+    MEAN,
+    METHODS,
+    NETWORK,
+    NEW_LOTS,
+    REGION_BLOCKED,
+    TILE_RANDOM,
+    read_property,
+    write_property,
+)
+from lotwise_training.regressor import (
+    RegressorTrainer,
+    fold_name,
+    regressor_jobs,
+    regressor_splits,
+    served_name,
+)
+from lotwise_training.training_loop import checkpoint_path, train_network
+from tests.training.striped_lots import RECIPE, striped_lots
+
+DATA = striped_lots()
+NEW = striped_lots((5, 7), regions=3, seed=1)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    for job in regressor_jobs(DATA, RECIPE):
+        trainer = RegressorTrainer(DATA, RECIPE.network)
+        train_network(trainer, replace(job, epochs=0.5), runs, report=lambda *_: None)
+    return runs
+
+
+@pytest.fixture(scope="module")
+def sets(runs):
+    return property_sets(DATA, NEW, RECIPE, runs)
+
+
+def test_every_set_has_an_answer_of_every_method(sets):
+    assert list(sets) == [TILE_RANDOM, REGION_BLOCKED, LOT_HELD_OUT, NEW_LOTS]
+    for each in sets.values():
+        assert set(each.predicted) == set(METHODS)
+        assert {len(predicted) for predicted in each.predicted.values()} == {len(each.lots)}
+    assert len(sets[TILE_RANDOM].lots) == len(sets[REGION_BLOCKED].lots) == 10
+    assert sets[NEW_LOTS].lot_ids == NEW.table.lot_ids
+
+
+def test_tiles_of_a_known_lot_are_asked_of_the_network_that_is_served(sets, runs):
+    test = regressor_splits(DATA, RECIPE)[served_name()].test
+    network = load_regressor(checkpoint_path(runs, served_name()))
+    expected = regressed(network, DATA.images[test])
+    np.testing.assert_array_equal(sets[TILE_RANDOM].predicted[NETWORK], expected)
+    np.testing.assert_array_equal(sets[TILE_RANDOM].true, DATA.table.values[DATA.lots[test]])
+
+
+def test_every_lot_is_held_out_once_and_judged_by_what_has_not_seen_it(sets, runs):
+    held = sets[LOT_HELD_OUT]
+    assert np.bincount(held.lots).tolist() == [20] * 5
+    for fold, split in ((n, regressor_splits(DATA, RECIPE)[fold_name(n)]) for n in range(2)):
+        lots = np.unique(DATA.lots[split.unseen])
+        rows = np.isin(held.lots, lots)
+        network = load_regressor(checkpoint_path(runs, fold_name(fold)))
+        expected = regressed(network, DATA.images[split.unseen])
+        np.testing.assert_array_equal(np.sort(held.predicted[NETWORK][rows]), np.sort(expected))
+        learned = np.setdiff1d(np.arange(5), lots)
+        np.testing.assert_allclose(held.predicted[MEAN][rows], DATA.table.values[learned].mean())
+
+
+def test_a_network_that_is_missing_is_an_error(tmp_path):
+    with pytest.raises(CheckpointError, match="lotwise-train regressor"):
+        property_sets(DATA, None, RECIPE, tmp_path)
+
+
+def test_the_manifest_names_what_answered(runs):
+    stated = property_manifest(DATA, RECIPE, runs, "tiny", benchmark=None)
+    assert stated["unit"] == "N"
+    assert stated["networks"][served_name()]["train_lots"] == 5
+    assert stated["networks"][fold_name(0)]["train_lots"] < 5
+    hashes = {run["weights_sha256"] for run in stated["networks"].values()}
+    assert len(hashes) == 4
+    network = load_regressor(checkpoint_path(runs, served_name()))
+    assert regressor_sha256(network) == stated["networks"][served_name()]["weights_sha256"]
+    with torch.no_grad():
+        network.target_scale *= 2
+    assert regressor_sha256(network) not in hashes
+
+
+def test_what_was_written_is_read_again(sets, tmp_path):
+    write_property(tmp_path, sets, {"unit": "N"})
+    found, manifest = read_property(tmp_path)
+    assert manifest["unit"] == "N"
+    assert list(found) == list(sets)
+    for name, each in sets.items():
+        assert found[name].lot_ids == each.lot_ids
+        np.testing.assert_array_equal(found[name].lots, each.lots)
+        np.testing.assert_array_equal(found[name].values, each.values)
+        for method, predicted in each.predicted.items():
+            np.testing.assert_array_equal(found[name].predicted[method], predicted)

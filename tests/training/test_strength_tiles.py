@@ -1,0 +1,104 @@
+"""Tiles of lots with strength tests: whose they are, what they carry, and the cache."""
+
+import numpy as np
+import pytest
+
+from lotwise_simulator import benchmark
+from lotwise_simulator.lots import mosaic
+from lotwise_simulator.reference import tested_lots
+from lotwise_training import rendering, strength_tiles
+from lotwise_training.config import StrengthDataRecipe
+from lotwise_training.rendering import TileOrder, render
+from lotwise_training.strength_tiles import FURTHER_REGION, ordered_tiles
+
+LOTS = tested_lots()[:2]
+ORDERS = [
+    TileOrder(LOTS[0], FURTHER_REGION, 3, 256, tiles_per_side=1),
+    TileOrder(LOTS[1], FURTHER_REGION, 2, 256, tiles_per_side=2),
+]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def tiles(cache):
+    return ordered_tiles(ORDERS, cache)
+
+
+def test_tiles_are_brought_to_scale_by_block_means():
+    tile = mosaic(LOTS[0], 2, region=FURTHER_REGION)[1].image
+    blocks = tile.reshape(64, 4, 64, 4).astype(float).mean(axis=(1, 3))
+    small = render(TileOrder(LOTS[0], FURTHER_REGION, 2, 64))
+    assert small.shape == (2, 64, 64)
+    np.testing.assert_array_equal(small[1], np.rint(blocks).astype(np.uint8))
+
+
+def test_tiles_belong_to_the_lot_that_their_index_names(tiles):
+    assert tiles.table.lot_ids == tuple(lot.lot_id for lot in LOTS)
+    assert tiles.images.shape == (5, 256, 256)
+    np.testing.assert_array_equal(tiles.lots, [0, 0, 0, 1, 1])
+    for number, order in enumerate(ORDERS):
+        np.testing.assert_array_equal(tiles.images[tiles.lots == number], render(order))
+
+
+def test_a_region_is_a_scene_and_no_two_lots_share_one(tiles):
+    # The first lot's scenes hold one tile, the second's four.
+    np.testing.assert_array_equal(tiles.regions, [0, 1, 2, 3, 3])
+
+
+def test_lots_carry_what_a_laboratory_would_know(tiles):
+    for number, lot in enumerate(LOTS):
+        assert tiles.table.values[number] == lot.strength_tests().mean()
+        np.testing.assert_array_equal(
+            tiles.table.attributes[number], lot.expert_scores().mean(axis=0)
+        )
+    assert tiles.table.unit == "psi"
+
+
+def test_the_reference_tiles_are_the_first_of_the_frozen_set(monkeypatch, tmp_path):
+    asked = []
+
+    def note(orders, cache):
+        asked.extend(orders)
+
+    monkeypatch.setattr(strength_tiles, "ordered_tiles", note)
+    strength_tiles.strength_tiles(StrengthDataRecipe(5, 2, 3), tmp_path)
+    parts = benchmark.benchmark_v1()["reference"]
+    assert [order.lot for order in asked] == [*(part.lot for part in parts), *LOTS]
+    assert [order.n_tiles for order in asked] == [5] * 30 + [3] * 2
+    first = next(order for order in asked if order.lot.lot_id == "R01")
+    assert (first.region, first.tiles_per_side) == (parts[0].region, benchmark.TILES_PER_SIDE)
+    strength_tiles.new_lot_tiles(2, 4, tmp_path)
+    assert [order.lot.lot_id for order in asked[32:]] == ["N001", "N002"]
+
+
+def test_rendered_tiles_are_read_again_not_rendered_again(tiles, cache, monkeypatch):
+    def fail(*_):
+        pytest.fail("rendered again")
+
+    monkeypatch.setattr(rendering, "_render_all", fail)
+    again = ordered_tiles(ORDERS, cache)
+    np.testing.assert_array_equal(again.images, tiles.images)
+    assert again.version == tiles.version
+
+
+def test_other_lots_or_another_simulator_have_another_cache(monkeypatch, tmp_path):
+    def fingerprint(lot, n_tiles=1, tiles_per_side=4):
+        order = TileOrder(lot, 1, n_tiles, 64, tiles_per_side=tiles_per_side)
+        return rendering._fingerprint({"train": [order]})
+
+    first = fingerprint(LOTS[0])
+    assert first == fingerprint(LOTS[0])
+    others = {fingerprint(LOTS[1]), fingerprint(LOTS[0], 2), fingerprint(LOTS[0], 1, 2)}
+    assert len({first, *others}) == 4
+    (tmp_path / "lots.py").write_text("SCENE_TILES = 5\n")
+    monkeypatch.setattr(rendering.lotwise_simulator, "__path__", [str(tmp_path)])
+    other = fingerprint(LOTS[0])
+    assert other != first
+    (tmp_path / "lots.py").write_text(
+        '"""A text changes nothing."""\nSCENE_TILES = 5  # nor a comment\n'
+    )
+    assert fingerprint(LOTS[0]) == other

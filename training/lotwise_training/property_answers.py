@@ -1,0 +1,207 @@
+"""Asks trained regressors, and what they are compared with, about tiles they did not learn from."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lotwise_training.baselines import (
+    forest_on_scores,
+    forest_on_texture,
+    mean_predictor,
+    texture_features,
+)
+from lotwise_training.config import RegressorRecipe
+from lotwise_training.dataset import Numbers, TileDataset
+from lotwise_training.models.wide_resnet import TileRegressor
+from lotwise_training.prediction import load_regressor, regressed
+from lotwise_training.property_outputs import (
+    LOT_HELD_OUT,
+    MEAN,
+    NETWORK,
+    NEW_LOTS,
+    REGION_BLOCKED,
+    SCORES,
+    TEXTURE,
+    TILE_RANDOM,
+    PropertySet,
+)
+from lotwise_training.regressor import (
+    REGION_BLOCKED as REGION_BLOCKED_NAME,
+)
+from lotwise_training.regressor import (
+    fold_name,
+    lot_values,
+    regressor_splits,
+    served_name,
+)
+from lotwise_training.training_loop import checkpoint_path
+
+FOREST_TILES: int = 60
+"""Of each lot that a texture forest learns from: more change its errors by less than their spread,
+and a forest's time grows with them."""
+
+
+def property_sets(
+    data: TileDataset, new: TileDataset | None, recipe: RegressorRecipe, runs: Path
+) -> dict[str, PropertySet]:
+    """Predictions of every set by every method.
+
+    Args:
+        data: The lots that were learned from.
+        new: Lots that nothing learned from; None where there are none.
+        recipe: Of the run.
+        runs: Folder of all runs.
+
+    Raises:
+        CheckpointError: A network is missing or unfinished.
+    """
+    splits = regressor_splits(data, recipe)
+    texture = texture_features(data.images, title="texture of the lots")
+    served = splits[served_name()]
+    sets = {
+        TILE_RANDOM: _set(
+            data,
+            served.test,
+            {
+                NETWORK: _asked(runs, served_name(), data, served.test),
+                **_baselines(data, texture, served.train, served.test),
+            },
+        ),
+        REGION_BLOCKED: _set(
+            data,
+            splits[REGION_BLOCKED_NAME].test,
+            {
+                NETWORK: _asked(runs, REGION_BLOCKED_NAME, data, splits[REGION_BLOCKED_NAME].test),
+                **_baselines(
+                    data,
+                    texture,
+                    splits[REGION_BLOCKED_NAME].train,
+                    splits[REGION_BLOCKED_NAME].test,
+                ),
+            },
+        ),
+        LOT_HELD_OUT: _held_out(data, texture, recipe, runs),
+    }
+    if new is not None:
+        asked = np.arange(len(new))
+        known = _some_of_each_lot(data, served.train)
+        sets[NEW_LOTS] = _set(
+            new,
+            asked,
+            {
+                NETWORK: _asked(runs, served_name(), new, asked),
+                TEXTURE: forest_on_texture(
+                    texture[known],
+                    lot_values(data)[known],
+                    texture_features(new.images, title="texture of the new lots"),
+                ),
+                SCORES: forest_on_scores(data, served.train, asked, new),
+                MEAN: mean_predictor(data, served.train, asked),
+            },
+        )
+    return sets
+
+
+def regressor_sha256(regressor: TileRegressor) -> str:
+    """Hash of a regressor's weights and scaling, hexadecimal."""
+    digest = hashlib.sha256()
+    for name, tensor in regressor.state_dict().items():
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def property_manifest(
+    data: TileDataset, recipe: RegressorRecipe, runs: Path, profile: str, *, benchmark: int | None
+) -> dict[str, Any]:
+    """What is known of the run beside its predictions, in JSON's types.
+
+    Args:
+        data: The lots that were learned from.
+        recipe: Of the run.
+        runs: Folder of all runs.
+        profile: Name of the recipes' folder.
+        benchmark: Its version, or None for a laboratory's own lots.
+    """
+    networks = {}
+    for name, split in regressor_splits(data, recipe).items():
+        path = checkpoint_path(runs, name)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        networks[name] = {
+            "weights_sha256": regressor_sha256(load_regressor(path)),
+            "steps": state["step"],
+            "seconds": state["seconds"],
+            "train_tiles": len(split.train),
+            "train_lots": len(np.unique(data.lots[split.train])),
+        }
+    return {
+        "benchmark": benchmark,
+        "profile": profile,
+        "data_version": data.version,
+        "property": data.table.property_name,
+        "unit": data.table.unit,
+        "networks": networks,
+    }
+
+
+def _held_out(
+    data: TileDataset, texture: npt.NDArray[np.float32], recipe: RegressorRecipe, runs: Path
+) -> PropertySet:
+    """Every lot once, by networks and forests that have not seen its recipe."""
+    splits = regressor_splits(data, recipe)
+    tiles: list[Numbers] = []
+    predicted: dict[str, list[npt.NDArray[Any]]] = {}
+    for fold in range(recipe.comparison.folds):
+        split = splits[fold_name(fold)]
+        asked = _some_of_each_lot(data, split.unseen)
+        tiles.append(asked)
+        answers = {
+            NETWORK: _asked(runs, fold_name(fold), data, asked),
+            **_baselines(data, texture, split.train, asked),
+        }
+        for method, each in answers.items():
+            predicted.setdefault(method, []).append(each)
+    return _set(
+        data,
+        np.concatenate(tiles),
+        {method: np.concatenate(each) for method, each in predicted.items()},
+    )
+
+
+def _baselines(
+    data: TileDataset, texture: npt.NDArray[np.float32], train: Numbers, asked: Numbers
+) -> dict[str, npt.NDArray[Any]]:
+    known = _some_of_each_lot(data, train)
+    return {
+        TEXTURE: forest_on_texture(texture[known], lot_values(data)[known], texture[asked]),
+        SCORES: forest_on_scores(data, train, asked),
+        MEAN: mean_predictor(data, train, asked),
+    }
+
+
+def _asked(runs: Path, name: str, data: TileDataset, tiles: Numbers) -> npt.NDArray[np.float32]:
+    return regressed(load_regressor(checkpoint_path(runs, name)), data.images[tiles])
+
+
+def _set(data: TileDataset, tiles: Numbers, predicted: dict[str, npt.NDArray[Any]]) -> PropertySet:
+    return PropertySet(
+        lots=data.lots[tiles].astype(np.int16),
+        lot_ids=data.table.lot_ids,
+        values=data.table.values,
+        predicted={name: each.astype(np.float32) for name, each in predicted.items()},
+    )
+
+
+def _some_of_each_lot(data: TileDataset, tiles: Numbers) -> Numbers:
+    """At most so many tiles of each lot as a forest learns from, int64, rising."""
+    rng = np.random.default_rng(0)
+    kept = [
+        rng.permutation(tiles[data.lots[tiles] == lot])[:FOREST_TILES]
+        for lot in np.unique(data.lots[tiles])
+    ]
+    return np.sort(np.concatenate(kept))

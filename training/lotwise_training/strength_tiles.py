@@ -1,0 +1,89 @@
+"""Tiles of simulated lots with strength tests, for the regressor and the editor.
+
+The reference lots of benchmark v1 by their first tiles, which are those of the frozen set at the
+regressor's scale; beside them further lots, because what a network says of a lot that it never saw
+depends on how many lots it did see.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lotwise.core.signature import TileGeometry
+from lotwise_simulator import benchmark
+from lotwise_simulator.reference import tested_lots
+from lotwise_training.benchmark_data import lot_table
+from lotwise_training.config import StrengthDataRecipe
+from lotwise_training.dataset import TileDataset, dataset_version
+from lotwise_training.rendering import TileOrder, rendered
+
+STRENGTH_GEOMETRY: Final = TileGeometry(px=256, um_per_px=1.0)
+"""What regressor and editor see of a tile (Liu et al. 2020, supplement B)."""
+FURTHER_REGION: Final = 101
+"""Patch of the further lots; 0, the simulator's default, is left to demonstrations."""
+
+
+def strength_tiles(recipe: StrengthDataRecipe, cache: Path) -> TileDataset:
+    """Tiles of all lots with strength tests, from disk where they were rendered before.
+
+    Args:
+        recipe: How many tiles, and of how many lots.
+        cache: Folder of rendered data, `.lotwise/data`.
+    """
+    known = [
+        TileOrder(
+            lot, 0, recipe.tiles, STRENGTH_GEOMETRY.px, tiles_per_side=benchmark.TILES_PER_SIDE
+        )
+        for lot in benchmark.reference_lots()
+    ]
+    further = [
+        TileOrder(lot, FURTHER_REGION, recipe.further_tiles, STRENGTH_GEOMETRY.px)
+        for lot in tested_lots()[: recipe.further_lots]
+    ]
+    return ordered_tiles([*known, *further], cache)
+
+
+def new_lot_tiles(lots: int, tiles: int, cache: Path) -> TileDataset:
+    """Tiles of benchmark v1's new lots, which nothing may learn from: they only measure.
+
+    Args:
+        lots: How many of the 200.
+        tiles: Of each; the first of the frozen set.
+        cache: Folder of rendered data.
+    """
+    side = benchmark.TILES_PER_SIDE
+    return ordered_tiles(
+        [
+            TileOrder(lot, 0, tiles, STRENGTH_GEOMETRY.px, tiles_per_side=side)
+            for lot in benchmark.new_lots()[:lots]
+        ],
+        cache,
+    )
+
+
+def ordered_tiles(orders: list[TileOrder], cache: Path) -> TileDataset:
+    """Tiles of orders, one a lot, with what a laboratory would know of the lots.
+
+    Args:
+        orders: At least one; no lot twice.
+        cache: Folder of rendered data.
+    """
+    images = rendered("strength", {"tiles": orders}, cache)[0]["tiles"]
+    lots = np.repeat(np.arange(len(orders)), [order.n_tiles for order in orders])
+    scenes = np.concatenate([np.arange(o.n_tiles) // o.tiles_per_side**2 for o in orders])
+    # Scenes numbered through all lots: no two lots share one.
+    regions = np.unique(lots * (scenes.max() + 1) + scenes, return_inverse=True)[1]
+    regions = regions.astype(np.int64)
+    table = lot_table([benchmark.LotOfTiles(order.lot, order.n_tiles) for order in orders])
+    um_per_px = STRENGTH_GEOMETRY.um_per_px
+    return TileDataset(
+        images=images,
+        um_per_px=um_per_px,
+        lots=lots,
+        regions=regions,
+        table=table,
+        version=dataset_version(images, um_per_px, lots, regions, table),
+    )

@@ -1,0 +1,68 @@
+"""Where the commands of `lotwise-train` find recipes and tiles, and leave their runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+
+from lotwise_training.benchmark_data import GEOMETRY, REFERENCE, benchmark_set
+from lotwise_training.config import CommitteeRecipe, RecipeError, RegressorRecipe, load_recipe
+from lotwise_training.dataset import TileDataset
+from lotwise_training.editor import EditorConfig
+from lotwise_training.laboratory import read_laboratory, show_laboratory
+from lotwise_training.strength_tiles import STRENGTH_GEOMETRY, strength_tiles
+
+Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorConfig)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where a command finds its recipes and leaves its results."""
+
+    home: Path
+    recipes: Path
+    profile: str
+
+    @property
+    def cache(self) -> Path:
+        """Rendered data."""
+        return self.home / "data"
+
+    @property
+    def runs(self) -> Path:
+        """Folder of all runs."""
+        return self.home / "runs"
+
+    def run(self, name: str) -> Path:
+        """Folder of a model's run."""
+        return self.runs / name
+
+    def committee_tiles(self, own_lots: Path | None) -> TileDataset:
+        """The lots that a committee is to know: a laboratory's own, or benchmark v1's."""
+        if own_lots is None:
+            return benchmark_set(REFERENCE, self.cache)
+        read = read_laboratory(own_lots, GEOMETRY, cache=self.cache)
+        show_laboratory(read, Console(stderr=True))
+        return read.dataset
+
+    def strength_tiles(self, own_lots: Path | None) -> TileDataset:
+        """The lots whose property regressor and editor learn: own ones, or simulated ones."""
+        if own_lots is None:
+            return strength_tiles(self.recipe(RegressorRecipe, "regressor").data, self.cache)
+        read = read_laboratory(own_lots, STRENGTH_GEOMETRY, cache=self.cache)
+        show_laboratory(read, Console(stderr=True))
+        return read.dataset
+
+    def recipe(self, kind: type[Recipe], name: str, max_seconds: float | None = None) -> Recipe:
+        """A model's recipe, with the time that the caller gives."""
+        folder = self.recipes / self.profile
+        if not folder.is_dir():
+            profiles = ", ".join(sorted(each.name for each in self.recipes.glob("*/")))
+            raise RecipeError(
+                f"no profile '{self.profile}' in {self.recipes}; there are {profiles}"
+            )
+        recipe = load_recipe(kind, folder / f"{name}.toml")
+        return recipe if max_seconds is None else replace(recipe, max_seconds=max_seconds)
