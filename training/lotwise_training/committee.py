@@ -108,6 +108,7 @@ def _arm(
     share: float,
     first_seed: int,
 ) -> list[Job]:
+    network = recipe.network
     return [
         Job(
             name=f"{folder}/member_{member:02d}",
@@ -116,8 +117,9 @@ def _arm(
             classes=classes(split, data),
             seed=first_seed + member,
             dropout=0.0,
-            epochs=recipe.network.epochs * share,
+            epochs=network.epochs * share,
             max_seconds=recipe.max_seconds,
+            head_tiles=network.head_tiles if folder == SERVED else recipe.comparison.head_tiles,
         )
         for member in range(members)
     ]

@@ -69,10 +69,13 @@ class ComparisonRecipe:
     curve_tiles: tuple[float, ...]
     curve_members: int
     curve_share: float
+    head_tiles: int
     test_tiles: int
 
     def __post_init__(self) -> None:
         _positive(self, "curve_members", "test_tiles")
+        if self.head_tiles < 0:
+            raise ValueError(f"head_tiles must not be negative, not {self.head_tiles!r}")
         for name in ("other_splits_share", "curve_share"):
             if not 0.0 < getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)!r}")
@@ -97,6 +100,7 @@ class NetworkRecipe:
     halve_every_epochs: float
     weight_decay: float
     crops: Crops
+    head_tiles: int
     outliers: int
     outlier_batch_size: int
     outlier_weight: float
@@ -109,8 +113,10 @@ class NetworkRecipe:
     def __post_init__(self) -> None:
         _positive(self, "epochs", "batch_size", "learning_rate", "halve_every_epochs")
         _positive(self, "validations", "validation_tiles", "patience", "checkpoint_every")
-        if min(self.outliers, self.outlier_batch_size, self.outlier_weight) < 0:
-            raise ValueError("outliers, outlier_batch_size and outlier_weight must not be negative")
+        if min(self.outliers, self.outlier_batch_size, self.outlier_weight, self.head_tiles) < 0:
+            raise ValueError(
+                "outliers, outlier_batch_size, outlier_weight and head_tiles must not be negative"
+            )
         if (self.outliers > 0) != (self.outlier_batch_size > 0):
             raise ValueError("outliers and outlier_batch_size must both be positive, or both be 0")
         if self.optimiser not in OPTIMISERS:
