@@ -124,6 +124,7 @@ def fold_jobs(
                     dropout=0.0,
                     epochs=recipe.steps * recipe.network.batch_size / len(train),
                     max_seconds=seconds,
+                    head_tiles=recipe.network.head_tiles,
                 )
                 for member in range(members)
             ]

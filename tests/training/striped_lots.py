@@ -27,6 +27,7 @@ NETWORK = RegressorNetworkRecipe(
     halve_every_epochs=50,
     weight_decay=0.0,
     crops=((0.0, 32),),
+    head_tiles=40,
     validations=2,
     validation_tiles=100,
     patience=100,

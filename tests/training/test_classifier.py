@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from lotwise.core.uncertainty import softmax
 from lotwise_training import prediction, training_loop
 from lotwise_training.checkpoint import CheckpointError
 from lotwise_training.classifier import ClassifierJob, ClassifierTask, ClassifierTrainer
+from lotwise_training.metrics import negative_log_likelihood
 from lotwise_training.models.wide_resnet import TileClassifier
+from lotwise_training.outliers import outlier_tiles
 from lotwise_training.prediction import load_network, tile_logits
 from lotwise_training.schedule import halving, one_cycle
 from lotwise_training.training_loop import (
@@ -32,6 +35,7 @@ JOB = ClassifierJob(
     dropout=0.0,
     epochs=2,
     max_seconds=600.0,
+    head_tiles=0,
 )
 TEST = TILES[8 * 8 + 1 :: 2]
 STEPS = 16
@@ -118,6 +122,37 @@ def test_a_seed_gives_one_network_and_another_seed_another(finished, tmp_path):
     assert not torch.equal(other["head.weight"], again["head.weight"])
 
 
+@pytest.mark.parametrize("recipe", [NETWORK, WITH_OUTLIERS], ids=["plain", "outliers"])
+def test_a_refitted_head_changes_nothing_else_and_fits_the_features_that_are_served(
+    recipe, tmp_path
+):
+    plain = train(tmp_path / "plain", JOB, recipe)
+    refitted = train(tmp_path / "refitted", replace(JOB, head_tiles=48), recipe)
+    head = {"head.weight", "head.bias"}
+    rest = {name: tensor for name, tensor in plain["network"].items() if name not in head}
+    assert_same_weights({name: refitted["network"][name] for name in rest}, rest)
+    for name in head:
+        assert not torch.equal(refitted["network"][name], plain["network"][name])
+    nll = {}
+    for name in ("plain", "refitted"):
+        network, _ = load_network(checkpoint_path(tmp_path / name, JOB.name))
+        logits = tile_logits(TileClassifier(network), DATA.images[TEST])
+        nll[name] = negative_log_likelihood(softmax(logits), DATA.lots[TEST])
+    assert nll["refitted"] < 0.5 * nll["plain"]
+
+
+def test_a_refitted_head_stays_unsure_of_pictures_of_no_lot(tmp_path):
+    # Without outliers the same pictures are taken for a lot.
+    confidence = {}
+    pictures = outlier_tiles(12, DATA.images[JOB.train], JOB.seed)
+    for name, recipe in (("plain", NETWORK), ("outliers", WITH_OUTLIERS)):
+        train(tmp_path / name, replace(JOB, head_tiles=48), recipe)
+        network, _ = load_network(checkpoint_path(tmp_path / name, JOB.name))
+        logits = tile_logits(TileClassifier(network), pictures)
+        confidence[name] = softmax(logits).max(axis=1).mean()
+    assert confidence["outliers"] < confidence["plain"]
+
+
 # Checkpoints come every four steps and the report just before each, so the third report is that of
 # step 12, and what it breaks off goes on from step 8.
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
@@ -132,7 +167,7 @@ def test_a_training_that_was_broken_off_ends_with_the_same_weights(
 ):
     # Validations fall between checkpoints, so what was best is the checkpoint's, too.
     recipe = replace(recipe, validations=5)
-    job = replace(JOB, dropout=dropout)
+    job = replace(JOB, dropout=dropout, head_tiles=16)
     whole = train(tmp_path / "whole", job, recipe)
     pieces = train_in_pieces(tmp_path / "pieces", breaks, job, recipe)
     assert_same_weights(pieces["network"], whole["network"])
@@ -169,6 +204,7 @@ OTHERS = {
     "seed": {"job": replace(JOB, seed=8)},
     "dropout": {"job": replace(JOB, dropout=0.3)},
     "epochs": {"job": replace(JOB, epochs=3)},
+    "tiles of the head": {"job": replace(JOB, head_tiles=8)},
 }
 
 

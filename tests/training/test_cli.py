@@ -36,6 +36,7 @@ warmup_share = 0.2
 halve_every_epochs = 1
 weight_decay = 5e-4
 crops = [[0.0, 16], [0.6, 64]]
+head_tiles = 20
 outliers = 0
 outlier_batch_size = 0
 outlier_weight = 0
@@ -49,6 +50,7 @@ other_splits_share = 0.4
 curve_tiles = [0.5, 1.0]
 curve_members = 2
 curve_share = 0.2
+head_tiles = 8
 test_tiles = 10
 [policy]
 target_coverage = 0.9

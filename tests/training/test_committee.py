@@ -93,6 +93,13 @@ def test_epochs_are_the_recipes_for_what_is_served_and_a_share_of_them_for_compa
     assert {job.epochs for job in named(jobs, "lot-held-out")} == {1.0}
 
 
+def test_heads_are_refitted_on_the_tiles_of_the_recipe(jobs):
+    for job in jobs:
+        served = job.name.startswith("committee/")
+        recipe = RECIPE.network if served else RECIPE.comparison
+        assert job.head_tiles == recipe.head_tiles
+
+
 def test_points_of_the_learning_curve_take_as_many_steps_on_tiles_of_their_own_share(jobs):
     few, all_of_them = named(jobs, "curve-0.25"), named(jobs, "curve-1/")
     steps = {job.steps(NETWORK) for job in (*few, *all_of_them)}

@@ -145,6 +145,7 @@ def test_a_file_that_cannot_be_read_is_named(written, tmp_path):
         ("outliers", 0, "must both be positive, or both be 0"),
         ("outlier_batch_size", 0, "must both be positive, or both be 0"),
         ("outlier_weight", -0.5, "outlier_weight must not be negative"),
+        ("head_tiles", -1, "head_tiles must not be negative"),
         ("curve_tiles", "[0.5, 0.25]", "curve_tiles must rise"),
         ("curve_tiles", "[0.5, 0.5]", "curve_tiles must rise"),
         ("curve_tiles", "[0.0, 0.5]", r"curve_tiles must lie in 0\.\.1"),

@@ -23,6 +23,7 @@ from lotwise_training.batches import Batches
 from lotwise_training.checkpoint import fingerprint
 from lotwise_training.config import NetworkRecipe
 from lotwise_training.dataset import Numbers, TileDataset
+from lotwise_training.head import Head, refit_head, served_features
 from lotwise_training.metrics import accuracy, negative_log_likelihood
 from lotwise_training.models.wide_resnet import (
     TileClassifier,
@@ -68,7 +69,15 @@ class ClassifierTrainer:
             digest.update(b"|")
         return fingerprint(
             self.recipe,
-            [self.data.version, digest.hexdigest(), job.name, job.seed, job.dropout, job.epochs],
+            [
+                self.data.version,
+                digest.hexdigest(),
+                job.name,
+                job.seed,
+                job.dropout,
+                job.epochs,
+                job.head_tiles,
+            ],
             ignore=PACE,
         )
 
@@ -109,6 +118,25 @@ class ClassifierTask:
             loss = loss + self._recipe.outlier_weight * exposure
         return loss
 
+    def refit(self, chosen: Numbers) -> None:
+        """See `Task`; the loss is that of training."""
+        features = _features(self.network, self._images[chosen])
+        truth = self._truth[chosen]
+        strange: Tensor | None = None
+        if self._strange.images is not None:
+            share = self._recipe.outlier_batch_size / self._recipe.batch_size
+            outliers = self._strange.images[: max(1, round(share * len(chosen)))]
+            strange = _features(self.network, outliers)
+
+        def loss(head: Head) -> Tensor:
+            total = functional.cross_entropy(head(features), truth)
+            if strange is not None:
+                doubt = functional.log_softmax(head(strange), dim=1)
+                total = total - self._recipe.outlier_weight * doubt.mean()
+            return total
+
+        refit_head(self.network, len(chosen), loss)
+
     def validate(self) -> Validation:
         """NLL in nats and accuracy, as served: in single precision, without dropout."""
         self.network.eval()
@@ -141,12 +169,16 @@ class _Outliers:
         seed: int,
         device: torch.device,
     ) -> None:
-        self._images: Tensor | None = None
+        self.images: Tensor | None = None
         if recipe.outliers:
-            self._images = torch.from_numpy(outlier_tiles(recipe.outliers, tiles, seed)).to(device)
+            self.images = torch.from_numpy(outlier_tiles(recipe.outliers, tiles, seed)).to(device)
             self._batches = Batches(recipe.outliers, recipe.outlier_batch_size, seed=(seed, 1))
 
     def draw(self, step: int) -> list[Tensor]:
-        if self._images is None:
+        if self.images is None:
             return []
-        return [self._images[self._batches.draw(step)[0]]]
+        return [self.images[self._batches.draw(step)[0]]]
+
+
+def _features(network: WideResNet, images: Tensor) -> Tensor:
+    return served_features(network, lambda rows: images[rows, None].float() / 255.0, len(images))

@@ -92,6 +92,7 @@ def _arm(
     share: float,
     first_seed: int,
 ) -> list[ClassifierJob]:
+    network = recipe.network
     return [
         ClassifierJob(
             name=f"{folder}/member_{member:02d}",
@@ -100,8 +101,9 @@ def _arm(
             classes=classes(split, data),
             seed=first_seed + member,
             dropout=0.0,
-            epochs=recipe.network.epochs * share,
+            epochs=network.epochs * share,
             max_seconds=recipe.max_seconds,
+            head_tiles=network.head_tiles if folder == SERVED else recipe.comparison.head_tiles,
         )
         for member in range(members)
     ]

@@ -44,8 +44,7 @@ class StrengthDataRecipe:
 
     def __post_init__(self) -> None:
         _positive(self, "tiles", "further_tiles")
-        if self.further_lots < 0:
-            raise ValueError(f"further_lots must not be negative, not {self.further_lots!r}")
+        _not_negative(self, "further_lots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +73,12 @@ class ComparisonRecipe:
     curve_tiles: tuple[float, ...]
     curve_members: int
     curve_share: float
+    head_tiles: int
     test_tiles: int
 
     def __post_init__(self) -> None:
         _positive(self, "curve_members", "test_tiles")
+        _not_negative(self, "head_tiles")
         for name in ("other_splits_share", "curve_share"):
             if not 0.0 < getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)!r}")
@@ -102,6 +103,7 @@ class LoopRecipe:
     halve_every_epochs: float
     weight_decay: float
     crops: Crops
+    head_tiles: int
     validations: int
     validation_tiles: int
     patience: int
@@ -117,6 +119,7 @@ class LoopRecipe:
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule must be {' or '.join(SCHEDULES)}, not {self.schedule!r}")
         _open_unit(self, "warmup_share")
+        _not_negative(self, "head_tiles")
         _check_crops(self.crops)
 
 
@@ -130,8 +133,7 @@ class NetworkRecipe(LoopRecipe):
 
     def __post_init__(self) -> None:
         LoopRecipe.__post_init__(self)  # super() does not know a class that slots have replaced
-        if min(self.outliers, self.outlier_batch_size, self.outlier_weight) < 0:
-            raise ValueError("outliers, outlier_batch_size and outlier_weight must not be negative")
+        _not_negative(self, "outliers", "outlier_batch_size", "outlier_weight")
         if (self.outliers > 0) != (self.outlier_batch_size > 0):
             raise ValueError("outliers and outlier_batch_size must both be positive, or both be 0")
 
@@ -262,6 +264,12 @@ def _positive(recipe: object, *names: str) -> None:
     for name in names:
         if not getattr(recipe, name) > 0:
             raise ValueError(f"{name} must be positive, not {getattr(recipe, name)!r}")
+
+
+def _not_negative(recipe: object, *names: str) -> None:
+    for name in names:
+        if getattr(recipe, name) < 0:
+            raise ValueError(f"{name} must not be negative, not {getattr(recipe, name)!r}")
 
 
 def _open_unit(recipe: object, *names: str) -> None:

@@ -26,6 +26,7 @@ from lotwise_training.augmentation import disturb_instrument, random_crops
 from lotwise_training.checkpoint import fingerprint
 from lotwise_training.config import RegressorNetworkRecipe, RegressorRecipe
 from lotwise_training.dataset import DatasetError, Floats, Numbers, TileDataset
+from lotwise_training.head import Head, refit_head, served_features
 from lotwise_training.lanes import timed
 from lotwise_training.metrics import mape, rmse
 from lotwise_training.models.wide_resnet import (
@@ -102,6 +103,7 @@ def regressor_jobs(data: TileDataset, recipe: RegressorRecipe) -> list[Job]:
             seed=network.seed + SEEDS * number,
             epochs=network.epochs * shares.get(name, comparison.folds_share),
             max_seconds=recipe.max_seconds,
+            head_tiles=network.head_tiles,
         )
         for number, (name, split) in enumerate(regressor_splits(data, recipe).items())
     ]
@@ -125,7 +127,14 @@ class RegressorTrainer:
         digest = hashlib.sha256(job.train.tobytes() + b"|" + job.validation.tobytes())
         return fingerprint(
             self.recipe,
-            [self.data.version, digest.hexdigest(), job.name, job.seed, job.epochs],
+            [
+                self.data.version,
+                digest.hexdigest(),
+                job.name,
+                job.seed,
+                job.epochs,
+                job.head_tiles,
+            ],
             ignore=PACE,
         )
 
@@ -169,6 +178,20 @@ class RegressorTask:
         seen = self._regressor.network_input(views)
         answer = torch.tanh(mixed_precision_forward(self.network, seen))
         return functional.mse_loss(answer[:, 0], self._targets[chosen])
+
+    def refit(self, chosen: Numbers) -> None:
+        """See `Task`; the loss is that of training."""
+        images, targets = self._images[chosen], self._targets[chosen]
+        features = served_features(
+            self.network,
+            lambda rows: self._regressor.network_input(images[rows, None]),
+            len(images),
+        )
+
+        def loss(head: Head) -> Tensor:
+            return functional.mse_loss(torch.tanh(head(features))[:, 0], targets)
+
+        refit_head(self.network, len(chosen), loss)
 
     def validate(self) -> Validation:
         """Errors as served: in single precision, of whole tiles."""

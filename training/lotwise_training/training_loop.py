@@ -45,6 +45,7 @@ class Job:
         seed: Of its start, its order of tiles and their views.
         epochs: Passes over `train`.
         max_seconds: Time after which its schedule has to be at its end.
+        head_tiles: Tiles of `train` on which the last layer is fitted once more; 0 for none.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Job:
     seed: int
     epochs: float
     max_seconds: float
+    head_tiles: int
 
     def batch_size(self, recipe: LoopRecipe) -> int:
         """Tiles of a step: the recipe's number, or all where there are fewer."""
@@ -92,6 +94,9 @@ class Task(Protocol):
             rng: Of the step's views.
             step: Its number.
         """
+
+    def refit(self, chosen: Numbers) -> None:
+        """Fit the last layer to the features of whole tiles; `chosen` as in `loss`."""
 
     def validate(self) -> Validation:
         """Measure `network` as it would be served."""
@@ -213,6 +218,9 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
 
     best.see(task.validate().error, network)
     network.load_state_dict(best.weights)
+    if job.head_tiles:
+        drawn = np.random.default_rng([job.seed, 2]).permutation(len(job.train))
+        task.refit(drawn[: job.head_tiles])
     # Rounded first and measured afterwards: every figure belongs to the weights that are served.
     halve_weights(network)
     log.close()
