@@ -11,6 +11,7 @@ from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training import cli
 from lotwise_training.dataset import read_table
 from lotwise_training.outputs import METHODS, read_outputs
+from lotwise_training.property_outputs import read_property
 from lotwise_training.splits import SPLITS
 from lotwise_training.training_loop import train_network
 from tests.support.laboratories import lots_csv, write
@@ -61,6 +62,43 @@ confidence = 0.95
 """
 
 
+REGRESSOR = """
+parallel = 1
+max_seconds = 600
+[network]
+depth = 10
+widen = 1
+epochs = 1
+batch_size = 8
+optimiser = "adam"
+learning_rate = 5e-3
+schedule = "one-cycle"
+warmup_share = 0.2
+halve_every_epochs = 1
+weight_decay = 0
+crops = [[0.0, 64]]
+head_tiles = 20
+validations = 1
+validation_tiles = 10
+patience = 1
+checkpoint_every = 100
+seed = 0
+pool = 8
+gain_range = 0
+offset_range = 0
+max_noise_sigma = 0
+max_blur_sigma_px = 0
+[comparison]
+region_blocked_share = 0.5
+folds = 2
+folds_share = 0.5
+[data]
+tiles = 1
+further_lots = 0
+further_tiles = 1
+"""
+
+
 def said(*arguments):
     """What a command says and its exit code."""
     result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
@@ -73,6 +111,7 @@ def recipes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recipes")
     (folder / "tiny").mkdir()
     (folder / "tiny" / "committee.toml").write_text(RECIPE)
+    (folder / "tiny" / "regressor.toml").write_text(REGRESSOR)
     return folder
 
 
@@ -150,6 +189,55 @@ def test_the_table_of_the_lots_lies_beside_the_members(followed):
     assert table.origins == ("iron",) * 3
 
 
+@pytest.fixture(scope="module")
+def tested(recipes, tmp_path_factory):
+    """The regressor's commands in turn on four tested lots: their folder and what they said."""
+    rows = [f"{lot},hardness,{100 + 50 * n},HV" for n, lot in enumerate((*LOTS, "further"))]
+    header = "lot_id,property,value,unit"
+    folder = lots_csv(tmp_path_factory.mktemp("tested"), "\n".join([header, *rows]) + "\n")
+    rng = np.random.default_rng(0)
+    for n, lot in enumerate((*LOTS, "further")):
+        for picture in range(10):
+            grey = 120 + 60 * np.sign(np.sin(np.arange(256) / (3 + 3 * n) + picture))
+            noisy = np.tile(grey, (256, 1)) + rng.normal(0, 10, (256, 256))
+            write(folder / lot / f"{picture}.png", noisy.clip(0, 255).astype(np.uint8), um_per_px=1)
+    home = tmp_path_factory.mktemp("home")
+    common = ("--profile", "tiny", "--recipes", recipes, "--home", home, "--lots", folder)
+    results, models = home / "results", home / "models"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "train_networks", in_this_process)
+        trained = said("regressor", *common)
+    measured = said("evaluate", *common, "--results", results)
+    where = ("--repository", models, "--results", results)
+    exported = said("export", "--home", home, *where, "--only", "regressor")
+    return home, (trained, measured, exported)
+
+
+def test_a_laboratorys_tests_become_a_model_of_its_property(tested):
+    home, steps = tested
+    assert [code for code, _ in steps] == [0, 0, 0], steps
+    stated = read_pbtxt(home / "models" / "regressor" / "config.pbtxt").metadata
+    assert (stated.property.name, stated.property.unit) == ("hardness", "HV")
+    assert (stated.property.minimum, stated.property.maximum) == (100.0, 250.0)
+    assert not stated.trained_on_simulated_lots
+
+
+def test_its_errors_stand_beside_those_of_forests(tested):
+    home, steps = tested
+    sets, manifest = read_property(home / "results")
+    assert list(sets) == ["tile-random", "region-blocked", "lot-held-out"]
+    # Its lots have no scores, so there is no forest on them.
+    assert set(sets["lot-held-out"].predicted) == {
+        "network",
+        "forest on texture",
+        "mean of the lots",
+    }
+    assert (manifest["unit"], manifest["benchmark"]) == ("HV", None)
+    assert "RMSE, HV" in " ".join(steps[1][1].split())
+    card = (home / "models" / "regressor" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "| tile-random, network | MAPE " in card
+
+
 @pytest.fixture
 def asked_to_train(monkeypatch):
     """Names of the networks that a command would train on small lots of the benchmark."""
@@ -185,7 +273,7 @@ def test_time_on_the_command_line_replaces_the_recipes(recipes, tmp_path):
 
 
 def test_all_is_every_step_in_order_with_the_same_folders(monkeypatch, tmp_path):
-    steps = ("data", "committee", "regressor", "editor", "policy", "evaluate", "answers", "export")
+    steps = ("data", "committee", "regressor", "editor", "policy", "answers", "evaluate", "export")
     done = {}
 
     def follow(name):
@@ -203,7 +291,7 @@ def test_all_is_every_step_in_order_with_the_same_folders(monkeypatch, tmp_path)
     assert tuple(done) == steps
     for name in steps[:-1]:
         assert (done[name]["profile"], done[name]["home"]) == ("paper", tmp_path)
-    assert done["answers"]["results"] == results
+    assert done["answers"]["results"] == done["evaluate"]["results"] == results
     assert done["export"] == {"home": tmp_path, "repository": models, "results": results}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ from lotwise_training.regressor import (
 )
 from lotwise_training.training_loop import checkpoint_path
 
-FOREST_TILES: int = 60
+FOREST_TILES: Final = 60
 """Of each lot that a texture forest learns from: more change its errors by less than their spread,
 and a forest's time grows with them."""
 
@@ -177,11 +177,13 @@ def _baselines(
     data: TileDataset, texture: npt.NDArray[np.float32], train: Numbers, asked: Numbers
 ) -> dict[str, npt.NDArray[Any]]:
     known = _some_of_each_lot(data, train)
-    return {
+    answers = {
         TEXTURE: forest_on_texture(texture[known], lot_values(data)[known], texture[asked]),
-        SCORES: forest_on_scores(data, train, asked),
         MEAN: mean_predictor(data, train, asked),
     }
+    if data.table.attribute_names:
+        answers[SCORES] = forest_on_scores(data, train, asked)
+    return answers
 
 
 def _asked(runs: Path, name: str, data: TileDataset, tiles: Numbers) -> npt.NDArray[np.float32]:
