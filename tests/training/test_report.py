@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lotwise_training.outputs import set_outputs, write_outputs
+from lotwise_training.property_outputs import PropertySet, write_property
 from lotwise_training.report.__main__ import main, metrics
 from lotwise_training.report.drawing import as_svg, write_png
 from lotwise_training.report.figures import confusion_figure
@@ -362,6 +363,30 @@ def test_the_command_writes_figures_and_page(results, tables, tmp_path, capsys):
     assert written["outputs_sha256"] == manifest["outputs_sha256"]
     assert written["runs"]["tile-random"]["weights_sha256"]["ensemble"] == "e" * 64
     assert (out / "index.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_predictions_of_a_property_that_lie_beside_are_reported_too(results, tmp_path, capsys):
+    lots = np.repeat(np.arange(3), 4).astype(np.int16)
+    values = np.array([100.0, 200.0, 300.0])
+    answers = {
+        "network": values[lots] * 1.02,
+        "mean of the lots": np.full(12, 200.0),
+    }
+    each = PropertySet(lots, ("a", "b", "c"), values, answers)
+    networks = {"regressor/regressor": {"train_lots": 3}}
+    stated = {"profile": "tiny", "property": "load", "unit": "N", "networks": networks}
+    write_property(results, {"tile-random": each, "lot-held-out": each}, stated)
+    out = tmp_path / "report"
+    assert main(["--results", str(results), "--out", str(out), "--no-recheck"]) == 0
+    assert "Table 7" in capsys.readouterr().out
+    written = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    found = {(row["set"], row["method"]): row for row in written["property"]["sets"]}
+    assert found["tile-random", "network"]["mape_percent"] == pytest.approx(2.0)
+    reached = {target["what"]: target["reached"] for target in written["targets"]}
+    assert reached["MAPE of the property, tile-random"]
+    assert reached["MAPE of held-out lots, below the best baseline"]
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "measured load, N" in page
 
 
 def test_the_command_refuses_outputs_that_were_tampered_with(results, tmp_path, capsys):
