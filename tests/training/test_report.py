@@ -370,7 +370,7 @@ def test_predictions_of_a_property_that_lie_beside_are_reported_too(results, tmp
     values = np.array([100.0, 200.0, 300.0])
     answers = {
         "network": values[lots] * 1.02,
-        "mean of the lots": np.full(12, 200.0),
+        "mean of the lots": np.full(12, 220.0),
     }
     each = PropertySet(lots, ("a", "b", "c"), values, answers)
     networks = {"regressor/regressor": {"train_lots": 3}}

@@ -26,6 +26,8 @@ MOST_MAPE_PERCENT: Final = 3.07
 LEAST_GAIN: Final = 0.24
 """Below the best baseline's MAPE, on lots that were held out."""
 
+_TINY: Final = 1e-12
+
 Array = npt.NDArray[np.float64]
 
 
@@ -143,7 +145,8 @@ def gain(answered: PropertySet, name: str = LOT_HELD_OUT, *, seed: int = 0) -> G
     best = min(others, key=lambda method: float(relative[method].mean()))
     # Sums by lot, drawn together: both methods see the same lots in every draw.
     _, of_lot = np.unique(answered.lots, return_inverse=True)
-    network, baseline = (np.bincount(of_lot, relative[m]) for m in (NETWORK, best))
+    # No baseline is perfect but in a test or by a slip; then the network is infinitely worse.
+    network, baseline = (np.bincount(of_lot, relative[m] + _TINY) for m in (NETWORK, best))
     drawn = np.random.default_rng(seed).integers(0, len(network), (RESAMPLES, len(network)))
     shares = 1.0 - network[drawn].sum(axis=1) / baseline[drawn].sum(axis=1)
     low, high = np.percentile(shares, [2.5, 97.5]).tolist()
