@@ -194,8 +194,9 @@ def train_network(
             report(progress, f"loss {loss.item():.3f}")
             save(finished=False, line="")
 
-    best.see(_validate(network, data.images[sample], wanted)[0], network)
-    network.load_state_dict(best.weights)
+    if best.weights:  # else nothing was measured before, and the last weights are the best known
+        best.see(_validate(network, data.images[sample], wanted)[0], network)
+        network.load_state_dict(best.weights)
     if job.head_tiles:
         drawn = np.random.default_rng([job.seed, 2]).permutation(len(images))[: job.head_tiles]
         _refit_head(network, images[drawn], truth[drawn], strange.images, recipe)
