@@ -138,13 +138,17 @@ def shifted_answers(cache: Path, asker: Asker) -> Outputs:
         asker: Of the committee.
     """
     outputs: Outputs = {}
-    folder = arm_folder(asker.recipe.split, asker.recipe)
+    recipe = asker.recipe
+    folder = arm_folder(recipe.split, recipe)
     for name in (*SHIFTED_LABELLED, *SHIFTED_STRANGE):
         shifted = benchmark_set(name, cache)
-        truth = shifted.lots if name in SHIFTED_LABELLED else np.full(len(shifted), UNKNOWN)
-        members = asker.members(folder, shifted.images, name)
-        outputs[asker.recipe.split, name] = set_outputs(
-            np.arange(len(shifted)), truth, {SINGLE: members[:, :1], ENSEMBLE: members}
+        # The same places of every set that has as many tiles: a filament is compared with none.
+        chosen = _sample(np.arange(len(shifted)), recipe.comparison.test_tiles, recipe.network.seed)
+        known = name in SHIFTED_LABELLED
+        truth = shifted.lots[chosen] if known else np.full(len(chosen), UNKNOWN)
+        members = asker.members(folder, shifted.images[chosen], name)
+        outputs[recipe.split, name] = set_outputs(
+            chosen, truth, {SINGLE: members[:, :1], ENSEMBLE: members}
         )
     return outputs
 

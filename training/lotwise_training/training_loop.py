@@ -166,7 +166,7 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
     network = place(task.network, device)
     optimiser = _optimiser(network, recipe, device)
     steps = job.steps(recipe)
-    clock = Clock(steps, job.max_seconds)
+    clock = Clock(steps, job.max_seconds)  # the time of what comes before is not the training's
     best = _Best()
     if state is not None:
         network.load_state_dict(state["network"])
@@ -216,8 +216,9 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
             report(progress, f"loss {loss.item():.3f}")
             save(finished=False, line="")
 
-    best.see(task.validate().error, network)
-    network.load_state_dict(best.weights)
+    if best.weights:  # else nothing was measured before, and the last weights are the best known
+        best.see(task.validate().error, network)
+        network.load_state_dict(best.weights)
     if job.head_tiles:
         drawn = np.random.default_rng([job.seed, 2]).permutation(len(job.train))
         task.refit(drawn[: job.head_tiles])
