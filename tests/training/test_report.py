@@ -8,9 +8,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from lotwise_training.outputs import set_outputs, write_outputs
-from lotwise_training.property_outputs import PropertySet, write_property
-from lotwise_training.report.__main__ import main, metrics
+from lotwise_training.outputs import set_outputs
+from lotwise_training.report.__main__ import metrics
 from lotwise_training.report.drawing import as_svg, write_png
 from lotwise_training.report.figures import confusion_figure
 from lotwise_training.report.intervals import wilson
@@ -19,70 +18,12 @@ from lotwise_training.report.sheets import MISSED, REACHED, UNKNOWN, accuracy_sh
 from lotwise_training.report.tables import compute
 from lotwise_training.report.targets import targets
 from lotwise_training.stored import OutputsError
-
-LOTS = ["R1", "R2", "R3", "R4"]
-MANIFEST = {
-    "benchmark": 1,
-    "profile": "cpu",
-    "data_version": "d" * 64,
-    "lot_ids": LOTS,
-    "recipes": ["1", "1", "2", "2"],
-    "runs": {
-        split: {
-            "members": 3,
-            "dropout_passes": 5,
-            "weights_sha256": {"ensemble": "e" * 64, "dropout": "f" * 64},
-            "steps": 100,
-            "train_tiles": 800,
-            "seconds": 90.0,
-            "lot_ids": LOTS if split != "lot-held-out" else LOTS[:2],
-        }
-        for split in ("tile-random", "region-blocked", "lot-held-out")
-    },
-    "learning_curve": [
-        {
-            "tiles": tiles,
-            "share": tiles / 800,
-            "members": 3,
-            "single": {"accuracy": 0.7, "nll": 0.9, "ece": 0.1},
-            "ensemble": {"accuracy": 0.8, "nll": 0.6, "ece": 0.05},
-        }
-        for tiles in (800, 100)
-    ],
-    "outputs_sha256": "a" * 64,
-}
-
-
-def one(*rows):
-    """Logits [N, 1, K] whose softmax are these rows."""
-    return np.log(np.array(rows, dtype=float))[:, None, :]
-
-
-def asked(labels, seed, *, sharp=3.0, n_lots=4, dropout=True, first=0):
-    """A set that three members answered well enough."""
-    rng = np.random.default_rng(seed)
-    labels = np.asarray(labels)
-    truth = np.eye(n_lots)[np.maximum(labels, 0)] * (labels >= 0)[:, None]
-    logits = sharp * truth[:, None] + rng.normal(size=(len(labels), 3, n_lots))
-    answers = {"single": logits[:, :1], "ensemble": logits}
-    if dropout:
-        answers["dropout"] = logits[:, :1] + rng.normal(size=(len(labels), 5, n_lots))
-    return set_outputs(np.arange(first, first + len(labels)), labels, answers)
+from tests.training.answered_tiles import MANIFEST, asked, every_set, one
 
 
 @pytest.fixture(scope="module")
 def outputs():
-    known = np.arange(120) % 4
-    unknown = np.full(60, -1)
-    return {
-        ("tile-random", "test"): asked(known, 1),
-        ("tile-random", "new_regions"): asked(known, 2, dropout=False),
-        ("tile-random", "filament_dim"): asked(known, 3, sharp=1.5, dropout=False),
-        ("tile-random", "unrelated"): asked(unknown, 4, dropout=False),
-        ("region-blocked", "test"): asked(known, 5),
-        ("lot-held-out", "test"): asked(known % 2, 6, n_lots=2),
-        ("lot-held-out", "unseen"): asked(unknown, 7, n_lots=2),
-    }
+    return every_set()
 
 
 @pytest.fixture(scope="module")
@@ -336,68 +277,6 @@ def test_answers_that_are_none_are_refused(outputs):
         compute({key: set_outputs(np.arange(1), np.array([4]), {"single": one([0.25] * 4)})}, {})
     with pytest.raises(OutputsError, match="single does not answer 2 tiles"):
         compute({key: set_outputs(np.arange(2), np.zeros(2), {"single": one([0.25] * 4)})}, {})
-
-
-@pytest.fixture
-def results(outputs, tmp_path):
-    write_outputs(tmp_path / "results", outputs, MANIFEST)
-    return tmp_path / "results"
-
-
-def test_the_command_writes_figures_and_page(results, tables, tmp_path, capsys):
-    out = tmp_path / "deep" / "report"
-    assert main(["--results", str(results), "--out", str(out), "--no-recheck"]) == 0
-    shown = capsys.readouterr().out
-    assert "Table 1" in shown
-    assert "Targets" in shown
-    # Nothing is cut off at the edge.
-    assert "…" not in shown
-    written = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    keys = ("split", "set", "method")
-    by_key = {tuple(each[key] for key in keys): each for each in written["sets"]}
-    single = by_key["tile-random", "test", "single"]
-    assert single["accuracy"] == tables.find("tile-random", "single").accuracy
-    assert written["recheck"] is None
-    assert written["intervals"] == "regions"
-    manifest = json.loads((results / "manifest.json").read_text(encoding="utf-8"))
-    assert written["outputs_sha256"] == manifest["outputs_sha256"]
-    assert written["runs"]["tile-random"]["weights_sha256"]["ensemble"] == "e" * 64
-    assert (out / "index.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-
-
-def test_predictions_of_a_property_that_lie_beside_are_reported_too(results, tmp_path, capsys):
-    lots = np.repeat(np.arange(3), 4).astype(np.int16)
-    values = np.array([100.0, 200.0, 300.0])
-    answers = {
-        "network": values[lots] * 1.02,
-        "mean of the lots": np.full(12, 220.0),
-    }
-    each = PropertySet(lots, ("a", "b", "c"), values, answers)
-    networks = {"regressor/regressor": {"train_lots": 3}}
-    stated = {"profile": "tiny", "property": "load", "unit": "N", "networks": networks}
-    write_property(results, {"tile-random": each, "lot-held-out": each}, stated)
-    out = tmp_path / "report"
-    assert main(["--results", str(results), "--out", str(out), "--no-recheck"]) == 0
-    assert "Table 7" in capsys.readouterr().out
-    written = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    found = {(row["set"], row["method"]): row for row in written["property"]["sets"]}
-    assert found["tile-random", "network"]["mape_percent"] == pytest.approx(2.0)
-    reached = {target["what"]: target["reached"] for target in written["targets"]}
-    assert reached["MAPE of the property, tile-random"]
-    assert reached["MAPE of held-out lots, below the best baseline"]
-    page = (out / "index.html").read_text(encoding="utf-8")
-    assert "measured load, N" in page
-
-
-def test_the_command_refuses_outputs_that_were_tampered_with(results, tmp_path, capsys):
-    path = results / "outputs.npz"
-    path.write_bytes(path.read_bytes() + b"x")
-    arguments = ["--results", str(results), "--out", str(tmp_path / "report"), "--no-recheck"]
-    assert main(arguments) == 1
-    assert "is not the file that its manifest speaks of" in capsys.readouterr().err
-    assert not (tmp_path / "report").exists()
-    assert main(["--results", str(tmp_path / "none"), "--no-recheck"]) == 1
-    assert "holds no readable outputs" in capsys.readouterr().err
 
 
 def test_a_lot_without_tiles_has_no_wrong_answers_either():
