@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from lotwise.core.policy import ReferralPolicy
 from lotwise.runtime.model_config import read_pbtxt
-from lotwise_training import cli
+from lotwise_training import cli, workshop
 from lotwise_training.dataset import read_table
 from lotwise_training.outputs import METHODS, read_outputs
 from lotwise_training.property_outputs import read_property
@@ -247,7 +247,7 @@ def asked_to_train(monkeypatch):
         names.extend(job.name for job in jobs)
 
     monkeypatch.setattr(cli, "train_networks", note)
-    monkeypatch.setattr(cli, "benchmark_set", lambda name, cache: grey_lots(4))
+    monkeypatch.setattr(workshop, "benchmark_set", lambda name, cache: grey_lots(4))
     return names
 
 
