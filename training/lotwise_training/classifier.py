@@ -6,7 +6,6 @@ scratch; a short training goes further with SGD.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,6 @@ from torch.nn import functional
 from lotwise.core.uncertainty import softmax
 from lotwise_training.augmentation import random_crops
 from lotwise_training.batches import Batches
-from lotwise_training.checkpoint import fingerprint
 from lotwise_training.config import NetworkRecipe
 from lotwise_training.dataset import Numbers, TileDataset
 from lotwise_training.head import Head, refit_head, served_features
@@ -33,7 +31,7 @@ from lotwise_training.models.wide_resnet import (
 from lotwise_training.outliers import outlier_tiles
 from lotwise_training.prediction import tile_logits
 from lotwise_training.splits import labels
-from lotwise_training.training_loop import PACE, Job, Validation, validation_sample
+from lotwise_training.training_loop import Job, Validation, job_identity, validation_sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,23 +61,7 @@ class ClassifierTrainer:
 
     def identity(self, job: ClassifierJob) -> str:
         """See `Trainer`."""
-        digest = hashlib.sha256()
-        for numbers in (job.train, job.validation, job.classes):
-            digest.update(numbers.tobytes())
-            digest.update(b"|")
-        return fingerprint(
-            self.recipe,
-            [
-                self.data.version,
-                digest.hexdigest(),
-                job.name,
-                job.seed,
-                job.dropout,
-                job.epochs,
-                job.head_tiles,
-            ],
-            ignore=PACE,
-        )
+        return job_identity(self.recipe, self.data.version, job, job.classes, job.dropout)
 
     def task(self, job: ClassifierJob, device: torch.device) -> ClassifierTask:
         """See `Trainer`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,11 +41,12 @@ from lotwise_training.regressor import (
     regressor_splits,
     served_name,
 )
+from lotwise_training.splits import Split
 from lotwise_training.training_loop import checkpoint_path
 
 FOREST_TILES: Final = 60
-"""Of each lot that a texture forest learns from: more change its errors by less than their spread,
-and a forest's time grows with them."""
+"""Of each lot, at most: what a texture forest learns from, and what is asked of lots held out.
+A forest's time grows with them; what further tiles would change has not been measured."""
 
 
 def property_sets(
@@ -63,33 +65,14 @@ def property_sets(
     """
     splits = regressor_splits(data, recipe)
     texture = texture_features(data.images, title="texture of the lots")
-    served = splits[served_name()]
-    sets = {
-        TILE_RANDOM: _set(
-            data,
-            served.test,
-            {
-                NETWORK: _asked(runs, served_name(), data, served.test),
-                **_baselines(data, texture, served.train, served.test),
-            },
-        ),
-        REGION_BLOCKED: _set(
-            data,
-            splits[REGION_BLOCKED_NAME].test,
-            {
-                NETWORK: _asked(runs, REGION_BLOCKED_NAME, data, splits[REGION_BLOCKED_NAME].test),
-                **_baselines(
-                    data,
-                    texture,
-                    splits[REGION_BLOCKED_NAME].train,
-                    splits[REGION_BLOCKED_NAME].test,
-                ),
-            },
-        ),
-        LOT_HELD_OUT: _held_out(data, texture, recipe, runs),
-    }
+    sets = {}
+    for name, network in ((TILE_RANDOM, served_name()), (REGION_BLOCKED, REGION_BLOCKED_NAME)):
+        split = splits[network]
+        predicted = _predicted(data, texture, network, split.train, split.test, runs)
+        sets[name] = _set(data, split.test, predicted)
+    sets[LOT_HELD_OUT] = _held_out(data, texture, splits, recipe.comparison.folds, runs)
     if new is not None:
-        asked = np.arange(len(new))
+        asked, served = np.arange(len(new)), splits[served_name()]
         known = _some_of_each_lot(data, served.train)
         sets[NEW_LOTS] = _set(
             new,
@@ -150,20 +133,20 @@ def property_manifest(
 
 
 def _held_out(
-    data: TileDataset, texture: npt.NDArray[np.float32], recipe: RegressorRecipe, runs: Path
+    data: TileDataset,
+    texture: npt.NDArray[np.float32],
+    splits: Mapping[str, Split],
+    folds: int,
+    runs: Path,
 ) -> PropertySet:
     """Every lot once, by networks and forests that have not seen its recipe."""
-    splits = regressor_splits(data, recipe)
     tiles: list[Numbers] = []
     predicted: dict[str, list[npt.NDArray[Any]]] = {}
-    for fold in range(recipe.comparison.folds):
-        split = splits[fold_name(fold)]
+    for network in map(fold_name, range(folds)):
+        split = splits[network]
         asked = _some_of_each_lot(data, split.unseen)
         tiles.append(asked)
-        answers = {
-            NETWORK: _asked(runs, fold_name(fold), data, asked),
-            **_baselines(data, texture, split.train, asked),
-        }
+        answers = _predicted(data, texture, network, split.train, asked, runs)
         for method, each in answers.items():
             predicted.setdefault(method, []).append(each)
     return _set(
@@ -171,6 +154,21 @@ def _held_out(
         np.concatenate(tiles),
         {method: np.concatenate(each) for method, each in predicted.items()},
     )
+
+
+def _predicted(
+    data: TileDataset,
+    texture: npt.NDArray[np.float32],
+    network: str,
+    train: Numbers,
+    asked: Numbers,
+    runs: Path,
+) -> dict[str, npt.NDArray[Any]]:
+    """What a network says, and what its baselines say that learned from the same tiles."""
+    return {
+        NETWORK: _asked(runs, network, data, asked),
+        **_baselines(data, texture, train, asked),
+    }
 
 
 def _baselines(

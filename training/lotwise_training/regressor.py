@@ -12,7 +12,6 @@ standard deviation, mean squared error, Adam. What differs from the paper:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,7 +22,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from lotwise_training.augmentation import disturb_instrument, random_crops
-from lotwise_training.checkpoint import fingerprint
 from lotwise_training.config import RegressorNetworkRecipe, RegressorRecipe
 from lotwise_training.dataset import DatasetError, Floats, Numbers, TileDataset
 from lotwise_training.head import Head, refit_head, served_features
@@ -37,7 +35,7 @@ from lotwise_training.models.wide_resnet import (
 )
 from lotwise_training.prediction import regressed
 from lotwise_training.splits import Split, recipe_folds, region_blocked, tile_random
-from lotwise_training.training_loop import PACE, Job, Validation, validation_sample
+from lotwise_training.training_loop import Job, Validation, job_identity, validation_sample
 
 SERVED: Final = "regressor"
 """Folder of the network that is served; its name within is the same."""
@@ -124,19 +122,7 @@ class RegressorTrainer:
 
     def identity(self, job: Job) -> str:
         """See `Trainer`."""
-        digest = hashlib.sha256(job.train.tobytes() + b"|" + job.validation.tobytes())
-        return fingerprint(
-            self.recipe,
-            [
-                self.data.version,
-                digest.hexdigest(),
-                job.name,
-                job.seed,
-                job.epochs,
-                job.head_tiles,
-            ],
-            ignore=PACE,
-        )
+        return job_identity(self.recipe, self.data.version, job)
 
     def task(self, job: Job, device: torch.device) -> RegressorTask:
         """See `Trainer`."""

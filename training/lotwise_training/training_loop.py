@@ -6,6 +6,7 @@ as an unbroken one would.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lotwise_training.batches import Batches
-from lotwise_training.checkpoint import load_checkpoint, save_checkpoint
+from lotwise_training.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from lotwise_training.config import LoopRecipe
 from lotwise_training.dataset import Numbers
 from lotwise_training.device import best_device, place
@@ -121,6 +122,22 @@ class Trainer(Protocol[JobTaken]):
 
     def task(self, job: JobTaken, device: torch.device) -> Task:
         """The network of a job and what it learns; its start is torch's generator's."""
+
+
+def job_identity(recipe: LoopRecipe, data_version: str, job: Job, *more: Numbers | float) -> str:
+    """A trainer's `identity`: the recipe, the data, and all of a job but its time.
+
+    Args:
+        recipe: How to train.
+        data_version: Hash of the tiles.
+        job: The network.
+        more: What a kind of job states beside it.
+    """
+    digest = hashlib.sha256()
+    for numbers in (job.train, job.validation, *more):
+        digest.update(np.asarray(numbers).tobytes() + b"|")
+    parts = [data_version, digest.hexdigest(), job.name, job.seed, job.epochs, job.head_tiles]
+    return fingerprint(recipe, parts, ignore=PACE)
 
 
 def checkpoint_path(run: Path, name: str) -> Path:
