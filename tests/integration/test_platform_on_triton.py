@@ -91,13 +91,14 @@ async def test_explanations_run_on_triton(stubs, make_tile):
 
 async def test_backward_uses_the_exact_gradient(triton, repository, pictures):
     from lotwise.core.tile import DecodedTile
-    from lotwise.explain.editing import EditableTile, EditorModels
+    from lotwise.explain.editing import Editor, EditorModels
     from lotwise.runtime.inference_triton import TritonInference
 
     engine = TritonInference(f"127.0.0.1:{triton.ports.grpc}")
     names = EditorModels("regressor", "editor_encoder", "editor_decoder", "edit_gradient")
-    tile = await EditableTile.encode(engine, names, DecodedTile(pictures[0], 1.0))
     at = np.array([0.4, 0.5, 0.6, 0.5])
+    editor = await Editor.describe(engine, names)
+    tile = await editor.encode(DecodedTile(pictures[0], 1.0), at)
     seen = await tile.evaluate(at)
     step = 1e-2
     for axis in range(4):

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from lotwise.runtime.assemble import (
     AssemblyError,
     assemble_committee,
-    assemble_gradient,
     assemble_repository,
+    assemble_skeleton,
 )
 
 TILE = (8, 8)
@@ -247,8 +247,8 @@ def test_gradient_survives_stripping_and_assembly(tmp_path: Path) -> None:
 
     before = (folder / "model.onnx").read_bytes()
     out = tmp_path / "again.onnx"
-    assert assemble_gradient(folder / "skeleton.onnx", tmp_path, out)
-    assert not assemble_gradient(folder / "skeleton.onnx", tmp_path, out)
+    assert assemble_skeleton(folder / "skeleton.onnx", tmp_path, out)
+    assert not assemble_skeleton(folder / "skeleton.onnx", tmp_path, out)
     assert out.read_bytes() == before
 
     # Another training's weights, a missing model and a file that is no skeleton.
@@ -264,4 +264,33 @@ def test_gradient_survives_stripping_and_assembly(tmp_path: Path) -> None:
     with pytest.raises(AssemblyError, match="holds no model"):
         assemble_repository(tmp_path)
     with pytest.raises(AssemblyError, match="no skeleton"):
-        assemble_gradient(whole, tmp_path, out)
+        assemble_skeleton(whole, tmp_path, out)
+
+
+def test_a_skeleton_may_keep_weights_of_its_own(tmp_path: Path) -> None:
+    """As an encoder does that holds a decoder beside itself."""
+    torch = pytest.importorskip("torch")
+    from lotwise_training.export.onnx_export import export_module
+    from lotwise_training.export.onnx_weights import halve_weights, to_half
+    from lotwise_training.export.skeleton import StripError, save_skeleton, strip_weights
+
+    torch.manual_seed(0)
+    last = torch.nn.Linear(32, 32)
+    both = torch.nn.Sequential(torch.nn.Linear(32, 32), torch.nn.Tanh(), last)
+    halve_weights(both.eval())
+    x = torch.randn(2, 32)
+    source = export_module(last, [x], ["x"], ["y"], tmp_path / "source/1/model.onnx")
+    model = to_half(export_module(both, [x], ["x"], ["y"], tmp_path / "whole.onnx"))
+    with pytest.raises(StripError):
+        strip_weights(model, {"source": source})
+    skeleton = strip_weights(model, {"source": source}, own_weights=True)
+    save_skeleton(skeleton, tmp_path / "encoder/1/skeleton.onnx")
+    assert assemble_repository(tmp_path) == [tmp_path / "encoder/1/model.onnx"]
+    stored = (tmp_path / "encoder/1/skeleton.onnx").stat().st_size
+    assert stored < (tmp_path / "encoder/1/model.onnx").stat().st_size - 32 * 32
+    for got, wanted in zip(
+        run(tmp_path / "encoder/1/model.onnx", x=x.numpy()),
+        run(tmp_path / "whole.onnx", x=x.numpy()),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(got, wanted)

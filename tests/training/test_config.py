@@ -7,14 +7,14 @@ import pytest
 from lotwise_training.config import (
     RECIPES,
     CommitteeRecipe,
+    EditorRecipe,
     PolicyRecipe,
     RecipeError,
     RegressorRecipe,
     load_recipe,
 )
-from lotwise_training.editor import EditorConfig
 
-KINDS = {"committee": CommitteeRecipe, "regressor": RegressorRecipe, "editor": EditorConfig}
+KINDS = {"committee": CommitteeRecipe, "regressor": RegressorRecipe, "editor": EditorRecipe}
 COMMITTEE = (RECIPES / "cpu" / "committee.toml").read_text()
 
 POLICY = """
@@ -81,8 +81,10 @@ def test_the_paper_profile_holds_the_papers_committee():
     assert network.crops == ((0.0, 64),)
 
 
-def test_the_editors_defaults_are_its_cpu_profile():
-    assert load_recipe(EditorConfig, RECIPES / "cpu" / "editor.toml") == EditorConfig()
+def test_the_paper_profile_holds_the_papers_editor():
+    network = load_recipe(EditorRecipe, RECIPES / "paper" / "editor.toml").network
+    assert (network.dim, network.discriminator_dim, network.crop_px) == (64, 64, 256)
+    assert (network.learning_rate, network.batch_size) == (2e-4, 32)
 
 
 def test_whole_numbers_stand_for_floats_but_nothing_else_is_coerced(written):

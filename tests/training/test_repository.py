@@ -11,6 +11,7 @@ from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training.export import repository as repository_module
 from lotwise_training.export.card import run_figures, write_card
+from lotwise_training.export.exporter import Exporter
 from lotwise_training.export.onnx_export import run_onnx
 from lotwise_training.export.repository import write_repository
 from lotwise_training.outputs import (
@@ -156,7 +157,7 @@ def test_a_card_says_on_whose_lots_the_committee_was_measured(
     benchmark_version, runs, weights, tmp_path
 ):
     results = write_answers(tmp_path / "results", weights, benchmark=benchmark_version)
-    exporter = repository_module._Exporter(runs, tmp_path, results, None)
+    exporter = Exporter(runs, tmp_path, results, None)
     figures, measured = exporter.committee_figures(weights)
     assert list(figures) == ["tile-random, single network", "tile-random, deep ensemble"]
     assert ("on benchmark v1," if benchmark_version else "on its own lots,") in measured
@@ -165,17 +166,19 @@ def test_a_card_says_on_whose_lots_the_committee_was_measured(
 def test_answers_of_other_members_are_not_shown(runs, weights, tmp_path):
     results = write_answers(tmp_path / "results", "0" * 64)
     for folder in (results, tmp_path / "absent"):
-        exporter = repository_module._Exporter(runs, tmp_path, folder, None)
+        exporter = Exporter(runs, tmp_path, folder, None)
         assert exporter.committee_figures(weights) == ({}, "")
 
 
 @pytest.mark.parametrize("only", [("regressor",), ("editor", "committee"), ()])
 def test_only_what_is_named_is_exported(only, tmp_path, monkeypatch):
     done = []
-    for name in ("committee", "regressor", "editor"):
-        monkeypatch.setattr(
-            repository_module, f"_export_{name}", lambda exporter, name=name: done.append(name)
-        )
+    for name, step in {
+        "committee": "_export_committee",
+        "regressor": "_export_regressor",
+        "editor": "export_editor",
+    }.items():
+        monkeypatch.setattr(repository_module, step, lambda exporter, name=name: done.append(name))
     write_repository(tmp_path, tmp_path / "repository", tmp_path, only=only)
     assert sorted(done) == sorted(only)
     with pytest.raises(Contradiction, match="'comittee' cannot be exported"):

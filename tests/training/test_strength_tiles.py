@@ -25,7 +25,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tiles(cache):
-    return ordered_tiles(ORDERS, cache)
+    return ordered_tiles("strength", ORDERS, cache)
 
 
 def test_tiles_are_brought_to_scale_by_block_means():
@@ -61,7 +61,7 @@ def test_lots_carry_what_a_laboratory_would_know(tiles):
 def test_the_reference_tiles_are_the_first_of_the_frozen_set(monkeypatch, tmp_path):
     asked = []
 
-    def note(orders, cache):
+    def note(name, orders, cache):
         asked.extend(orders)
 
     monkeypatch.setattr(strength_tiles, "ordered_tiles", note)
@@ -80,7 +80,7 @@ def test_rendered_tiles_are_read_again_not_rendered_again(tiles, cache, monkeypa
         pytest.fail("rendered again")
 
     monkeypatch.setattr(rendering, "_render_all", fail)
-    again = ordered_tiles(ORDERS, cache)
+    again = ordered_tiles("strength", ORDERS, cache)
     np.testing.assert_array_equal(again.images, tiles.images)
     assert again.version == tiles.version
 

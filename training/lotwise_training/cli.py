@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
 from lotwise.core.errors import LotwiseError
 from lotwise_simulator.benchmark import VERSION, new_lots
+from lotwise_simulator.benchmark_files import UNIT
 from lotwise_training.answers import (
     Asker,
     learning_curve,
@@ -23,6 +23,7 @@ from lotwise_training.answers import (
     shifted_answers,
     split_answers,
 )
+from lotwise_training.attribute_meter import meter_tiles, meter_work
 from lotwise_training.benchmark_data import GEOMETRY, REFERENCE, benchmark_set
 from lotwise_training.checkpoint import CheckpointError
 from lotwise_training.classifier import ClassifierTrainer
@@ -30,6 +31,7 @@ from lotwise_training.committee import SERVED, committee_jobs
 from lotwise_training.config import (
     RECIPES,
     CommitteeRecipe,
+    EditorRecipe,
     RecipeError,
     RegressorRecipe,
 )
@@ -38,24 +40,26 @@ from lotwise_training.dataset import (
     DatasetError,
     write_table,
 )
-from lotwise_training.edit_response import edit_report
-from lotwise_training.editor import EditorConfig, load_editor, train_editor
-from lotwise_training.evaluate import show_edits
+from lotwise_training.edit_outputs import write_edits
+from lotwise_training.editor import editor_works
+from lotwise_training.editor_runs import RUN as EDITOR
+from lotwise_training.editor_runs import write_served
 from lotwise_training.laboratory import read_laboratory, show_laboratory
-from lotwise_training.lanes import TrainingFailed, train_networks
+from lotwise_training.lanes import TrainingFailed, Work, train_networks, work_side_by_side
 from lotwise_training.outputs import TEST, Outputs, write_outputs
 from lotwise_training.policy import committee_sha256, fit_policy, write_policy
-from lotwise_training.prediction import load_members, load_regressor
+from lotwise_training.prediction import load_members
 from lotwise_training.property_outputs import write_property
 from lotwise_training.regressor import SERVED as REGRESSOR
-from lotwise_training.regressor import RegressorTrainer, regressor_jobs, served_name
+from lotwise_training.regressor import RegressorTrainer, regressor_jobs
+from lotwise_training.report.edit_page import edits_sheet, redrawn_sheet
+from lotwise_training.report.edit_tables import edit_figures, served_edit_figures
 from lotwise_training.report.property_page import property_sheet
 from lotwise_training.report.property_tables import property_figures, served_figures
 from lotwise_training.report.screen import show
 from lotwise_training.splits import SPLITS, classes, labels
 from lotwise_training.stored import OutputsError
 from lotwise_training.strength_tiles import new_lot_tiles
-from lotwise_training.training_loop import checkpoint_path
 from lotwise_training.workshop import Workshop
 
 app = typer.Typer(
@@ -99,7 +103,7 @@ EVALUATION_FILE: Final = "evaluation.json"
 NEW_LOTS: Final = 200
 NEW_LOT_TILES: Final = 10
 """Of each new lot: lots, not tiles, make an error bar narrow."""
-EDITED_LOTS: Final = 8
+EDITED_LOTS: Final = 24
 
 
 @app.command()
@@ -170,17 +174,14 @@ def editor(
     home: Home = HOME,
     max_seconds: MaxSeconds = None,
 ) -> None:
-    """Train the editor of attributes on the regressor's tiles; go on where it was broken off."""
+    """Train the editors of attributes, on the regressor's tiles, and what measures them."""
     with _explained():
         shop = Workshop(home, recipes, profile)
-        tiles = shop.strength_tiles(None)
-        trained = train_editor(
-            tiles.images,
-            tiles.table.attributes[tiles.lots].astype(np.float32),
-            config=shop.recipe(EditorConfig, "editor", max_seconds),
-            checkpoint_dir=shop.run("editor"),
-        )
-        out.print({name: round(figure, 3) for name, figure in trained.figures.items()})
+        recipe = shop.recipe(EditorRecipe, "editor", max_seconds)
+        works: list[Work] = [*editor_works(shop.strength_tiles(None), recipe)]
+        works.append(meter_work(meter_tiles(recipe.meter, shop.cache), recipe.meter))
+        work_side_by_side(works, shop.runs, parallel=recipe.parallel)
+        write_served(shop.runs, recipe.served)
 
 
 @app.command()
@@ -248,6 +249,7 @@ def evaluate(
 ) -> None:
     """Measure regressor and editor on lots that they never saw; the committee has `answers`."""
     # Here, because the forests take seconds to import and no other command needs them.
+    from lotwise_training.edit_answers import edit_manifest, edit_sets
     from lotwise_training.property_answers import property_manifest, property_sets
 
     with _explained():
@@ -262,11 +264,16 @@ def evaluate(
         figures = property_figures(sets)
         show(property_sheet(figures, stated["unit"]), out)
         _write_json(shop.run(REGRESSOR) / EVALUATION_FILE, served_figures(figures))
-        if own_lots is None and shop.run("editor").exists():
-            trained = load_regressor(checkpoint_path(shop.runs, served_name()))
-            edits = edit_report(load_editor(shop.run("editor")), trained, new_lots()[:EDITED_LOTS])
-            show_edits(edits, out)
-            _write_json(shop.run("editor") / EVALUATION_FILE, edits)
+        if own_lots is None and shop.run(EDITOR).exists():
+            edits = edit_sets(new_lots()[:EDITED_LOTS], shop.runs, shop.cache)
+            editors = shop.recipe(EditorRecipe, "editor")
+            said = edit_manifest(editors, shop.runs, profile, UNIT, VERSION)
+            write_edits(results, edits, said)
+            measured = edit_figures(edits)
+            show(edits_sheet(measured, said), out)
+            show(redrawn_sheet(measured), out)
+            served = served_edit_figures(measured[editors.served], said["attributes"])
+            _write_json(shop.run(EDITOR) / EVALUATION_FILE, served)
 
 
 @app.command()

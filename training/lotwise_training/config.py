@@ -23,6 +23,8 @@ Crops = tuple[tuple[float, int], ...]
 
 SCHEDULES: Final = ("halving", "one-cycle")
 OPTIMISERS: Final = ("adam", "sgd")
+ARMS: Final = ("attgan", "difference")
+"""Kinds of editor: see models/attgan.py and models/difference_editor.py."""
 
 
 class RecipeError(ValueError):
@@ -202,6 +204,82 @@ class RegressorRecipe:
 
     def __post_init__(self) -> None:
         _positive(self, "parallel", "max_seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class EditorNetworkRecipe:
+    """How one editor of attributes is trained, whichever kind it is."""
+
+    dim: int
+    discriminator_dim: int
+    crop_px: int
+    batch_size: int
+    steps: int
+    learning_rate: float
+    critic_rate: float
+    reader_rate: float
+    reconstruction_share: float
+    fade_share: float
+    reconstruction_weight: float
+    attribute_weight: float
+    adversarial_weight: float
+    texture_weight: float
+    cycle_weight: float
+    mixing: float
+    jitter: float
+    gain_range: float
+    offset_range: float
+    max_noise_sigma: float
+    max_blur_sigma_px: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        _positive(self, "dim", "discriminator_dim", "crop_px", "batch_size", "steps")
+        _positive(self, "learning_rate", "critic_rate", "reader_rate")
+        _not_negative(self, "texture_weight", "cycle_weight", "jitter")
+        if self.crop_px % 32 or self.crop_px < 64:
+            raise ValueError(f"crop_px must be 64 or a larger multiple of 32, not {self.crop_px}")
+        if not 0.0 < self.reconstruction_share + self.fade_share < 1.0:
+            raise ValueError("reconstruction_share + fade_share must lie between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class MeterRecipe:
+    """The network that measures attributes of edited tiles and has never seen an editor.
+
+    Attributes:
+        lots, tiles: Simulated lots of its own, and tiles of each.
+        max_seconds: Of its training.
+    """
+
+    lots: int
+    tiles: int
+    max_seconds: float
+    network: RegressorNetworkRecipe
+
+    def __post_init__(self) -> None:
+        _positive(self, "lots", "tiles", "max_seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class EditorRecipe:
+    """Which editors are trained, which of them is served, and what measures them.
+
+    Attributes:
+        served: Kind of the editor that is served; the others are trained as long, to compare.
+        max_seconds: Of one editor's training.
+    """
+
+    served: str
+    parallel: int
+    max_seconds: float
+    network: EditorNetworkRecipe
+    meter: MeterRecipe
+
+    def __post_init__(self) -> None:
+        _positive(self, "parallel", "max_seconds")
+        if self.served not in ARMS:
+            raise ValueError(f"served must be {' or '.join(ARMS)}, not {self.served!r}")
 
 
 def load_recipe(kind: type[Recipe], path: Path) -> Recipe:

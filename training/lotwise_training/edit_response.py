@@ -1,80 +1,189 @@
-"""Does the regressor answer to an edit as the material would?
+"""Asks editors for changes of one attribute at a time, and measures what changed.
 
-On simulated lots the true derivative of the stress in each attribute is known exactly, so the
-editor and the regressor together can be checked: sign and slope of R(G(I, A)) along an attribute
-(Liu et al. 2020, section 4.3) against the closed form of the simulator.
+Two who never saw an editor are asked: the meter (`attribute_meter.py`) reads the attributes of the
+edited tiles, and the regressor their property. Both are checked on the truth, which the simulator
+knows: the same lot, made again with that one attribute changed, so that the crystals are others but
+the change is exact.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from rich.console import Console
 from rich.progress import track
-from torch import nn
+from torch import Tensor, nn
 
-from lotwise_simulator import ATTRIBUTE_NAMES
-from lotwise_simulator.lots import Lot, mosaic
-from lotwise_training.editor import Editor
+from lotwise_simulator import Attributes, peak_stress_psi
+from lotwise_simulator.lots import Lot
+from lotwise_training.attribute_meter import TILES_PER_SIDE
+from lotwise_training.dataset import Images
+from lotwise_training.edit_outputs import DIRECTIONS, EditSet
+from lotwise_training.models.editors import EditorNetwork
+from lotwise_training.prediction import tile_answers
+from lotwise_training.rendering import TileOrder, rendered
+from lotwise_training.strength_tiles import STRENGTH_GEOMETRY
 
 REGION: Final = 500
 """A patch of the lots that no training set reaches."""
 TILES_PER_LOT: Final = 4
-STEP: Final = 0.2
-"""Of an attribute, to either side; clipped to 0..1."""
+STEP: Final = 0.3
+"""Of an attribute, to either side; less where its range ends."""
+PEAK: Final = 255.0
+
+Array = npt.NDArray[np.float32]
+
+
+def own_attributes(lots: Sequence[Lot]) -> Array:
+    """Of every lot, float32 [L, A] in 0..1: means of the experts' scores, as users know them."""
+    scores = np.stack([lot.expert_scores().mean(axis=0) for lot in lots])
+    own: Array = np.clip(scores, 0.0, 1.0).astype(np.float32)
+    return own
+
+
+def wanted_attributes(own: Array) -> Array:
+    """What is asked for: float32 [..., A, 2, A], each attribute once down and once up.
+
+    Args:
+        own: float32 [..., A] in 0..1.
+    """
+    n = own.shape[-1]
+    steps = np.zeros((n, DIRECTIONS, n), dtype=np.float32)
+    for attribute in range(n):
+        steps[attribute, :, attribute] = (-STEP, STEP)
+    wanted: Array = np.clip(own[..., None, None, :] + steps, 0.0, 1.0)
+    return wanted
+
+
+def simulated_edits(lots: Sequence[Lot], meter: nn.Module, cache: Path) -> tuple[Images, EditSet]:
+    """The lots themselves, and what the meter says when they are made again with one change.
+
+    Args:
+        lots: Simulated lots.
+        meter: From grey values [B, 1, H, W] to attributes [B, A], in evaluation mode.
+        cache: Folder of rendered data.
+
+    Returns:
+        Tiles uint8 [N, H, W], TILES_PER_LOT of each lot in order; what changed.
+    """
+    true = np.stack([lot.attributes.as_array() for lot in lots])
+    wanted = wanted_attributes(true)
+    changed = {
+        f"{attribute} {direction}": [
+            _order(replace(lot, attributes=Attributes.from_array(to)))
+            for lot, to in zip(lots, wanted[:, attribute, direction], strict=True)
+        ]
+        for attribute in range(true.shape[1])
+        for direction in range(DIRECTIONS)
+    }
+    tiles, _ = rendered("edits", {"own": [_order(lot) for lot in lots], **changed}, cache)
+    before = tile_answers(meter, tiles["own"])
+    n, attributes = len(before), true.shape[1]
+    measured = np.empty((n, attributes, DIRECTIONS, attributes), dtype=np.float32)
+    stress = np.empty((n, attributes, DIRECTIONS), dtype=np.float32)
+    for attribute in range(attributes):
+        for direction in range(DIRECTIONS):
+            images = tiles[f"{attribute} {direction}"]
+            measured[:, attribute, direction] = tile_answers(meter, images) - before
+            rise = [
+                peak_stress_psi(Attributes.from_array(to)) - lot.peak_stress_psi
+                for to, lot in zip(wanted[:, attribute, direction], lots, strict=True)
+            ]
+            stress[:, attribute, direction] = np.repeat(rise, TILES_PER_LOT)
+    none = np.empty((0,), dtype=np.float32)
+    return tiles["own"], EditSet(
+        lots=_lot_numbers(lots),
+        requested=_requested(true).repeat(TILES_PER_LOT, axis=0),
+        measured=measured,
+        property=stress,
+        redrawn_psnr_db=none,
+        redrawn_shift=none,
+        returned_psnr_db=none,
+    )
 
 
 @torch.no_grad()
-def edit_report(
-    editor: Editor, regressor: nn.Module, lots: tuple[Lot, ...]
-) -> dict[str, dict[str, float]]:
-    """Measure reconstruction and response on new tiles.
+def measured_edits(
+    editor: EditorNetwork,
+    lots: Sequence[Lot],
+    tiles: Images,
+    meter: nn.Module,
+    regressor: nn.Module,
+    *,
+    title: str,
+) -> EditSet:
+    """What an editor changes.
 
     Args:
         editor: On the CPU, in evaluation mode.
-        regressor: From grey images 0..255 [B, 1, H, W] to the property [B, 1].
-        lots: Simulated lots; their true attributes and derivatives are used.
-
-    Returns:
-        "reconstruction": PSNR in dB, and the mean shift of the prediction as a share of it.
-        One entry an attribute: measured and true mean slope (property per unit of attribute), and
-        the share of tiles whose slope has the true sign.
+        lots: Simulated lots.
+        tiles: uint8 [N, H, W], TILES_PER_LOT of each lot in order.
+        meter: As `simulated_edits` takes it.
+        regressor: From grey values [B, 1, H, W] to the property [B, 1], in evaluation mode.
+        title: Of the progress bar.
     """
-    errors, shifts = [], []
-    slopes: dict[str, list[tuple[float, float]]] = {name: [] for name in ATTRIBUTE_NAMES}
-    for lot in track(lots, "editor"):
-        tiles = mosaic(lot, TILES_PER_LOT, region=REGION)
-        images = torch.from_numpy(np.stack([tile.image for tile in tiles])[:, None])
-        own = torch.from_numpy(np.clip(lot.attributes.as_array(), 0.0, 1.0)).repeat(len(images), 1)
-        redrawn = editor.edit(images, own)
-        errors.append(float(((redrawn - images) ** 2).mean()))
-        before, after = regressor(images), regressor(redrawn)
-        shifts.append(float(((after - before).abs() / before).mean()))
-        for index, name in enumerate(ATTRIBUTE_NAMES):
-            low, high = own.clone(), own.clone()
-            low[:, index] = (own[:, index] - STEP).clamp(0.0, 1.0)
-            high[:, index] = (own[:, index] + STEP).clamp(0.0, 1.0)
-            rise = regressor(editor.edit(images, high)) - regressor(editor.edit(images, low))
-            measured = rise[:, 0] / (high - low)[:, index]
-            true = float(lot.peak_stress_gradient[index])
-            slopes[name] += [(float(slope), true) for slope in measured]
-    report = {
-        "reconstruction": {
-            "psnr_db": float(10 * np.log10(255.0**2 / np.mean(errors))),
-            "shift_of_the_prediction": float(np.mean(shifts)),
-        }
-    }
-    for name, pairs in slopes.items():
-        report[name] = _slopes(np.array(pairs))
-    return report
+    own = own_attributes(lots)
+    wanted = wanted_attributes(own)
+    n, attributes = len(tiles), own.shape[1]
+    answers = EditSet(
+        lots=_lot_numbers(lots),
+        requested=_requested(own).repeat(TILES_PER_LOT, axis=0),
+        measured=np.empty((n, attributes, DIRECTIONS, attributes), dtype=np.float32),
+        property=np.empty((n, attributes, DIRECTIONS), dtype=np.float32),
+        redrawn_psnr_db=np.empty(n, dtype=np.float32),
+        redrawn_shift=np.empty(n, dtype=np.float32),
+        returned_psnr_db=np.empty((n, attributes), dtype=np.float32),
+    )
+    for number in track(range(len(lots)), title, console=Console(stderr=True)):
+        rows = slice(number * TILES_PER_LOT, (number + 1) * TILES_PER_LOT)
+        image = torch.from_numpy(tiles[rows, None])
+        told = torch.from_numpy(own[number]).repeat(len(image), 1)
+        code = editor.encode(image, told)
+        redrawn = editor.decode(*code, told)
+        before, value = meter(redrawn), regressor(redrawn)
+        answers.redrawn_psnr_db[rows] = _psnr_db(redrawn, image)
+        original = regressor(image)
+        answers.redrawn_shift[rows] = ((value - original) / original)[:, 0].numpy()
+        for attribute in range(attributes):
+            for direction in range(DIRECTIONS):
+                asked = torch.from_numpy(wanted[number, attribute, direction])
+                asked = asked.repeat(len(image), 1)
+                edited = editor.decode(*code, asked)
+                answers.measured[rows, attribute, direction] = (meter(edited) - before).numpy()
+                rise = (regressor(edited) - value)[:, 0]
+                answers.property[rows, attribute, direction] = rise.numpy()
+            # The last edit was the one upwards.
+            returned = editor.decode(*editor.encode(edited, asked), told)
+            answers.returned_psnr_db[rows, attribute] = _psnr_db(returned, image)
+    return answers
 
 
-def _slopes(pairs: npt.NDArray[np.float64]) -> dict[str, float]:
-    measured, true = pairs.T
-    return {
-        "slope_psi": float(measured.mean()),
-        "true_slope_psi": float(true.mean()),
-        "share_of_tiles_with_the_true_sign": float((np.sign(measured) == np.sign(true)).mean()),
-    }
+def _order(lot: Lot) -> TileOrder:
+    return TileOrder(
+        lot, REGION, TILES_PER_LOT, STRENGTH_GEOMETRY.px, tiles_per_side=TILES_PER_SIDE
+    )
+
+
+def _requested(own: Array) -> Array:
+    """Changes that are asked for, [..., A, 2]."""
+    wanted = wanted_attributes(own)
+    change = wanted - own[..., None, None, :]
+    diagonal: Array = np.diagonal(change, axis1=-3, axis2=-1)  # [..., 2, A]
+    return np.swapaxes(diagonal, -1, -2)
+
+
+def _lot_numbers(lots: Sequence[Lot]) -> Array:
+    return np.repeat(np.arange(len(lots)), TILES_PER_LOT).astype(np.float32)
+
+
+def _psnr_db(drawn: Tensor, image: Tensor) -> Array:
+    """Peak signal-to-noise ratio of each tile, [B]."""
+    squared = (drawn - image).square().mean(dim=(1, 2, 3)).clamp(min=1e-6)
+    decibels: Array = (10.0 * torch.log10(PEAK**2 / squared)).numpy()
+    return decibels

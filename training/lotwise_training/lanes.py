@@ -10,18 +10,24 @@ import multiprocessing
 import queue
 import traceback
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lotwise_training.config import LoopRecipe
-from lotwise_training.training_loop import JobKind, Trainer, check_resumable, train_network
+from lotwise_training.training_loop import (
+    JobKind,
+    Report,
+    Trainer,
+    check_resumable,
+    train_network,
+)
 
 
 class TrainingFailed(RuntimeError):
@@ -44,10 +50,63 @@ def timed(
     return [replace(job, max_seconds=each * n) for job, n in zip(jobs, steps, strict=True)]
 
 
+class Work(Protocol):
+    """One network's training, as a lane takes it. It travels to another process."""
+
+    @property
+    def name(self) -> str:
+        """Of the network, for the progress bar."""
+
+    @property
+    def seconds(self) -> float:
+        """Time that it may take: its share of the bar of all."""
+
+    def check(self, run: Path) -> None:
+        """Look whether it can begin, or go on from what `run` holds.
+
+        Raises:
+            CheckpointError: `run` holds a network of another recipe or of other tiles.
+        """
+
+    def train(self, run: Path, *, report: Report) -> None:
+        """Train it; one that is finished is kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkWork(Generic[JobKind]):
+    """A `Work` of the common training loop.
+
+    Attributes:
+        trainer: Of what is learned, and how.
+        job: Which network.
+    """
+
+    trainer: Trainer[JobKind]
+    job: JobKind
+
+    @property
+    def name(self) -> str:
+        """See `Work`."""
+        return self.job.name
+
+    @property
+    def seconds(self) -> float:
+        """See `Work`."""
+        return self.job.max_seconds
+
+    def check(self, run: Path) -> None:
+        """See `Work`."""
+        check_resumable(self.trainer, self.job, run)
+
+    def train(self, run: Path, *, report: Report) -> None:
+        """See `Work`."""
+        train_network(self.trainer, self.job, run, report=report)
+
+
 def train_networks(
     trainer: Trainer[JobKind], jobs: Sequence[JobKind], run: Path, *, parallel: int
 ) -> None:
-    """Train networks side by side; finished ones are kept.
+    """Train networks of one kind side by side; finished ones are kept.
 
     Args:
         trainer: Of what is learned, and how.
@@ -56,46 +115,54 @@ def train_networks(
         parallel: Networks at once.
 
     Raises:
+        CheckpointError, TrainingFailed: As `work_side_by_side`.
+    """
+    work_side_by_side([NetworkWork(trainer, job) for job in jobs], run, parallel=parallel)
+
+
+def work_side_by_side(works: Sequence[Work], run: Path, *, parallel: int) -> None:
+    """Train networks side by side, in order; finished ones are kept.
+
+    Args:
+        works: The networks.
+        run: Folder of this run.
+        parallel: Networks at once.
+
+    Raises:
         CheckpointError: `run` holds networks of another recipe or of other tiles.
         TrainingFailed: A network could not be trained.
     """
-    for job in jobs:
-        check_resumable(trainer, job, run)
+    for work in works:
+        work.check(run)
     # Spawned, because a fork of a process in which torch runs threads can hang.
     context = multiprocessing.get_context("spawn")
-    lanes = min(parallel, len(jobs))
+    lanes = min(parallel, len(works))
     reports: Queue[Any] = context.Queue()
     waiting: Queue[Any] = context.Queue()
-    for number in (*range(len(jobs)), *[None] * lanes):
+    for number in (*range(len(works)), *[None] * lanes):
         waiting.put(number)
     workers = [
-        context.Process(
-            target=_train_lane,
-            args=(trainer, jobs, run, lane, waiting, reports),
-            daemon=True,
-        )
+        context.Process(target=_work_lane, args=(works, run, lane, waiting, reports), daemon=True)
         for lane in range(lanes)
     ]
     for worker in workers:
         worker.start()
     try:
-        _watch(workers, reports, jobs, trainer.recipe)
+        _watch(workers, reports, works)
     finally:
         for worker in workers:
             worker.terminate()
             worker.join()
 
 
-def _watch(
-    workers: Sequence[Any], reports: Queue[Any], jobs: Sequence[JobKind], recipe: LoopRecipe
-) -> None:
+def _watch(workers: Sequence[Any], reports: Queue[Any], works: Sequence[Work]) -> None:
     """Show what the lanes report until the last of them is done."""
-    work = [job.steps(recipe) for job in jobs]
+    seconds = [work.seconds for work in works]
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        whole = bars.add_task(f"{len(jobs)} networks", total=float(sum(work)))
+        whole = bars.add_task(f"{len(works)} networks", total=sum(seconds))
         shown = [bars.add_task("", total=1.0) for _ in workers]
-        done = [0.0] * len(jobs)
+        done = [0.0] * len(works)
         unfinished = len(workers)
         while unfinished:
             # A worker that was killed reports nothing; one that failed reports before it ends.
@@ -113,17 +180,16 @@ def _watch(
             if kind == "lane done":
                 unfinished -= 1
                 continue
-            done[number] = progress * work[number]
+            done[number] = progress * seconds[number]
             bars.update(whole, completed=sum(done))
-            text = f"{jobs[number].name}: {line}"
+            text = f"{works[number].name}: {line}"
             bars.update(shown[lane], completed=progress, description=text)
             if progress >= 1.0:
                 bars.console.print(text, highlight=False)
 
 
-def _train_lane(
-    trainer: Trainer[JobKind],
-    jobs: Sequence[JobKind],
+def _work_lane(
+    works: Sequence[Work],
     run: Path,
     lane: int,
     waiting: Queue[Any],
@@ -141,7 +207,7 @@ def _train_lane(
 
     try:
         while (number := waiting.get()) is not None:
-            train_network(trainer, jobs[number], run, report=partial(tell, number))
+            works[number].train(run, report=partial(tell, number))
     except Exception:  # whatever it was, the parent has to hear of it
         reports.put(("failed", lane, -1, 0.0, traceback.format_exc()))
     else:

@@ -179,7 +179,20 @@ def regressed(regressor: nn.Module, images: Images) -> Floats:
     Returns:
         float32 [N], in the property's unit.
     """
-    return _run(regressor, regressor, images)[:, 0]
+    return tile_answers(regressor, images)[:, 0]
+
+
+def tile_answers(network: nn.Module, images: Images) -> Floats:
+    """Answers of any network to every tile.
+
+    Args:
+        network: Module from uint8 [B, 1, H, W] to [B, k], in evaluation mode.
+        images: uint8 [N, H, W].
+
+    Returns:
+        float32 [N, k].
+    """
+    return _run(network, network, images)
 
 
 @torch.inference_mode()

@@ -18,22 +18,12 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
-from lotwise_training.augmentation import disturb_instrument, random_crops
 from lotwise_training.config import RegressorNetworkRecipe, RegressorRecipe
-from lotwise_training.dataset import DatasetError, Floats, Numbers, TileDataset
-from lotwise_training.head import Head, refit_head, served_features
+from lotwise_training.dataset import DatasetError, Floats, TileDataset
 from lotwise_training.lanes import timed
 from lotwise_training.metrics import mape, rmse
-from lotwise_training.models.wide_resnet import (
-    TileRegressor,
-    WideResNet,
-    mixed_precision_forward,
-    target_scaling,
-)
-from lotwise_training.prediction import regressed
+from lotwise_training.regression import Regression
 from lotwise_training.splits import Split, recipe_folds, region_blocked, tile_random
 from lotwise_training.training_loop import Job, Validation, job_identity, validation_sample
 
@@ -129,60 +119,25 @@ class RegressorTrainer:
         return RegressorTask(self.data, job, self.recipe, device)
 
 
-class RegressorTask:
-    """Squared error to the property of the tile's lot; a `Task`."""
+class RegressorTask(Regression):
+    """The property of the tile's lot; a `Task`."""
 
     def __init__(
         self, data: TileDataset, job: Job, recipe: RegressorNetworkRecipe, device: torch.device
     ) -> None:
-        values = lot_values(data)[job.train]
+        values = lot_values(data)
+        known = values[job.train]
         # Scaled by the lots that are learned from: nothing of the others is known.
-        self._range = float(values.min()), float(values.max())
-        centre, scale = target_scaling(*self._range)
-        self.network = WideResNet(recipe.depth, recipe.widen, 1)
-        self._regressor = TileRegressor(self.network, centre, scale, pool=recipe.pool)
-        self._regressor.to(device)
-        self._recipe = recipe
-        self._images = torch.from_numpy(data.images[job.train]).to(device)
-        self._targets = torch.from_numpy(((values - centre) / scale).astype(np.float32)).to(device)
+        self._range = float(known.min()), float(known.max())
+        super().__init__(data.images[job.train], known[:, None], self._range, recipe, device)
         sample = validation_sample(job.validation, recipe)
-        self._held = data.images[sample]
-        self._wanted = lot_values(data)[sample]
+        self._held, self._wanted = data.images[sample], values[sample]
+        self._shape = [recipe.depth, recipe.widen, 1]
         self._unit = data.table.unit
 
-    def loss(self, chosen: Numbers, crop_px: int, rng: np.random.Generator, step: int) -> Tensor:
-        """See `Task`."""
-        recipe = self._recipe
-        views = disturb_instrument(
-            random_crops(self._images[chosen], crop_px, rng),
-            rng,
-            gain_range=recipe.gain_range,
-            offset_range=recipe.offset_range,
-            max_noise_sigma=recipe.max_noise_sigma,
-            max_blur_sigma_px=recipe.max_blur_sigma_px,
-        )
-        seen = self._regressor.network_input(views)
-        answer = torch.tanh(mixed_precision_forward(self.network, seen))
-        return functional.mse_loss(answer[:, 0], self._targets[chosen])
-
-    def refit(self, chosen: Numbers) -> None:
-        """See `Task`; the loss is that of training."""
-        images, targets = self._images[chosen], self._targets[chosen]
-        features = served_features(
-            self.network,
-            lambda rows: self._regressor.network_input(images[rows, None]),
-            len(images),
-        )
-
-        def loss(head: Head) -> Tensor:
-            return functional.mse_loss(torch.tanh(head(features))[:, 0], targets)
-
-        refit_head(self.network, len(chosen), loss)
-
     def validate(self) -> Validation:
-        """Errors as served: in single precision, of whole tiles."""
-        self._regressor.eval()
-        predicted = regressed(self._regressor, self._held)
+        """See `Task`."""
+        predicted = self.answers(self._held)[:, 0]
         error, relative = rmse(predicted, self._wanted), mape(predicted, self._wanted)
         return Validation(
             error,
@@ -192,10 +147,9 @@ class RegressorTask:
 
     def stored(self) -> Mapping[str, Any]:
         """See `Task`."""
-        recipe = self._recipe
         return {
-            "shape": [recipe.depth, recipe.widen, 1],
-            "pool": recipe.pool,
+            "shape": self._shape,
+            "pool": self.regressor.pool,
             "property_range": list(self._range),
         }
 

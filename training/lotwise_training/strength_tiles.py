@@ -43,7 +43,7 @@ def strength_tiles(recipe: StrengthDataRecipe, cache: Path) -> TileDataset:
         TileOrder(lot, FURTHER_REGION, recipe.further_tiles, STRENGTH_GEOMETRY.px)
         for lot in tested_lots()[: recipe.further_lots]
     ]
-    return ordered_tiles([*known, *further], cache)
+    return ordered_tiles("strength", [*known, *further], cache)
 
 
 def new_lot_tiles(lots: int, tiles: int, cache: Path) -> TileDataset:
@@ -56,6 +56,7 @@ def new_lot_tiles(lots: int, tiles: int, cache: Path) -> TileDataset:
     """
     side = benchmark.TILES_PER_SIDE
     return ordered_tiles(
+        "strength",
         [
             TileOrder(lot, 0, tiles, STRENGTH_GEOMETRY.px, tiles_per_side=side)
             for lot in benchmark.new_lots()[:lots]
@@ -64,14 +65,15 @@ def new_lot_tiles(lots: int, tiles: int, cache: Path) -> TileDataset:
     )
 
 
-def ordered_tiles(orders: list[TileOrder], cache: Path) -> TileDataset:
+def ordered_tiles(name: str, orders: list[TileOrder], cache: Path) -> TileDataset:
     """Tiles of orders, one a lot, with what a laboratory would know of the lots.
 
     Args:
+        name: Of the file in the cache.
         orders: At least one; no lot twice.
         cache: Folder of rendered data.
     """
-    images = rendered("strength", {"tiles": orders}, cache)[0]["tiles"]
+    images = rendered(name, {"tiles": orders}, cache)[0]["tiles"]
     lots = np.repeat(np.arange(len(orders)), [order.n_tiles for order in orders])
     scenes = np.concatenate([np.arange(o.n_tiles) // o.tiles_per_side**2 for o in orders])
     # Scenes numbered through all lots: no two lots share one.

@@ -24,6 +24,7 @@ from lotwise_training.device import best_device, place
 from lotwise_training.export.onnx_weights import halve_weights
 from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.schedule import Clock, crop_at, halving, one_cycle
+from lotwise_training.tensorboard import TensorBoard
 
 PACE: Final = ("checkpoint_every",)
 """Keys of a recipe that a checkpoint need not agree on."""
@@ -211,7 +212,7 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
 
     batches = Batches(len(job.train), job.batch_size(recipe), seed=(job.seed,))
     validate_every = max(1, steps // recipe.validations)
-    log = _TensorBoard(run / "tensorboard" / job.name, clock.step)
+    log = TensorBoard(run / "tensorboard" / job.name, clock.step)
 
     while (progress := clock.progress) < 1.0 and best.not_better < recipe.patience:
         network.train()
@@ -283,28 +284,6 @@ class _Best:
             self.weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
         else:
             self.not_better += 1
-
-
-class _TensorBoard:
-    """Writes curves, where TensorBoard is installed; a resumed run replaces what it repeats."""
-
-    def __init__(self, folder: Path, step: int) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:  # a bare GPU machine trains all the same
-            self._writer: Any = None
-        else:
-            self._writer = SummaryWriter(str(folder), purge_step=step + 1)
-
-    def add(self, step: int, figures: Mapping[str, float]) -> None:
-        if self._writer is not None:
-            for name, value in figures.items():
-                self._writer.add_scalar(name, value, step)
-            self._writer.flush()
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
 
 
 def _optimiser(

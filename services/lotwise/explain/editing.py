@@ -48,30 +48,23 @@ class Edits:
 
 
 @dataclass(frozen=True)
-class EditableTile:
-    """G(I, .) and R(G(I, .)) of Liu et al. 2020 for one tile I.
+class Editor:
+    """The models of an explanation, as the engine describes them.
 
     Attributes:
-        original: R(I), in the property's unit.
-        quality: Of the picture.
         models: In the order regressor, encoder, decoder, gradient.
     """
 
     inference: Inference
     names: EditorModels
     models: tuple[ServedModel, ...]
-    original: float
-    quality: Quality
-    _code: dict[str, npt.NDArray[Any]]
 
     @classmethod
-    async def encode(
-        cls, inference: Inference, names: EditorModels, tile: DecodedTile
-    ) -> EditableTile:
-        """Fit the tile to the models and encode it; the code does not depend on attributes.
+    async def describe(cls, inference: Inference, names: EditorModels) -> Editor:
+        """Ask the engine for them.
 
         Raises:
-            InvalidTile, NotFound, InferenceError: As the engine and the scale rule do.
+            NotFound, InferenceError: As the engine does.
             Contradiction: EDITOR_MISMATCH where the models do not belong together.
         """
         models = tuple([await inference.describe(name) for name in names.all])
@@ -81,11 +74,7 @@ class EditableTile:
                 "EDITOR_MISMATCH",
                 "Regressor and editor do not see the same field. Export them together.",
             )
-        prepared = prepare(tile, regressor.geometry)
-        code = await inference.infer(names.encoder, {"image": prepared.image})
-        answer = await inference.infer(names.regressor, {"image": prepared.image})
-        original = float(answer["property"][0, 0])
-        return cls(inference, names, models, original, prepared.quality, code)
+        return cls(inference, names, models)
 
     @property
     def metadata(self) -> ModelMetadata:
@@ -102,6 +91,44 @@ class EditableTile:
             )
         return specification
 
+    async def encode(self, tile: DecodedTile, attributes: npt.ArrayLike) -> EditableTile:
+        """Fit the tile to the models and encode it, once for all its edits.
+
+        Args:
+            tile: As decoded.
+            attributes: [n_attributes] in 0-1, of the tile's lot. An encoder that has no such input
+                does without.
+
+        Raises:
+            InvalidTile, NotFound, InferenceError: As the engine and the scale rule do.
+        """
+        encoder = self.models[1].signature
+        if encoder.metadata.geometry is None:
+            raise Contradiction("EDITOR_MISMATCH", "The encoder states no field. Export it again.")
+        prepared = prepare(tile, encoder.metadata.geometry)
+        own = np.asarray(attributes, dtype=np.float32)[None]
+        known: dict[str, npt.NDArray[Any]] = {"image": prepared.image, "attributes": own}
+        inputs = {spec.name: known[spec.name] for spec in encoder.inputs if spec.name in known}
+        code = await self.inference.infer(self.names.encoder, inputs)
+        answer = await self.inference.infer(self.names.regressor, {"image": prepared.image})
+        return EditableTile(self, float(answer["property"][0, 0]), prepared.quality, code)
+
+
+@dataclass(frozen=True)
+class EditableTile:
+    """G(I, .) and R(G(I, .)) of Liu et al. 2020 for one tile I.
+
+    Attributes:
+        editor: Whose edits.
+        original: R(I), in the property's unit.
+        quality: Of the picture.
+    """
+
+    editor: Editor
+    original: float
+    quality: Quality
+    _code: dict[str, npt.NDArray[Any]]
+
     async def edit(self, attributes: npt.ArrayLike) -> Edits:
         """Redraw the tile with other attributes and read the property off the pictures.
 
@@ -109,9 +136,13 @@ class EditableTile:
             attributes: [N, n_attributes] in 0-1.
         """
         wanted = np.asarray(attributes, dtype=np.float32)
-        drawn = await infer_in_chunks(self.inference, self.names.decoder, self._inputs(wanted))
+        drawn = await infer_in_chunks(
+            self.editor.inference, self.editor.names.decoder, self._inputs(wanted)
+        )
         images = to_pixels(drawn["image"])
-        judged = await infer_in_chunks(self.inference, self.names.regressor, {"image": images})
+        judged = await infer_in_chunks(
+            self.editor.inference, self.editor.names.regressor, {"image": images}
+        )
         return Edits(images[:, 0], judged["property"][:, 0].astype(np.float64))
 
     async def evaluate(self, attributes: npt.ArrayLike) -> Evaluation:
@@ -121,7 +152,7 @@ class EditableTile:
             attributes: [n_attributes] in 0-1.
         """
         at = np.asarray(attributes, dtype=np.float32)[None]
-        answer = await self.inference.infer(self.names.gradient, self._inputs(at))
+        answer = await self.editor.inference.infer(self.editor.names.gradient, self._inputs(at))
         return Evaluation(float(answer["property"][0, 0]), answer["gradient"][0].astype(np.float64))
 
     def _inputs(self, attributes: Floats) -> dict[str, npt.NDArray[Any]]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lotwise.core.counterfactual import Counterfactual, search
 from lotwise.core.errors import InvalidRequest
 from lotwise.core.tile import DecodedTile, Grey
-from lotwise.explain.editing import EditableTile, EditorModels
+from lotwise.explain.editing import EditableTile, Editor, EditorModels
 from lotwise.runtime.inference import Inference
 
 DEFAULT_STEPS: Final = 11
@@ -95,15 +95,16 @@ class ExplainHandler:
         Raises:
             InvalidRequest: ATTRIBUTE_UNKNOWN, ATTRIBUTES_MISSING, ATTRIBUTE_OUT_OF_RANGE,
                 STEPS_OUT_OF_RANGE.
-            InvalidTile, NotFound, Contradiction, InferenceError: As `EditableTile`.
+            InvalidTile, NotFound, Contradiction, InferenceError: As `Editor`.
         """
         steps = steps or DEFAULT_STEPS
         if not 2 <= steps <= MAX_STEPS:
             raise InvalidRequest("STEPS_OUT_OF_RANGE", f"steps must be 2 to {MAX_STEPS}.")
-        editable = await EditableTile.encode(self.inference, self.models, tile)
-        names = _names(editable)
+        editor = await Editor.describe(self.inference, self.models)
+        names = _names(editor)
         axis = _index(names, vary)
-        lot = _lot_attributes(editable, lot_id, attributes)
+        lot = _lot_attributes(editor, lot_id, attributes)
+        editable = await editor.encode(tile, lot)
         grid = np.linspace(0.0, 1.0, steps)
         wanted = np.tile(lot, (steps + 1, 1))
         wanted[:-1, axis] = grid
@@ -133,7 +134,7 @@ class ExplainHandler:
         Raises:
             InvalidRequest: As `forward`; TARGET_INVALID, TOLERANCE_INVALID,
                 EVALUATIONS_OUT_OF_RANGE, NOTHING_MUTABLE.
-            InvalidTile, NotFound, Contradiction, InferenceError: As `EditableTile`.
+            InvalidTile, NotFound, Contradiction, InferenceError: As `Editor`.
         """
         if not np.isfinite(target):
             raise InvalidRequest("TARGET_INVALID", f"The target must be finite, not {target}.")
@@ -144,11 +145,11 @@ class ExplainHandler:
             raise InvalidRequest(
                 "EVALUATIONS_OUT_OF_RANGE", f"max_evaluations may be {MAX_EVALUATIONS} at most."
             )
-        editable = await EditableTile.encode(self.inference, self.models, tile)
-        learned = editable.property
+        editor = await Editor.describe(self.inference, self.models)
+        learned = editor.property
         span = learned.maximum - learned.minimum
         tolerance = tolerance or DEFAULT_TOLERANCE_SHARE * (abs(target) or span)
-        names = _names(editable)
+        names = _names(editor)
         mutable = np.ones(len(names), dtype=bool)
         for name in immutable:
             mutable[_index(names, name)] = False
@@ -156,7 +157,8 @@ class ExplainHandler:
             raise InvalidRequest(
                 "NOTHING_MUTABLE", "Every attribute is immutable. Leave one free to change."
             )
-        lot = _lot_attributes(editable, lot_id, attributes)
+        lot = _lot_attributes(editor, lot_id, attributes)
+        editable = await editor.encode(tile, lot)
         reconstructed = float((await editable.edit(lot[None])).values[0])
         # The editor alone moves the prediction; aiming beside the target by as much cancels it.
         shift = reconstructed - editable.original
@@ -194,8 +196,8 @@ class ExplainHandler:
         return await self.inference.ready(self.models.all)
 
 
-def _names(tile: EditableTile) -> tuple[str, ...]:
-    return tuple(attribute.name for attribute in tile.metadata.attributes)
+def _names(editor: Editor) -> tuple[str, ...]:
+    return tuple(attribute.name for attribute in editor.metadata.attributes)
 
 
 def _index(names: tuple[str, ...], name: str) -> int:
@@ -208,17 +210,17 @@ def _index(names: tuple[str, ...], name: str) -> int:
 
 
 def _lot_attributes(
-    tile: EditableTile, lot_id: str, stated: Mapping[str, float]
+    editor: Editor, lot_id: str, stated: Mapping[str, float]
 ) -> npt.NDArray[np.float64]:
     """What the caller states, completed by what the model knows of the lot."""
-    names = _names(tile)
+    names = _names(editor)
     for name, value in stated.items():
         _index(names, name)
         if not 0.0 <= value <= 1.0:
             raise InvalidRequest(
                 "ATTRIBUTE_OUT_OF_RANGE", f"Attribute '{name}' must be within 0 to 1, not {value}."
             )
-    known = {lot.lot_id: lot.attributes for lot in tile.metadata.reference_lots}.get(lot_id)
+    known = {lot.lot_id: lot.attributes for lot in editor.metadata.reference_lots}.get(lot_id)
     missing = [name for name in names if name not in stated] if known is None else []
     if missing:
         raise InvalidRequest(

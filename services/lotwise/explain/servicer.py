@@ -86,8 +86,8 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         return explain_pb2.ForwardResponse(
             tile_id=request.tile.tile_id,
             lot_id=request.tile.lot_id,
-            property=explained.tile.property.name,
-            unit=explained.tile.property.unit,
+            property=explained.tile.editor.property.name,
+            unit=explained.tile.editor.property.unit,
             attribute=explained.attribute,
             original=explained.tile.original,
             reconstructed=explained.reconstructed,
@@ -120,8 +120,8 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         return explain_pb2.BackwardResponse(
             tile_id=request.tile.tile_id,
             lot_id=request.tile.lot_id,
-            property=explained.tile.property.name,
-            unit=explained.tile.property.unit,
+            property=explained.tile.editor.property.name,
+            unit=explained.tile.editor.property.unit,
             target=request.target,
             tolerance=explained.tolerance,
             reached=explained.reached,
@@ -145,7 +145,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         )
 
     def _provenance(self, tile: EditableTile) -> tile_pb2.Provenance:
-        return tiles.provenance(self._handler.inference.engine, *tile.models)
+        return tiles.provenance(self._handler.inference.engine, *tile.editor.models)
 
 
 def _attributes(given: Iterable[explain_pb2.AttributeValue]) -> dict[str, float]:

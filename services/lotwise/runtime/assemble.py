@@ -1,11 +1,12 @@
 """Put served graphs together from the parts that are kept in the repository.
 
-Two models are not stored whole, because other files hold their weights already:
+Some models are not stored whole, because other files hold their weights already:
 
 - ``committee/<version>/model.onnx``: all members as branches of one graph, from ``member_*.onnx``
   beside it. One request then costs one call of the engine, not one for each member.
-- ``edit_gradient/<version>/model.onnx``: from ``skeleton.onnx`` beside it, which names weights of
-  the decoder and the regressor. ``lotwise_training.export.skeleton`` writes it; what the two
+- Any ``model.onnx`` with a ``skeleton.onnx`` beside it, which names weights of other models:
+  ``edit_gradient`` those of the decoder and the regressor, ``editor_encoder`` those of the decoder
+  where it draws the tile itself. ``lotwise_training.export.skeleton`` writes it; what the two
   modules agree on are the metadata keys, the names of the transforms and the digest.
 
 Runs at set-up on the user's machine with numpy and onnx only. A file that is up to date stays
@@ -58,18 +59,18 @@ def assemble_repository(root: Path) -> list[Path]:
 
     Raises:
         AssemblyError: nothing to assemble, or as :func:`assemble_committee` and
-            :func:`assemble_gradient`.
+            :func:`assemble_skeleton`.
     """
     assembled = []
     for folder in sorted(root.glob("committee/*/")):
         assemble_committee(find_members(folder), folder / "model.onnx")
         assembled.append(folder / "model.onnx")
-    for folder in sorted(root.glob("edit_gradient/*/")):
-        assemble_gradient(folder / "skeleton.onnx", root, folder / "model.onnx")
-        assembled.append(folder / "model.onnx")
+    for skeleton in sorted(root.glob("*/*/skeleton.onnx")):
+        assemble_skeleton(skeleton, root, skeleton.with_name("model.onnx"))
+        assembled.append(skeleton.with_name("model.onnx"))
     if not assembled:
-        raise AssemblyError(f"{root} holds neither committee/1 nor edit_gradient/1")
-    return assembled
+        raise AssemblyError(f"{root} holds neither committee/1 nor any skeleton.onnx")
+    return sorted(assembled)
 
 
 def find_members(folder: Path) -> list[Path]:
@@ -140,7 +141,7 @@ def assemble_committee(member_paths: Sequence[Path], out_path: Path) -> bool:
     return True
 
 
-def assemble_gradient(skeleton_path: Path, repository_root: Path, out_path: Path) -> bool:
+def assemble_skeleton(skeleton_path: Path, repository_root: Path, out_path: Path) -> bool:
     """Put the weights back into a skeleton.
 
     Each weight comes from the version of the named model whose weights the skeleton was made of.
@@ -164,7 +165,8 @@ def assemble_gradient(skeleton_path: Path, repository_root: Path, out_path: Path
     # The digests in the skeleton stand for the sources, but only once they have been compared:
     # so the weights are read even if the output turns out to be up to date.
     weights = {
-        name: _source_weights(repository_root, name, digest) for name, digest in digests.items()
+        name: _source_weights(repository_root, name, digest, skeleton_path)
+        for name, digest in digests.items()
     }
     origin = _origin(skeleton_content)
     if _is_up_to_date(out_path, origin):
@@ -235,18 +237,20 @@ def _opsets(model: onnx.ModelProto) -> dict[str, int]:
     return {opset.domain: opset.version for opset in model.opset_import}
 
 
-def _source_weights(root: Path, name: str, digest: str) -> dict[str, NDArray[np.float16]]:
+def _source_weights(
+    root: Path, name: str, digest: str, skeleton: Path
+) -> dict[str, NDArray[np.float16]]:
     """The weights of the version of model ``name`` that has this digest."""
     versions = sorted(root.glob(f"{name}/*/model.onnx"))
     if not versions:
-        raise AssemblyError(f"{root / name} holds no model, but edit_gradient needs its weights")
+        raise AssemblyError(f"{root / name} holds no model, but {skeleton} needs its weights")
     for path in versions:
         weights = _half_weights(_parse(_read(path), path))
         if _digest(weights) == digest:
             return weights
     raise AssemblyError(
-        f"{root / name} holds other weights than those the skeleton was made of; "
-        "export the gradient again, or restore that version of the model"
+        f"{root / name} holds other weights than those {skeleton} was made of; "
+        "export both again, or restore that version of the model"
     )
 
 

@@ -1,9 +1,10 @@
 """A graph without the weights that other files hold already.
 
-The gradient graph is made of the decoder's and the regressor's weights, some of them twice. They
-are committed once, in the models they come from; the *skeleton* that is committed for the gradient
-names them. ``lotwise.runtime.assemble`` puts the graph together again on the user's machine, with
-numpy and onnx only, and is the reader of what is written here: change both, or neither.
+The gradient graph is made of the decoder's and the regressor's weights, some of them twice, and an
+encoder that draws the tile itself holds the decoder's. They are committed once, in the models they
+come from; the *skeleton* that is committed for the others names them. ``lotwise.runtime.assemble``
+puts the graph together again on the user's machine, with numpy and onnx only, and is the reader of
+what is written here: change both, or neither.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class StripError(ValueError):
 
 
 def strip_weights(
-    model: onnx.ModelProto, sources: Mapping[str, onnx.ModelProto]
+    model: onnx.ModelProto,
+    sources: Mapping[str, onnx.ModelProto],
+    *,
+    own_weights: bool = False,
 ) -> onnx.ModelProto:
     """Copy ``model`` without its large weights, each replaced by a reference to a source's.
 
@@ -44,12 +48,13 @@ def strip_weights(
         model: the graph, as float32 or with halved weights.
         sources: models by the name of their folder in the model repository, for example
             ``{"editor_decoder": ..., "regressor": ...}``.
+        own_weights: The graph may have large weights that no source has; they stay in it.
 
     Returns:
         The skeleton: not a valid graph until assembled, as the stripped names are missing.
 
     Raises:
-        StripError: a large weight is in no source.
+        StripError: a large weight is in no source, and ``own_weights`` is false.
         HalfPrecisionError: a large weight is not exactly a float16.
     """
     known: dict[tuple[tuple[int, ...], bytes], dict[str, str]] = {}
@@ -61,6 +66,8 @@ def strip_weights(
     references: dict[str, dict[str, str]] = {}
     for initializer, weight in large_weights(model).items():
         found = known.get(_fingerprint(weight))
+        if found is None and own_weights:
+            continue
         if found is None:
             raise StripError(
                 f"{initializer} {weight.shape} is in none of {', '.join(sorted(sources))}"

@@ -25,17 +25,10 @@ from torch import Tensor, nn
 from lotwise.core.signature import ModelMetadata, ModelSignature, TensorSpec
 from lotwise.runtime.model_config import write_pbtxt
 from lotwise_training.benchmark_data import GEOMETRY
+from lotwise_training.export.exporter import VERSION, learned_property, sha256, simulated_lots
 from lotwise_training.export.lots import stated_lots
 from lotwise_training.export.onnx_export import PARITY_TOLERANCE, compare
-from lotwise_training.export.repository import (
-    LABELS,
-    VERSION,
-    example_tiles,
-    learned_property,
-    resampled,
-    sha256,
-    simulated_lots,
-)
+from lotwise_training.export.repository import LABELS, example_tiles, resampled
 from lotwise_training.models.wide_resnet import MEMBER_OUTPUTS
 from lotwise_training.prediction import load_members, load_regressor
 from lotwise_training.regressor import served_name

@@ -19,17 +19,10 @@ from lotwise_simulator.benchmark import VERSION
 from lotwise_simulator.benchmark_files import frozen
 from lotwise_training.benchmark_data import render_places, tile_places
 from lotwise_training.outputs import Outputs, read_outputs
-from lotwise_training.property_outputs import FILE as PROPERTY
-from lotwise_training.property_outputs import read_property
 from lotwise_training.report.card_figures import CardDisagrees, card_figures, check_card
+from lotwise_training.report.edit_section import edit_section
 from lotwise_training.report.page import index_html, plots
-from lotwise_training.report.property_page import (
-    property_parts,
-    property_plots,
-    property_sheet,
-    property_targets,
-)
-from lotwise_training.report.property_tables import property_figures, property_json
+from lotwise_training.report.property_page import property_section
 from lotwise_training.report.recheck import Rechecked, recheck
 from lotwise_training.report.screen import show
 from lotwise_training.report.served import RecheckFailed, served_committee
@@ -63,24 +56,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Where a laboratory's own tiles come from is not known here.
         places = tile_places if manifest.get("benchmark") == VERSION else None
         tables = compute(outputs, manifest, places, seed=options.seed)
-        reached = targets(tables)
+        models = None if options.no_recheck else options.models
         # A laboratory may train a committee alone.
-        measured = None
-        if (options.results / PROPERTY).exists():
-            measured = read_property(options.results)
-            reached += property_targets(measured[0])
+        sections = [
+            section
+            for section in (
+                property_section(options.results),
+                edit_section(options.results, models, seed=options.seed),
+            )
+            if section is not None
+        ]
+        reached = targets(tables) + tuple(t for section in sections for t in section.targets)
         for sheet in (
             accuracy_sheet(tables),
             differences_sheet(tables),
             referral_sheet(tables),
             shifted_answers_sheet(tables),
             shifts_sheet(tables),
+            *(sheet for section in sections for sheet in section.sheets),
             targets_sheet(reached),
         ):
             if sheet.rows:
                 show(sheet, out)
-        if measured is not None:
-            show(property_sheet(property_figures(measured[0]), measured[1]["unit"]), out)
         rechecked = None
         if not options.no_recheck:
             rechecked = _recheck(outputs, manifest, options.models, options.seed, err)
@@ -90,18 +87,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"made anew: {sum(rechecked.tiles.values()):,} tiles; log-probabilities within "
                 f"{rechecked.largest_difference:.4f} nats of the stored ones"
             )
+        for section in sections:
+            if section.said:
+                out.print(section.said)
     except (OutputsError, RecheckFailed, CardDisagrees) as error:
         err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     options.out.mkdir(parents=True, exist_ok=True)
     content = metrics(manifest, tables, reached, rechecked)
-    further: list[str] = []
-    if measured is not None:
-        content["property"] = {"networks": measured[1]["networks"], **property_json(measured[0])}
-        further = property_parts(*measured, property_plots(*measured))
+    content |= {section.name: section.content for section in sections}
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     (options.out / "metrics.json").write_text(text, encoding="utf-8")
     drawn = plots(outputs, manifest, tables)
+    further = [part for section in sections for part in section.parts]
     page = index_html(outputs, manifest, tables, reached, drawn, rechecked, further)
     (options.out / "index.html").write_text(page, encoding="utf-8")
     out.print(f"wrote {options.out / 'metrics.json'} and {options.out / 'index.html'}")

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
-from lotwise_training.property_outputs import LOT_HELD_OUT, NETWORK, TILE_RANDOM, PropertySet
+from lotwise_training.property_outputs import (
+    FILE,
+    LOT_HELD_OUT,
+    NETWORK,
+    TILE_RANDOM,
+    PropertySet,
+    read_property,
+)
 from lotwise_training.report.html_parts import Plot, figure_html, table_html
 from lotwise_training.report.property_figures import (
     lots_figure,
@@ -19,7 +27,9 @@ from lotwise_training.report.property_tables import (
     PropertyFigures,
     gain,
     property_figures,
+    property_json,
 )
+from lotwise_training.report.section import Section
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.targets import Target
 from lotwise_training.report.wording import number
@@ -124,6 +134,27 @@ def property_plots(sets: Mapping[str, PropertySet], manifest: Mapping[str, Any])
             )
         )
     return {plot.name: plot for plot in made}
+
+
+def property_section(results: Path) -> Section | None:
+    """The report's section on the property; None where nothing of it is stored.
+
+    Args:
+        results: Folder of stored answers.
+
+    Raises:
+        OutputsError: What is stored is not what its manifest speaks of.
+    """
+    if not (results / FILE).exists():
+        return None
+    sets, manifest = read_property(results)
+    return Section(
+        name="property",
+        targets=property_targets(sets),
+        sheets=(property_sheet(property_figures(sets), manifest["unit"]),),
+        content={"networks": manifest["networks"], **property_json(sets)},
+        parts=property_parts(sets, manifest, property_plots(sets, manifest)),
+    )
 
 
 def property_parts(

@@ -1,0 +1,123 @@
+"""The report's section on edits, on measurements whose figures are known."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lotwise_simulator import ATTRIBUTE_NAMES
+from lotwise_training.edit_answers import CURVE_POINTS, thinned
+from lotwise_training.edit_outputs import SIMULATOR, EditSet, write_edits
+from lotwise_training.report.edit_figures import contact_sheet
+from lotwise_training.report.edit_page import edit_targets, edits_sheet, redrawn_sheet
+from lotwise_training.report.edit_section import edit_section
+from lotwise_training.report.edit_tables import edit_figures, served_edit_figures
+
+CURVE = [[20.0, 30.0], [40.0, 20.0], [60.0, 12.0]]
+MANIFEST = {
+    "benchmark": 1,
+    "profile": "tiny",
+    "served": "difference",
+    "attributes": list(ATTRIBUTE_NAMES),
+    "unit": "psi",
+    "networks": {"difference": {"steps": 60, "seconds": 9}},
+    "curves": {"difference": {"redrawing": CURVE, "edits": CURVE[1:]}, "attgan": {"critic": CURVE}},
+}
+
+
+def edits(diagonal, leak=0.0, psnr=40.0, shift=0.0, signs=1.0):
+    """Three lots of two tiles, each edit answered alike."""
+    requested = np.tile(np.array([-0.3, 0.3], dtype=np.float32), (6, 4, 1))
+    response = diagonal * np.eye(4) + leak * (1 - np.eye(4))
+    measured = np.einsum("njd,ji->njdi", requested, response).astype(np.float32)
+    drawn = psnr is not None
+    return EditSet(
+        lots=np.repeat(np.arange(3), 2).astype(np.float32),
+        requested=requested,
+        measured=measured,
+        property=signs * 1000.0 * requested,
+        redrawn_psnr_db=np.full(6 if drawn else 0, psnr, dtype=np.float32),
+        redrawn_shift=np.full(6 if drawn else 0, shift, dtype=np.float32),
+        returned_psnr_db=np.full((6 if drawn else 0, 4), 25.0, dtype=np.float32),
+    )
+
+
+@pytest.fixture
+def sets():
+    return {
+        SIMULATOR: edits(0.9, psnr=None),
+        "attgan": edits(0.5, 0.3, psnr=24.0, shift=-0.05, signs=-1.0),
+        "difference": edits(0.85, -0.1),
+    }
+
+
+def test_targets_are_those_of_the_editor_that_is_served(sets):
+    figures = edit_figures(sets)
+    assert [target.reached for target in edit_targets(figures, "difference")] == [True] * 4
+    missed = edit_targets(figures, "attgan")
+    assert [target.reached for target in missed] == [False] * 4
+    assert [target.value for target in missed] == pytest.approx([0.5, 0.3, 24.0, 0.05])
+
+
+def test_tables_name_editors_once_and_leaks_without_their_sign(sets):
+    figures = edit_figures(sets)
+    rows = edits_sheet(figures, MANIFEST).rows
+    assert len(rows) == 3 * 4
+    assert rows[4][:2] == ("difference editor", "size")
+    assert rows[4][2:] == ("0.85", "0.85 to 0.85", "0.10", "1,000", "100")
+    assert rows[8][5:] == ("−1,000", "0")
+    assert rows[0][-1] == "–"  # the truth is not measured against itself
+    drawn = redrawn_sheet(figures).rows
+    assert [row[0] for row in drawn] == ["difference editor", "AttGAN"]
+    assert drawn[1][1:] == ("6", "24.0", "5.00", "25.0")
+
+
+def test_an_attribute_at_its_end_counts_only_where_it_can_move(sets):
+    requested = sets["difference"].requested.copy()
+    requested[:, 1, 0] = 0.0
+    cut = edits(0.85)
+    one_sided = EditSet(
+        **{
+            **{name: getattr(cut, name) for name in cut.__dataclass_fields__},
+            "requested": requested,
+            "property": 1000.0 * requested,
+        }
+    )
+    figures = edit_figures({SIMULATOR: one_sided, "difference": one_sided})["difference"]
+    assert figures.true_signs[1] == 1.0
+    assert figures.response[1, 1] == pytest.approx(0.85)
+
+
+def test_the_section_is_there_where_edits_are_stored(sets, tmp_path):
+    assert edit_section(tmp_path, None, seed=0) is None
+    write_edits(tmp_path, sets, MANIFEST)
+    section = edit_section(tmp_path, None, seed=0)
+    assert json.loads(json.dumps(section.content))["difference"]["response"][0][0] == 0.85
+    page = "\n".join(section.parts)
+    assert "served is the difference editor" in page
+    assert page.count("<svg") == 2
+    assert section.said == ""
+
+
+def test_cards_show_the_served_editors_figures(sets):
+    rows = served_edit_figures(edit_figures(sets)["difference"], ATTRIBUTE_NAMES)
+    assert rows["size, of 1 asked"] == (
+        "0.85 measured (0.85 to 0.85); property in the true direction in 100% of edits"
+    )
+    assert rows["redrawn with its own attributes"] == "40.0 dB, prediction moves by 0.00%"
+
+
+def test_a_contact_sheet_has_a_row_an_attribute():
+    images = np.zeros((4, 3, 16, 16), dtype=np.uint8)
+    captions = [["0.00", "0.50", "1.00"]] * 4
+    figure = contact_sheet(images, ATTRIBUTE_NAMES, captions, "edits")
+    assert len(figure.axes) == 12
+    assert [axes.get_ylabel() for axes in figure.axes[::3]] == list(ATTRIBUTE_NAMES)
+
+
+def test_long_curves_are_thinned_to_their_ends():
+    points = [[step, 1.0 / step] for step in range(1, 2001)]
+    kept = thinned({"loss": points, "short": CURVE})
+    assert len(kept["loss"]) == CURVE_POINTS
+    assert [kept["loss"][0][0], kept["loss"][-1][0]] == [1, 2000]
+    assert kept["short"] == CURVE

@@ -1,0 +1,184 @@
+"""Exports the served editor: encoder, decoder, and the gradient of the property after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor
+
+from lotwise.core.signature import ModelMetadata, ModelSignature, TensorSpec
+from lotwise_simulator import ATTRIBUTE_NAMES
+from lotwise_training.editor_runs import editor_name, load_editor, read_served
+from lotwise_training.export.exporter import (
+    VERSION,
+    Exporter,
+    float_spec,
+    image_spec,
+    learned_property,
+    sha256,
+)
+from lotwise_training.export.gradient import EditGradient, export_gradient
+from lotwise_training.export.lots import ATTRIBUTES, known_lots
+from lotwise_training.export.onnx_export import (
+    GRADIENT_PARITY_TOLERANCE,
+    check_parity,
+    export_module,
+)
+from lotwise_training.export.onnx_weights import save_half, to_half
+from lotwise_training.export.skeleton import save_skeleton, strip_weights
+from lotwise_training.models.editors import DecoderGraph, EditorNetwork, EncoderGraph
+from lotwise_training.prediction import load_regressor
+from lotwise_training.regressor import served_name
+from lotwise_training.strength_tiles import STRENGTH_GEOMETRY
+from lotwise_training.training_loop import checkpoint_path
+
+MODEL = "model.onnx"
+SKELETON = "skeleton.onnx"
+WHOLE = "whole.onnx"
+CODE = ("latent", "skip")
+WHAT = {
+    "AttGan": "an AttGAN generator",
+    "DifferenceEditor": "an editor of differences: the tile plus the difference of two drawings",
+}
+
+
+def export_editor(exporter: Exporter) -> None:
+    """Write `editor_encoder`, `editor_decoder` and `edit_gradient`.
+
+    Args:
+        exporter: Where to.
+
+    Raises:
+        CheckpointError: A network is missing or unfinished.
+        ParityError: An exported graph does not compute what its network computes.
+    """
+    kind = read_served(exporter.runs)
+    network = load_editor(checkpoint_path(exporter.runs, editor_name(kind)))
+    tiles = exporter.tiles
+    drawn = torch.rand(2, len(tiles), len(ATTRIBUTE_NAMES), generator=torch.manual_seed(0))
+    own, wanted = drawn[0], drawn[1]
+    with torch.no_grad():
+        code = list(network.encode(tiles, own))
+    specs = [float_spec(name, tensor) for name, tensor in zip(CODE, code, strict=True)]
+    _decoder(exporter, network, [*code, wanted], specs)
+    _encoder(exporter, network, [tiles, own], specs)
+    _gradient(exporter, network, [*code, wanted], specs)
+
+
+def _encoder(
+    exporter: Exporter, network: EditorNetwork, inputs: list[Tensor], code: Sequence[TensorSpec]
+) -> None:
+    known = {"image": inputs[0], "attributes": inputs[1]}
+    taken = list(network.encoder_inputs)
+    examples = [known[name] for name in taken]
+    folder = exporter.folder("editor_encoder")
+    for old in (MODEL, SKELETON):
+        (folder / old).unlink(missing_ok=True)
+    graph = EncoderGraph(network).eval()
+    whole = folder / WHOLE
+    model = export_module(graph, examples, taken, list(CODE), whole)
+    parity = check_parity(graph, whole, examples)
+    whole.unlink()
+    path = folder / MODEL
+    if "attributes" in taken:
+        # It draws the tile itself, so it holds the decoder's weights beside its own.
+        decoder = onnx.load(_path(exporter, "editor_decoder"))
+        path = folder / SKELETON
+        skeleton = strip_weights(to_half(model), {"editor_decoder": decoder}, own_weights=True)
+        save_skeleton(skeleton, path)
+    else:
+        save_half(model, path)
+    specs = {"image": image_spec(STRENGTH_GEOMETRY.px), "attributes": _attributes()}
+    exporter.describe(
+        ModelSignature(
+            name="editor_encoder",
+            inputs=tuple(specs[name] for name in taken),
+            outputs=tuple(code),
+            metadata=ModelMetadata(
+                weights_sha256=sha256(path),
+                trained_on_simulated_lots=True,
+                geometry=STRENGTH_GEOMETRY,
+            ),
+        ),
+        parity,
+        f"encoder of {WHAT[type(network).__name__]}",
+    )
+
+
+def _decoder(
+    exporter: Exporter, network: EditorNetwork, inputs: list[Tensor], code: Sequence[TensorSpec]
+) -> None:
+    graph = DecoderGraph(network).eval()
+    path = exporter.folder("editor_decoder") / MODEL
+    export_module(graph, inputs, [*CODE, "attributes"], ["image"], path)
+    parity = check_parity(graph, path, inputs)
+    exporter.describe(
+        ModelSignature(
+            name="editor_decoder",
+            inputs=(*code, _attributes()),
+            outputs=(_edited(),),
+            metadata=ModelMetadata(
+                weights_sha256=sha256(path),
+                trained_on_simulated_lots=True,
+                geometry=STRENGTH_GEOMETRY,
+                attributes=ATTRIBUTES,
+                reference_lots=known_lots(),
+            ),
+        ),
+        parity,
+        f"decoder of {WHAT[type(network).__name__]}",
+    )
+
+
+def _gradient(
+    exporter: Exporter, network: EditorNetwork, inputs: list[Tensor], code: Sequence[TensorSpec]
+) -> None:
+    regressor = load_regressor(checkpoint_path(exporter.runs, served_name()))
+    graph = DecoderGraph(network).eval()
+    folder = exporter.folder("edit_gradient")
+    whole = folder / WHOLE
+    model = export_gradient(graph, regressor, inputs, whole)
+    parity = check_parity(
+        EditGradient(graph, regressor), whole, inputs, tolerance=GRADIENT_PARITY_TOLERANCE
+    )
+    whole.unlink()
+    paths = {name: _path(exporter, name) for name in ("editor_decoder", "regressor")}
+    sources = {name: onnx.load(path) for name, path in paths.items()}
+    save_skeleton(strip_weights(model, sources), folder / SKELETON)
+    exporter.describe(
+        ModelSignature(
+            name="edit_gradient",
+            inputs=(*code, _attributes()),
+            outputs=(
+                _edited(),
+                TensorSpec(name="property", dtype="FP32", shape=(1,)),
+                TensorSpec(name="gradient", dtype="FP32", shape=(len(ATTRIBUTE_NAMES),)),
+            ),
+            metadata=ModelMetadata(
+                weights_sha256=sha256(folder / SKELETON, *paths.values()),
+                trained_on_simulated_lots=True,
+                geometry=STRENGTH_GEOMETRY,
+                property=learned_property(exporter.runs, regressor),
+                attributes=ATTRIBUTES,
+            ),
+        ),
+        parity,
+        "derivative of the regressor after the decoder, with respect to the attributes",
+        GRADIENT_PARITY_TOLERANCE,
+    )
+
+
+def _path(exporter: Exporter, name: str) -> Path:
+    return exporter.repository / name / VERSION / MODEL
+
+
+def _attributes() -> TensorSpec:
+    return TensorSpec(name="attributes", dtype="FP32", shape=(len(ATTRIBUTE_NAMES),))
+
+
+def _edited() -> TensorSpec:
+    px = STRENGTH_GEOMETRY.px
+    return TensorSpec(name="image", dtype="FP32", shape=(1, px, px))

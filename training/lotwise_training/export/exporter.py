@@ -1,0 +1,140 @@
+"""What every export has in common: where it writes, what it is checked on, what it states."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from torch import Tensor, nn
+
+from lotwise.core.signature import ModelSignature, PropertySpec, TensorSpec
+from lotwise.runtime.model_config import write_pbtxt
+from lotwise_training.dataset import LOTS_FILE, SIMULATED, read_table
+from lotwise_training.export.card import run_figures, write_card
+from lotwise_training.export.onnx_export import PARITY_TOLERANCE
+from lotwise_training.models.wide_resnet import LINEAR_RANGE
+from lotwise_training.outputs import ENSEMBLE, read_outputs
+from lotwise_training.regressor import SERVED as REGRESSOR
+from lotwise_training.report.card_figures import card_figures
+from lotwise_training.stored import OutputsError
+
+VERSION: Final = "1"
+"""Folder of the models' version."""
+MEASURED: Final = "By `lotwise-train evaluate`, on simulated tiles of regions that no training saw:"
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """Where to write, and tiles to check every export on.
+
+    Attributes:
+        runs: Folder of the finished runs.
+        repository: The model repository.
+        results: Folder of stored answers.
+        tiles: uint8 [3, 1, 256, 256].
+    """
+
+    runs: Path
+    repository: Path
+    results: Path
+    tiles: Tensor
+
+    def folder(self, name: str) -> Path:
+        """Folder of a model's version, made where it is missing."""
+        folder = self.repository / name / VERSION
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def describe(
+        self,
+        signature: ModelSignature,
+        parity: float,
+        what: str,
+        tolerance: float = PARITY_TOLERANCE,
+    ) -> None:
+        """Write config.pbtxt and the card of a model.
+
+        Args:
+            signature: Of the model.
+            parity: Worst difference between the exported graph and the network.
+            what: The architecture in a few words.
+            tolerance: Parity above which the export fails.
+        """
+        folder = self.repository / signature.name
+        run = "editor" if signature.name.startswith("edit") else signature.name
+        figures, measured = run_figures(self.runs, run), MEASURED
+        if signature.name == "committee":
+            figures, measured = self.committee_figures(signature.metadata.weights_sha256)
+        write_pbtxt(signature, folder / "config.pbtxt")
+        write_card(
+            signature,
+            folder / "MODEL_CARD.md",
+            what=what,
+            parity=parity,
+            tolerance=tolerance,
+            figures=figures,
+            measured=measured,
+        )
+
+    def committee_figures(self, weights_sha256: str) -> tuple[dict[str, str], str]:
+        """Figures of the stored answers, if it was these members that gave them."""
+        try:
+            outputs, stated = read_outputs(self.results)
+        except OutputsError:
+            return {}, ""
+        answered = {run["weights_sha256"][ENSEMBLE] for run in stated["runs"].values()}
+        if weights_sha256 not in answered:
+            return {}, ""
+        where = f"benchmark v{stated['benchmark']}" if stated["benchmark"] else "its own lots"
+        measured = (
+            f"By `make evaluate`, on {where}, profile {stated['profile']}. Networks of the other "
+            "splits were trained for less long and are not served."
+        )
+        return card_figures(outputs, stated), measured
+
+
+def image_spec(px: int) -> TensorSpec:
+    """Of a model's picture."""
+    return TensorSpec(name="image", dtype="UINT8", shape=(1, px, px))
+
+
+def float_spec(name: str, example: Tensor) -> TensorSpec:
+    """Of a tensor like an example, whose first axis is the batch."""
+    return TensorSpec(name=name, dtype="FP32", shape=tuple(example.shape[1:]))
+
+
+def learned_property(runs: Path, regressor: nn.Module) -> PropertySpec:
+    """What a regressor gives, by the scaling in its weights and the table of its lots.
+
+    Args:
+        runs: Folder of all runs.
+        regressor: A `TileRegressor`.
+
+    Raises:
+        DatasetError: The table is missing or unreadable.
+    """
+    table = read_table(runs / REGRESSOR / LOTS_FILE)
+    centre = float(regressor.get_buffer("target_centre"))
+    half_range = float(regressor.get_buffer("target_scale")) * LINEAR_RANGE
+    return PropertySpec(
+        name=table.property_name,
+        unit=table.unit,
+        minimum=round(centre - half_range, 1),
+        maximum=round(centre + half_range, 1),
+    )
+
+
+def simulated_lots(runs: Path) -> bool:
+    """Whether all lots that the regressor learned are simulated."""
+    table = read_table(runs / REGRESSOR / LOTS_FILE)
+    return all(origin == SIMULATED for origin in table.origins)
+
+
+def sha256(*paths: Path) -> str:
+    """SHA-256 of files one after another, hexadecimal."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
