@@ -17,7 +17,7 @@ from lotwise_training.report.drawing import WIDTH_IN, blank, legend_below, style
 from lotwise_training.report.edit_tables import EditFigures
 
 KIND_WORDS: Final = {
-    SIMULATOR: "the lot made again (the meter's own limit)",
+    SIMULATOR: "the lot made again",
     "difference": "difference editor",
     "attgan": "AttGAN",
 }
@@ -36,7 +36,7 @@ CHANCE: Final = 12**-0.5
 def response_figure(figures: Mapping[str, EditFigures], attributes: Sequence[str]) -> Figure:
     """Matrices of what changed for what was asked, a panel a kind."""
     shown = [kind for kind in KIND_WORDS if kind in figures]
-    figure = blank(2.75)
+    figure = blank(2.9)
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
     places = range(len(attributes))
     for axes, kind in zip(panels, shown, strict=True):
@@ -56,7 +56,7 @@ def response_figure(figures: Mapping[str, EditFigures], attributes: Sequence[str
                 )
         axes.set_xticks(places, attributes, rotation=30, ha="right", rotation_mode="anchor")
         axes.set_yticks(places, attributes if axes is panels[0] else [""] * len(attributes))
-        axes.set_title(KIND_WORDS[kind].replace(" (", "\n("), fontsize=7.5)
+        axes.set_title(KIND_WORDS[kind], fontsize=8)
         axes.grid(visible=False)
         axes.tick_params(length=0)
     panels[0].set_ylabel("asked to change by 1")
@@ -78,6 +78,7 @@ def curves_figure(curves: Mapping[str, Mapping[str, Sequence[Sequence[float]]]])
             axes.axhline(CHANCE, color="#6b7280", lw=0.8, ls=":")
         axes.set_title(words, fontsize=7)
         axes.set_ylim(bottom=0.0)
+        axes.set_xlim(left=0)
         axes.set_xlabel("step", fontsize=7)
     panels[-1].set_axis_off()
     legend_below(figure, panels[0], len(curves))
