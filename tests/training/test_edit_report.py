@@ -5,13 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from lotwise_simulator import ATTRIBUTE_NAMES
+from lotwise_simulator import ATTRIBUTE_NAMES, benchmark
 from lotwise_training.edit_answers import CURVE_POINTS, thinned
 from lotwise_training.edit_outputs import SIMULATOR, EditSet, write_edits
+from lotwise_training.edit_response import own_attributes, wanted_attributes
+from lotwise_training.report import served_edits
 from lotwise_training.report.edit_figures import contact_sheet
 from lotwise_training.report.edit_page import edit_targets, edits_sheet, redrawn_sheet
 from lotwise_training.report.edit_section import edit_section
 from lotwise_training.report.edit_tables import edit_figures, served_edit_figures
+from lotwise_training.report.served import RecheckFailed
 
 CURVE = [[20.0, 30.0], [40.0, 20.0], [60.0, 12.0]]
 MANIFEST = {
@@ -121,3 +124,48 @@ def test_long_curves_are_thinned_to_their_ends():
     assert len(kept["loss"]) == CURVE_POINTS
     assert [kept["loss"][0][0], kept["loss"][-1][0]] == [1, 2000]
     assert kept["short"] == CURVE
+
+
+class ServedEditor:
+    """Served models that brighten a tile by what is asked of the size, and read its mean grey."""
+
+    def __init__(self, off=0.0):
+        self.off = off
+
+    def ask(self, model, inputs):
+        if model == "editor_encoder":
+            return {"latent": inputs["image"].astype(np.float32), "skip": inputs["attributes"]}
+        if model == "editor_decoder":
+            change = (inputs["attributes"] - inputs["skip"])[:, 0, None, None, None]
+            return {"image": inputs["latent"] + 100.0 * change}
+        factor = 1.0 + self.off
+        return {"property": factor * inputs["image"].mean(axis=(1, 2, 3))[:, None]}
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """What such an editor does to a grey tile of each of the first lots."""
+    monkeypatch.setattr(served_edits, "_tile", lambda lot: np.full((64, 64), 100, np.uint8))
+    lots = benchmark.new_lots()[: served_edits.CHECKED_LOTS]
+    own = own_attributes(lots)
+    wanted = wanted_attributes(own)
+    drawn = np.rint(np.float32(100.0) + 100.0 * (wanted - own[:, None, None])[..., 0])
+    base = edits(1.0)
+    names = base.__dataclass_fields__
+    changed = {"lots": np.arange(len(lots), dtype=np.float32), "property": drawn - 100.0}
+    return EditSet(**{name: changed.get(name, getattr(base, name)) for name in names})
+
+
+def test_the_served_editor_is_asked_again_and_shown(measured):
+    drawn, worst = served_edits.served_edits(ServedEditor(), measured, MANIFEST)
+    assert worst < 0.01
+    assert list(drawn) == ["edits-n001", "edits-n002"]
+    titles = [axes.get_title(loc="left") for axes in drawn["edits-n001"].figure.axes]
+    assert len(titles) == 4 * served_edits.COLUMNS
+    assert titles[0].startswith("0.00: ")
+    assert titles[0].endswith(" psi")
+
+
+def test_another_editor_is_found_out(measured):
+    with pytest.raises(RecheckFailed, match="move the property otherwise than stored"):
+        served_edits.served_edits(ServedEditor(off=0.1), measured, MANIFEST)

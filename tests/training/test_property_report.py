@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from lotwise_simulator import benchmark
 from lotwise_training.property_outputs import (
     LOT_HELD_OUT,
     MEAN,
@@ -16,6 +17,7 @@ from lotwise_training.property_outputs import (
     read_property,
     write_property,
 )
+from lotwise_training.report import served_property
 from lotwise_training.report.property_page import (
     property_parts,
     property_plots,
@@ -29,6 +31,8 @@ from lotwise_training.report.property_tables import (
     property_json,
     served_figures,
 )
+from lotwise_training.report.served import RecheckFailed
+from lotwise_training.report.served_property import check_property
 from lotwise_training.stored import OutputsError
 
 MANIFEST = {
@@ -151,3 +155,45 @@ def test_predictions_that_their_manifest_does_not_speak_of_are_refused(sets, tmp
     (tmp_path / "property.npz").write_bytes(content[:-1] + b"x")
     with pytest.raises(OutputsError, match="is not the file"):
         read_property(tmp_path)
+
+
+class Regressor:
+    """Served models that say of a tile its mean grey, and note how many were asked about."""
+
+    def __init__(self, off=0.0):
+        self.off = off
+        self.asked = []
+
+    def ask(self, model, inputs):
+        assert model == "regressor"
+        self.asked.append(len(inputs["image"]))
+        return {"property": inputs["image"].mean(axis=(1, 2, 3))[:, None] + self.off}
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """Stored predictions of ten tiles of each new lot, whose tiles are flat grey."""
+    lots = benchmark.new_lots()
+    grey = {lot.lot_id: 20 + number for number, lot in enumerate(lots)}
+
+    def render(order):
+        return np.full((order.n_tiles, 256, 256), grey[order.lot.lot_id], dtype=np.uint8)
+
+    monkeypatch.setattr(served_property, "render", render)
+    numbers = np.repeat(np.arange(200), 10).astype(np.int16)
+    ids = tuple(lot.lot_id for lot in lots)
+    said = np.array([grey[ids[n]] for n in numbers], dtype=np.float32)
+    return PropertySet(numbers, ids, np.ones(200), {NETWORK: said})
+
+
+def test_the_served_regressor_is_asked_again(kept):
+    models = Regressor(off=0.1)
+    tiles, worst = check_property(models, kept, seed=0)
+    assert tiles == sum(models.asked) == 120
+    assert max(models.asked) == 8
+    assert worst == pytest.approx(0.1, abs=1e-4)
+
+
+def test_another_regressor_is_found_out(kept):
+    with pytest.raises(RecheckFailed, match="differs from the stored prediction by 1.0"):
+        check_property(Regressor(off=1.0), kept, seed=0)

@@ -299,7 +299,7 @@ def test_the_served_committee_is_asked_in_its_own_batches(outputs, repository):
 
 def test_a_repository_without_a_committee_is_said_in_a_sentence(tmp_path):
     with (
-        pytest.raises(RecheckFailed, match="the committee of .* does not answer"),
+        pytest.raises(RecheckFailed, match="a model of .* does not answer: .*committee"),
         served_committee(tmp_path),
     ):
         pass

@@ -73,6 +73,11 @@ def assemble_repository(root: Path) -> list[Path]:
     return sorted(assembled)
 
 
+def has_parts(root: Path) -> bool:
+    """Whether a repository holds anything to be assembled."""
+    return any(root.glob("committee/*/member_*.onnx")) or any(root.glob("*/*/skeleton.onnx"))
+
+
 def find_members(folder: Path) -> list[Path]:
     """The files ``member_<n>.onnx`` of ``folder`` by number.
 

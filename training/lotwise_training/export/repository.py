@@ -20,7 +20,7 @@ from lotwise.core.errors import Contradiction
 from lotwise.core.policy import ReferralPolicy
 from lotwise.core.preprocessing import resample_area
 from lotwise.core.signature import ModelMetadata, ModelSignature, TensorSpec
-from lotwise.runtime.assemble import assemble_repository
+from lotwise.runtime.assemble import assemble_repository, has_parts
 from lotwise_simulator import mosaic, reference_lots
 from lotwise_training.benchmark_data import GEOMETRY
 from lotwise_training.export.editor_export import export_editor
@@ -83,7 +83,7 @@ def write_repository(
             if name in chosen:
                 step(exporter)
                 progress.advance(task)
-        if any(repository.glob("committee/*/")) or any(repository.glob("*/*/skeleton.onnx")):
+        if has_parts(repository):
             assemble_repository(repository)
         progress.advance(task)
 

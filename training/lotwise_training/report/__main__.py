@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sections = [
             section
             for section in (
-                property_section(options.results),
+                property_section(options.results, models, seed=options.seed),
                 edit_section(options.results, models, seed=options.seed),
             )
             if section is not None

@@ -138,8 +138,8 @@ def edit_plots(figures: Mapping[str, EditFigures], manifest: Mapping[str, Any]) 
             "edit-response",
             response_figure(figures, attributes),
             "By how much the meter's readings change (columns) for each unit of an attribute that "
-            "an edit asks for (rows). Perfect: 1 on the diagonal, 0 elsewhere. Left: what the meter "
-            "sees of real changes, the most that can be asked of an editor.",
+            "an edit asks for (rows). Perfect: 1 on the diagonal, 0 elsewhere. Left: what the "
+            "meter sees of real changes, the most that can be asked of an editor.",
         ),
         Plot(
             "edit-curves",

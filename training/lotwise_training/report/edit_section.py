@@ -14,6 +14,7 @@ from lotwise_training.report.edit_page import (
 )
 from lotwise_training.report.edit_tables import edit_figures
 from lotwise_training.report.section import Section
+from lotwise_training.report.served import served_models
 from lotwise_training.report.served_edits import served_edits
 
 
@@ -35,7 +36,8 @@ def edit_section(results: Path, models: Path | None, *, seed: int) -> Section | 
     figures = edit_figures(sets, seed=seed)
     drawn, said = edit_plots(figures, manifest), ""
     if models is not None:
-        sheets, worst = served_edits(models, sets[manifest["served"]], manifest)
+        with served_models(models) as served:
+            sheets, worst = served_edits(served, sets[manifest["served"]], manifest)
         drawn |= sheets
         said = f"edited anew: property within {worst:.1f} {manifest['unit']} of the stored changes"
     return Section(

@@ -1,4 +1,4 @@
-"""The served committee, asked inside this process."""
+"""Served models, asked inside this process."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from lotwise.core.errors import LotwiseError
-from lotwise.core.signature import ModelMetadata
-from lotwise.runtime.assemble import assemble_repository
+from lotwise.core.signature import ModelMetadata, ModelSignature
+from lotwise.runtime.assemble import assemble_repository, has_parts
 from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 from lotwise_training.dataset import Images
 
 COMMITTEE: Final = "committee"
 """Its name in a model repository."""
+
+Tensors = dict[str, npt.NDArray[Any]]
 
 
 class RecheckFailed(RuntimeError):
@@ -38,13 +40,33 @@ class Committee(Protocol):
         ...
 
 
-class ServedCommittee:
-    """The repository's committee in the in-process engine; use as `served_committee` gives it."""
+class ServedModels:
+    """A repository's models in the in-process engine; use as `served_models` gives it."""
 
     def __init__(self, engine: OnnxRuntimeInference, runner: asyncio.Runner) -> None:
         self._engine = engine
         self._runner = runner
-        self.signature = runner.run(engine.describe(COMMITTEE)).signature
+
+    def signature(self, model: str) -> ModelSignature:
+        """What a model states of itself."""
+        return self._runner.run(self._engine.describe(model)).signature
+
+    def ask(self, model: str, inputs: Tensors) -> Tensors:
+        """All outputs of a model for one batch; inputs that it does not have are left out."""
+        taken = {spec.name: inputs[spec.name] for spec in self.signature(model).inputs}
+        return self._runner.run(self._engine.infer(model, taken))
+
+
+class ServedCommittee:
+    """The repository's committee.
+
+    Args:
+        models: Of the repository.
+    """
+
+    def __init__(self, models: ServedModels) -> None:
+        self._models = models
+        self.signature = models.signature(COMMITTEE)
 
     @property
     def metadata(self) -> ModelMetadata:
@@ -58,25 +80,36 @@ class ServedCommittee:
         parts = []
         for start in range(0, len(images), limit):
             batch = {"image": images[start : start + limit, None]}
-            parts.append(self._runner.run(self._engine.infer(COMMITTEE, batch))["logits"])
+            parts.append(self._models.ask(COMMITTEE, batch)["logits"])
         return np.concatenate(parts)
 
 
 @contextmanager
-def served_committee(repository: Path) -> Iterator[ServedCommittee]:
-    """The committee of a model repository, put together from its members where needed.
+def served_models(repository: Path) -> Iterator[ServedModels]:
+    """The models of a repository, put together from their parts where needed.
 
     Raises:
-        RecheckFailed: The repository has none that can be loaded.
+        RecheckFailed: One that is asked cannot be loaded.
     """
     # An own loop that is not made the thread's: a caller may have one.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         engine = OnnxRuntimeInference(repository)
         try:
-            if any(repository.glob(f"{COMMITTEE}/*/member_*.onnx")):
+            if has_parts(repository):
                 assemble_repository(repository)
-            yield ServedCommittee(engine, runner)
+            yield ServedModels(engine, runner)
         except LotwiseError as error:
-            raise RecheckFailed(f"the committee of {repository} does not answer: {error}") from None
+            raise RecheckFailed(f"a model of {repository} does not answer: {error}") from None
         finally:
             runner.run(engine.close())
+
+
+@contextmanager
+def served_committee(repository: Path) -> Iterator[ServedCommittee]:
+    """The committee of a model repository.
+
+    Raises:
+        RecheckFailed: The repository has none that can be loaded.
+    """
+    with served_models(repository) as models:
+        yield ServedCommittee(models)

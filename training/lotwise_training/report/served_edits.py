@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lotwise.core.errors import LotwiseError
-from lotwise.runtime.assemble import assemble_repository
-from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 from lotwise_simulator import benchmark
 from lotwise_simulator.lots import Lot, mosaic
 from lotwise_training.attribute_meter import TILES_PER_SIDE
@@ -21,9 +15,8 @@ from lotwise_training.edit_outputs import EditSet
 from lotwise_training.edit_response import REGION, own_attributes, wanted_attributes
 from lotwise_training.report.edit_figures import contact_sheet
 from lotwise_training.report.html_parts import Plot
-from lotwise_training.report.served import RecheckFailed
+from lotwise_training.report.served import RecheckFailed, ServedModels
 
-MODELS: Final = ("editor_encoder", "editor_decoder", "regressor")
 SHEETS: Final = 2
 COLUMNS: Final = 5
 CHECKED_LOTS: Final = 4
@@ -33,47 +26,13 @@ MOST_DIFFERENCE: Final = 0.005
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class ServedEditor:
-    """Encoder, decoder and regressor of a repository in the in-process engine."""
-
-    engine: OnnxRuntimeInference
-    runner: asyncio.Runner
-
-    def edit(self, image: npt.NDArray[np.uint8], own: Floats, wanted: Floats) -> tuple[Any, Any]:
-        """Edits of one tile.
-
-        Args:
-            image: uint8 [H, W].
-            own: float32 [A], of its lot.
-            wanted: float32 [n, A].
-
-        Returns:
-            Drawn tiles float32 [n, H, W] and their property float32 [n].
-        """
-        encoder = self.runner.run(self.engine.describe(MODELS[0])).signature
-        known: dict[str, npt.NDArray[Any]] = {"image": image[None, None], "attributes": own[None]}
-        told = {spec.name: known[spec.name] for spec in encoder.inputs}
-        code = self.runner.run(self.engine.infer(MODELS[0], told))
-        drawn, values = [], []
-        for row in wanted:
-            answer = self.runner.run(
-                self.engine.infer(MODELS[1], {**code, "attributes": row[None]})
-            )
-            pixels = np.rint(answer["image"].clip(0, 255)).astype(np.uint8)
-            judged = self.runner.run(self.engine.infer(MODELS[2], {"image": pixels}))
-            drawn.append(answer["image"][0, 0])
-            values.append(judged["property"][0, 0])
-        return np.stack(drawn), np.array(values)
-
-
 def served_edits(
-    models: Path, stored: EditSet, manifest: Mapping[str, Any]
+    models: ServedModels, stored: EditSet, manifest: Mapping[str, Any]
 ) -> tuple[dict[str, Plot], float]:
     """Contact sheets of the served editor, and how far it is from the stored answers.
 
     Args:
-        models: The model repository.
+        models: Of the repository.
         stored: What was measured of the kind that is served.
         manifest: Of the stored measurements.
 
@@ -81,31 +40,47 @@ def served_edits(
         Figures by name; the largest difference of a change of the property, in its unit.
 
     Raises:
-        RecheckFailed: The repository has no editor, or another than the one that was measured.
+        RecheckFailed: The repository has another editor than the one that was measured.
+        LotwiseError: A model cannot be asked.
     """
     lots = benchmark.new_lots()
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        engine = OnnxRuntimeInference(models)
-        try:
-            assemble_repository(models)
-            editor = ServedEditor(engine, runner)
-            worst = _check(editor, lots[:CHECKED_LOTS], stored)
-            made = [_sheet(editor, lot, manifest) for lot in lots[:SHEETS]]
-        except LotwiseError as error:
-            raise RecheckFailed(f"the editor of {models} does not answer: {error}") from None
-        finally:
-            runner.run(engine.close())
+    worst = _check(models, lots[:CHECKED_LOTS], stored)
+    made = [_sheet(models, lot, manifest) for lot in lots[:SHEETS]]
     return {plot.name: plot for plot in made}, worst
 
 
-def _check(editor: ServedEditor, lots: Sequence[Lot], stored: EditSet) -> float:
+def edited(
+    models: ServedModels, image: npt.NDArray[np.uint8], own: Floats, wanted: Floats
+) -> tuple[Floats, Floats]:
+    """Edits of one tile by the served editor.
+
+    Args:
+        models: Of the repository.
+        image: uint8 [H, W].
+        own: float32 [A], of its lot.
+        wanted: float32 [n, A].
+
+    Returns:
+        Drawn tiles float32 [n, H, W] and their property float32 [n].
+    """
+    code = models.ask("editor_encoder", {"image": image[None, None], "attributes": own[None]})
+    drawn, values = [], []
+    for row in wanted:
+        picture = models.ask("editor_decoder", {**code, "attributes": row[None]})["image"]
+        pixels = np.rint(picture.clip(0, 255)).astype(np.uint8)
+        drawn.append(picture[0, 0])
+        values.append(models.ask("regressor", {"image": pixels})["property"][0, 0])
+    return np.stack(drawn), np.array(values, dtype=np.float32)
+
+
+def _check(models: ServedModels, lots: Sequence[Lot], stored: EditSet) -> float:
     """The largest difference between changes of the property, stored and made anew."""
     own = own_attributes(lots)
     worst = 0.0
     for number, lot in enumerate(lots):
         row = int(np.flatnonzero(stored.lots == number)[0])
         wanted = wanted_attributes(own[number]).reshape(-1, own.shape[1])
-        _, values = editor.edit(_tile(lot), own[number], np.concatenate([own[[number]], wanted]))
+        _, values = edited(models, _tile(lot), own[number], np.concatenate([own[[number]], wanted]))
         difference = np.abs(values[1:] - values[0] - stored.property[row].ravel())
         worst = max(worst, float(difference.max()))
     allowed = MOST_DIFFERENCE * float(np.abs(stored.property).max())
@@ -117,14 +92,14 @@ def _check(editor: ServedEditor, lots: Sequence[Lot], stored: EditSet) -> float:
     return worst
 
 
-def _sheet(editor: ServedEditor, lot: Lot, manifest: Mapping[str, Any]) -> Plot:
+def _sheet(models: ServedModels, lot: Lot, manifest: Mapping[str, Any]) -> Plot:
     attributes: list[str] = manifest["attributes"]
     own = own_attributes([lot])[0]
     grid = np.linspace(0.0, 1.0, COLUMNS, dtype=np.float32)
     wanted = np.repeat(own[None], len(attributes) * COLUMNS, axis=0)
     for number in range(len(attributes)):
         wanted[number * COLUMNS : (number + 1) * COLUMNS, number] = grid
-    images, values = editor.edit(_tile(lot), own, wanted)
+    images, values = edited(models, _tile(lot), own, wanted)
     pixels = np.rint(images.clip(0, 255)).astype(np.uint8)
     pixels = pixels.reshape(len(attributes), COLUMNS, *pixels.shape[1:])
     rows = values.reshape(len(attributes), COLUMNS)
