@@ -9,7 +9,7 @@ import torch
 from lotwise_training.checkpoint import CheckpointError, load_checkpoint
 from lotwise_training.config import EditorNetworkRecipe, EditorRecipe, MeterRecipe
 from lotwise_training.dataset import DatasetError, TileDataset, dataset_version
-from lotwise_training.editor import EditorWork, editor_works, mix_attributes
+from lotwise_training.editor import SETTLING_BATCHES, EditorWork, editor_works, mix_attributes
 from lotwise_training.editor_runs import load_editor
 from lotwise_training.lanes import work_side_by_side
 from lotwise_training.training_loop import checkpoint_path
@@ -114,6 +114,14 @@ def test_its_curves_are_kept(run):
     assert state["step"] == TINY.steps
     assert [step for step, _ in state["curves"]["redrawing"]] == [20, 40]
     assert {"reading", "edits", "texture", "critic", "there and back"} <= set(state["curves"])
+
+
+def test_batch_norm_is_measured_at_the_final_weights(run):
+    folder, work = run
+    weights = load_editor(checkpoint_path(folder, work.name)).state_dict()
+    counted = [int(n) for name, n in weights.items() if name.endswith("num_batches_tracked")]
+    assert counted
+    assert set(counted) == {SETTLING_BATCHES}
 
 
 def test_a_finished_run_is_not_trained_again(run):

@@ -21,14 +21,14 @@ learn continuous attributes of a few dozen lots within an hour on two cores:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from lotwise_training.augmentation import disturb_instrument, random_crops
@@ -53,6 +53,8 @@ CURVES_EVERY: Final = 20
 """Steps between two points of a curve."""
 CHECKPOINT_EVERY: Final = 100
 """Steps."""
+SETTLING_BATCHES: Final = 40
+"""After the training, for the statistics of batch norm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +130,7 @@ class EditorWork:
             if clock.step % CHECKPOINT_EVERY == 0:
                 save(finished=False, line=line)
         halve_weights(training.network)
+        training.settle(batches.draw(clock.step + number) for number in range(SETTLING_BATCHES))
         log.close()
         save(finished=True, line=f"{line}, {clock.seconds:.0f} s")
         report(1.0, line)
@@ -205,11 +208,7 @@ class _Training:
             rng: Of views and targets.
         """
         recipe, device = self._recipe, self._labels.device
-        rows = torch.from_numpy(chosen).to(device)
-        real = random_crops(self._tiles[rows], recipe.crop_px, rng)
-        real = real.contiguous(memory_format=torch.channels_last)
-        own = self._labels[rows]
-        wanted = mix_attributes(self._scores[chosen], self._lots, recipe, rng).to(device)
+        real, own, wanted = self._seen(chosen, rng)
         editing = (progress - recipe.reconstruction_share) / max(recipe.fade_share, 1e-9)
         editing = min(1.0, max(0.0, editing))
         self._set_rates(min(1.0, 1.25 * (1.0 - progress)))
@@ -227,6 +226,31 @@ class _Training:
         loss.backward()  # type: ignore[no-untyped-call]
         self._generator_optimiser.step()
         return figures
+
+    @torch.no_grad()
+    def settle(self, draws: Iterable[tuple[Numbers, np.random.Generator]]) -> None:
+        """Measure batch norm's statistics anew, at the final weights.
+
+        Those that training leaves are a mean over weights that are gone (Wu & Johnson 2021).
+
+        Args:
+            draws: Tiles of a batch and the generator of its views and targets, as in `step`.
+        """
+        norms = [m for m in self.network.modules() if isinstance(m, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a mean over all batches
+        for chosen, rng in draws:
+            self.network.redraw_and_edit(*self._seen(chosen, rng))
+
+    def _seen(self, chosen: Numbers, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Crops of tiles, their lots' attributes, and those to ask for."""
+        recipe, device = self._recipe, self._labels.device
+        rows = torch.from_numpy(chosen).to(device)
+        real = random_crops(self._tiles[rows], recipe.crop_px, rng)
+        real = real.contiguous(memory_format=torch.channels_last)
+        wanted = mix_attributes(self._scores[chosen], self._lots, recipe, rng).to(device)
+        return real, self._labels[rows], wanted
 
     def _teach_judge(
         self, real: Tensor, redrawn: Tensor, edited: Tensor, own: Tensor, rng: np.random.Generator
