@@ -67,8 +67,8 @@ def test_tables_name_editors_once_and_leaks_without_their_sign(sets):
     rows = edits_sheet(figures, MANIFEST).rows
     assert len(rows) == 3 * 4
     assert rows[4][:2] == ("difference editor", "size")
-    assert rows[4][2:] == ("0.85", "0.85 to 0.85", "0.10", "1,000", "100")
-    assert rows[8][5:] == ("−1,000", "0")
+    assert rows[4][2:] == ("0.85", "0.85 to 0.85", "0.94", "0.10", "1,000", "100")
+    assert rows[8][6:] == ("−1,000", "0")
     assert rows[0][-1] == "–"  # the truth is not measured against itself
     drawn = redrawn_sheet(figures).rows
     assert [row[0] for row in drawn] == ["difference editor", "AttGAN"]

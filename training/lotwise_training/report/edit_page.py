@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+import numpy as np
+
 from lotwise_training.edit_outputs import SIMULATOR
 from lotwise_training.report.edit_figures import KIND_WORDS, curves_figure, response_figure
 from lotwise_training.report.edit_tables import (
@@ -25,8 +27,8 @@ def edits_sheet(figures: Mapping[str, EditFigures], manifest: Mapping[str, Any])
     """What every editor does to attributes and to the property."""
     rows: list[tuple[str, ...]] = []
     groups: list[int] = []
-    shown = [kind for kind in KIND_WORDS if kind in figures]
-    for kind in shown:
+    real = np.diag(figures[SIMULATOR].response)
+    for kind in (kind for kind in KIND_WORDS if kind in figures):
         each = figures[kind]
         groups.append(len(rows))
         for row, name in enumerate(manifest["attributes"]):
@@ -37,6 +39,7 @@ def edits_sheet(figures: Mapping[str, EditFigures], manifest: Mapping[str, Any])
                     name,
                     number(each.response[row, row], 2),
                     f"{each.low[row, row]:.2f} to {each.high[row, row]:.2f}",
+                    NONE if kind == SIMULATOR else number(each.response[row, row] / real[row], 2),
                     number(max(off), 2),
                     f"{each.slopes[row]:,.0f}".replace("-", "−"),
                     NONE if kind == SIMULATOR else percent(each.true_signs[row], 0),
@@ -50,6 +53,7 @@ def edits_sheet(figures: Mapping[str, EditFigures], manifest: Mapping[str, Any])
             "attribute",
             "measured, of 1 asked",
             "95% interval",
+            "of a real change",
             "largest leak",
             f"property, {manifest['unit']} for 1",
             "true direction, %",
@@ -61,7 +65,8 @@ def edits_sheet(figures: Mapping[str, EditFigures], manifest: Mapping[str, Any])
         "that has never seen an editor, and learned from other simulated lots, measures the edited "
         "tiles; the regressor reads their property. First the lots themselves, made again with "
         "that change, the property being the true one: what the meter sees of a real change is the "
-        "most that can be asked of an editor. Largest leak: into another attribute. True "
+        'most that can be asked of an editor, and "of a real change" is the share of it that the '
+        "edit shows. Largest leak: into another attribute. True "
         "direction: edits that move the property as the truth does. Intervals: bootstrap over "
         "lots.",
     )
