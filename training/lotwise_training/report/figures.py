@@ -257,7 +257,9 @@ def confusion_figure(outputs: Outputs, manifest: Mapping[str, Any], split: str) 
     bars.xaxis.set_major_formatter(percent)
     bars.grid(visible=False, axis="y")
     bars.tick_params(left=False)
-    bars.set_xlabel(f"share of the lot's tiles ({n_tiles.min():.0f} to {n_tiles.max():.0f} a lot)")
+    few, many = int(n_tiles.min()), int(n_tiles.max())
+    each = f"{few}" if few == many else f"{few} to {many}"
+    bars.set_xlabel(f"share of the lot's tiles ({each} a lot)")
     bars.set_title("Answers, lot by lot")
     legend_below(figure, bars, 3)
     return figure
