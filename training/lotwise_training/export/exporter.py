@@ -84,13 +84,20 @@ class Exporter:
             outputs, stated = read_outputs(self.results)
         except OutputsError:
             return {}, ""
-        answered = {run["weights_sha256"][ENSEMBLE] for run in stated["runs"].values()}
+        answered = {run["weights_sha256"][ENSEMBLE]: run for run in stated["runs"].values()}
         if weights_sha256 not in answered:
             return {}, ""
+        run = answered[weights_sha256]
+        effort = ""
+        if "seconds" in run:
+            effort = (
+                f" The members took {run['steps']:,} steps each on {run['train_tiles']:,} tiles, "
+                f"{run['seconds'] / 60:.0f} minutes in all."
+            )
         where = f"benchmark v{stated['benchmark']}" if stated["benchmark"] else "its own lots"
         measured = (
-            f"By `make evaluate`, on {where}, profile {stated['profile']}. Networks of the other "
-            "splits were trained for less long and are not served."
+            f"By `make evaluate`, on {where}, profile {stated['profile']}.{effort} Networks of the "
+            "other splits were trained for less long and are not served."
         )
         return card_figures(outputs, stated), measured
 

@@ -133,7 +133,7 @@ def referral_sheet(tables: Tables) -> Sheet:
             "error at 90% coverage, %",
             "95% interval",
             "AURC",
-            "E-AURC",
+            "E‑AURC",
             "mean entropy, nats",
             "mean confidence, %",
         ),

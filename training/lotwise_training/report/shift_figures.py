@@ -85,7 +85,7 @@ def _panel(axes: Axes, outputs: Outputs, split: str, name: str, against: str) ->
     axes.set_yscale("function", functions=(np.sqrt, np.square))
     axes.set_title(f"{words(name)}", fontsize=7.5)
     axes.text(
-        0.97,
+        0.9,
         0.95,
         f"{len(shifted.entropy):,} tiles\nagainst {len(known.entropy):,}\n"
         f"AUROC {auroc(known.entropy, shifted.entropy):.3f}",
