@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from lotwise.explain.editing import to_pixels
 from lotwise.runtime.assemble import assemble_repository
 from lotwise_simulator import benchmark, mosaic
 
@@ -55,9 +56,9 @@ class Models:
         """Property of the edited tiles, float64 [B], without a derivative."""
         image = self.run("editor_decoder", code)["image"]
         # The regressor's graph takes pixels; the gradient's takes what was drawn, unrounded.
-        pixels = np.rint(image.clip(0, 255)).astype(np.uint8)
-        answer: npt.NDArray[np.float64] = self.run("regressor", {"image": pixels})["property"][:, 0]
-        return answer.astype(np.float64)
+        answer = self.run("regressor", {"image": to_pixels(image)})["property"][:, 0]
+        value: npt.NDArray[np.float64] = answer.astype(np.float64)
+        return value
 
     def encoded(self, batch: int, rng: np.random.Generator) -> Feed:
         """Codes of tiles of simulated lots, and attributes to ask for."""

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from lotwise_simulator import benchmark
 from lotwise_simulator.reference import reference_lots, tested_lots
@@ -45,16 +44,13 @@ def test_more_lots_are_spread_evenly_and_begin_with_the_same(tiles, tmp_path, mo
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(one_thread, tmp_path_factory):
     """A meter of the width of stripes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     run = tmp_path_factory.mktemp("run")
     data = striped_lots()
     work = meter_work(data, replace(RECIPE, network=replace(NETWORK, epochs=20)))
     work.check(run)
     work.train(run, report=lambda progress, line: None)
-    torch.set_num_threads(threads)
     return run, data, work
 
 

@@ -42,15 +42,11 @@ STEPS = 16
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_thread_of_the_cpu():
-    """Bits are compared, so the order of sums has to stay."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _one_thread_of_the_cpu(one_thread):
     with pytest.MonkeyPatch.context() as patch:
         for module in (training_loop, prediction):
             patch.setattr(module, "best_device", lambda: torch.device("cpu"))
         yield
-    torch.set_num_threads(threads)
 
 
 def nothing(progress, line):

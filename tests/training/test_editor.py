@@ -54,13 +54,7 @@ def nothing(progress, line):
     pass
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Bits are compared, so the order of sums has to stay."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def scored_lots(widths=(2, 4, 8), tiles=6):

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from lotwise_training.checkpoint import CheckpointError
+from lotwise_training.checkpoint import CheckpointError, weights_sha256
 from lotwise_training.prediction import load_regressor, regressed
 from lotwise_training.property_answers import (
     property_manifest,
     property_sets,
-    regressor_sha256,
 )
 from lotwise_training.property_outputs import (
     LOT_HELD_OUT,
@@ -95,10 +94,12 @@ def test_the_manifest_names_what_answered(runs):
     hashes = {run["weights_sha256"] for run in stated["networks"].values()}
     assert len(hashes) == 4
     network = load_regressor(checkpoint_path(runs, served_name()))
-    assert regressor_sha256(network) == stated["networks"][served_name()]["weights_sha256"]
+    assert (
+        weights_sha256(network.state_dict()) == stated["networks"][served_name()]["weights_sha256"]
+    )
     with torch.no_grad():
         network.target_scale *= 2
-    assert regressor_sha256(network) not in hashes
+    assert weights_sha256(network.state_dict()) not in hashes
 
 
 def test_what_was_written_is_read_again(sets, tmp_path):

@@ -26,13 +26,7 @@ from tests.training.striped_lots import NETWORK, RECIPE, striped_lots
 DATA = striped_lots()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Bits are compared, so the order of sums has to stay."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def nothing(progress, line):

@@ -20,7 +20,7 @@ from scipy.stats import qmc
 
 from lotwise_simulator import ATTRIBUTE_NAMES, Attributes
 from lotwise_simulator.lots import Lot
-from lotwise_training.checkpoint import CheckpointError, load_checkpoint
+from lotwise_training.checkpoint import load_finished
 from lotwise_training.config import MeterRecipe, RegressorNetworkRecipe
 from lotwise_training.dataset import Floats, TileDataset
 from lotwise_training.lanes import NetworkWork
@@ -152,9 +152,7 @@ def load_meter(path: Path) -> TileRegressor:
     Raises:
         CheckpointError: There is none, or it is unfinished.
     """
-    state = load_checkpoint(path)
-    if state is None or not state["finished"]:
-        raise CheckpointError(f"{path} is no finished meter; run `lotwise-train editor`")
+    state = load_finished(path, "meter", "editor")
     network = WideResNet(*state["shape"])
     network.load_state_dict(state["network"])
     return TileRegressor(network, *target_scaling(*ATTRIBUTE_RANGE), pool=state["pool"]).eval()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 
 class CheckpointError(RuntimeError):
@@ -54,3 +56,28 @@ def load_checkpoint(path: Path, *, expected: str | None = None) -> dict[str, Any
             "Remove it, or give the run another name."
         )
     return state
+
+
+def load_finished(path: Path, kind: str, command: str) -> dict[str, Any]:
+    """The state of a training that came to its end, on the CPU.
+
+    Args:
+        path: The file.
+        kind: Of the network, for the message.
+        command: Of `lotwise-train`, that makes it.
+
+    Raises:
+        CheckpointError: There is no file, or the training is unfinished.
+    """
+    state = load_checkpoint(path)
+    if state is None or not state["finished"]:
+        raise CheckpointError(f"{path} is no finished {kind}; run `lotwise-train {command}`")
+    return state
+
+
+def weights_sha256(weights: Mapping[str, Tensor]) -> str:
+    """Hash of the names and values of a state dict, hexadecimal."""
+    digest = hashlib.sha256()
+    for name, tensor in weights.items():
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

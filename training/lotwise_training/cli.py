@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
 from lotwise.core.errors import LotwiseError
 from lotwise_simulator.benchmark import VERSION, new_lots
@@ -324,16 +323,6 @@ def everything(
 def main() -> None:
     """Entry point."""
     app()
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[float, str], None]]:
-    """A progress bar, as the function that a training reports to."""
-    with Progress(console=err) as bars:
-        task = bars.add_task(title, total=1.0)
-        yield lambda progress, line: bars.update(
-            task, completed=progress, description=f"{title} {line}"
-        )
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,11 +13,11 @@ from lotwise_simulator import ATTRIBUTE_NAMES
 from lotwise_simulator.lots import Lot
 from lotwise_training.attribute_meter import NAME as METER
 from lotwise_training.attribute_meter import load_meter
+from lotwise_training.checkpoint import weights_sha256
 from lotwise_training.config import ARMS, EditorRecipe
 from lotwise_training.edit_outputs import SIMULATOR, EditSet
 from lotwise_training.edit_response import measured_edits, simulated_edits
 from lotwise_training.editor_runs import editor_name, load_editor
-from lotwise_training.models.editors import EditorNetwork
 from lotwise_training.prediction import load_regressor
 from lotwise_training.regressor import served_name
 from lotwise_training.training_loop import checkpoint_path
@@ -69,7 +68,7 @@ def edit_manifest(
         state = torch.load(path, map_location="cpu", weights_only=True)
         networks[kind] = {"steps": state["step"], "seconds": round(state["seconds"])}
         if kind in ARMS:
-            networks[kind]["weights_sha256"] = editor_sha256(load_editor(path))
+            networks[kind]["weights_sha256"] = weights_sha256(state["network"])
             curves[kind] = thinned(state["curves"])
     return {
         "benchmark": benchmark,
@@ -80,14 +79,6 @@ def edit_manifest(
         "networks": networks,
         "curves": curves,
     }
-
-
-def editor_sha256(network: EditorNetwork) -> str:
-    """Hash of an editor's weights, hexadecimal."""
-    digest = hashlib.sha256()
-    for name, tensor in network.state_dict().items():
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def thinned(curves: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, list[list[float]]]:

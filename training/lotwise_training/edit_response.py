@@ -99,7 +99,7 @@ def simulated_edits(lots: Sequence[Lot], meter: nn.Module, cache: Path) -> tuple
     none = np.empty((0,), dtype=np.float32)
     return tiles["own"], EditSet(
         lots=_lot_numbers(lots),
-        requested=_requested(true).repeat(TILES_PER_LOT, axis=0),
+        requested=_requested(true, wanted).repeat(TILES_PER_LOT, axis=0),
         measured=measured,
         property=stress,
         redrawn_psnr_db=none,
@@ -133,7 +133,7 @@ def measured_edits(
     n, attributes = len(tiles), own.shape[1]
     answers = EditSet(
         lots=_lot_numbers(lots),
-        requested=_requested(own).repeat(TILES_PER_LOT, axis=0),
+        requested=_requested(own, wanted).repeat(TILES_PER_LOT, axis=0),
         measured=np.empty((n, attributes, DIRECTIONS, attributes), dtype=np.float32),
         property=np.empty((n, attributes, DIRECTIONS), dtype=np.float32),
         redrawn_psnr_db=np.empty(n, dtype=np.float32),
@@ -170,9 +170,8 @@ def _order(lot: Lot) -> TileOrder:
     )
 
 
-def _requested(own: Array) -> Array:
-    """Changes that are asked for, [..., A, 2]."""
-    wanted = wanted_attributes(own)
+def _requested(own: Array, wanted: Array) -> Array:
+    """Changes that are asked for, [..., A, 2], by `wanted_attributes`."""
     change = wanted - own[..., None, None, :]
     diagonal: Array = np.diagonal(change, axis1=-3, axis2=-1)  # [..., 2, A]
     return np.swapaxes(diagonal, -1, -2)

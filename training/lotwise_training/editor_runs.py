@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from lotwise_training.checkpoint import CheckpointError, load_checkpoint
+from lotwise_training.checkpoint import CheckpointError, load_finished
 from lotwise_training.models.editors import NETWORKS, EditorNetwork
 
 RUN: Final = "editor"
@@ -28,9 +28,7 @@ def load_editor(path: Path) -> EditorNetwork:
     Raises:
         CheckpointError: There is none, or it is unfinished.
     """
-    state = load_checkpoint(path)
-    if state is None or not state["finished"]:
-        raise CheckpointError(f"{path} is no finished editor; run `lotwise-train editor`")
+    state = load_finished(path, "editor", "editor")
     network = NETWORKS[state["kind"]](state["dim"], state["n_attributes"])
     network.load_state_dict(state["network"])
     return network.eval()

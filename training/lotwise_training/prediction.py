@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
-from lotwise_training.checkpoint import CheckpointError, load_checkpoint
+from lotwise_training.checkpoint import CheckpointError, load_checkpoint, load_finished
 from lotwise_training.device import best_device, place
 from lotwise_training.models.wide_resnet import (
     MEMBER_OUTPUTS,
@@ -160,9 +160,7 @@ def load_regressor(path: Path) -> TileRegressor:
     Raises:
         CheckpointError: There is none, or it is unfinished.
     """
-    state = load_checkpoint(path)
-    if state is None or not state["finished"]:
-        raise CheckpointError(f"{path} is no finished regressor; run `lotwise-train regressor`")
+    state = load_finished(path, "regressor", "regressor")
     network = WideResNet(*state["shape"])
     network.load_state_dict(state["network"])
     scaling = target_scaling(*state["property_range"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +16,9 @@ from lotwise_training.baselines import (
     mean_predictor,
     texture_features,
 )
+from lotwise_training.checkpoint import weights_sha256
 from lotwise_training.config import RegressorRecipe
 from lotwise_training.dataset import Numbers, TileDataset
-from lotwise_training.models.wide_resnet import TileRegressor
 from lotwise_training.prediction import load_regressor, regressed
 from lotwise_training.property_outputs import (
     LOT_HELD_OUT,
@@ -91,14 +90,6 @@ def property_sets(
     return sets
 
 
-def regressor_sha256(regressor: TileRegressor) -> str:
-    """Hash of a regressor's weights and scaling, hexadecimal."""
-    digest = hashlib.sha256()
-    for name, tensor in regressor.state_dict().items():
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def property_manifest(
     data: TileDataset, recipe: RegressorRecipe, runs: Path, profile: str, *, benchmark: int | None
 ) -> dict[str, Any]:
@@ -116,7 +107,7 @@ def property_manifest(
         path = checkpoint_path(runs, name)
         state = torch.load(path, map_location="cpu", weights_only=True)
         networks[name] = {
-            "weights_sha256": regressor_sha256(load_regressor(path)),
+            "weights_sha256": weights_sha256(load_regressor(path).state_dict()),
             "steps": state["step"],
             "seconds": state["seconds"],
             "train_tiles": len(split.train),

@@ -12,7 +12,7 @@ from lotwise.core.counterfactual import Evaluation
 from lotwise.core.errors import Contradiction
 from lotwise.core.preprocessing import prepare
 from lotwise.core.quality import Quality
-from lotwise.core.signature import ModelMetadata, PropertySpec
+from lotwise.core.signature import ModelMetadata, PropertySpec, TileGeometry
 from lotwise.core.tile import DecodedTile, Grey
 from lotwise.runtime.inference import Inference, ServedModel, infer_in_chunks
 
@@ -53,11 +53,13 @@ class Editor:
 
     Attributes:
         models: In the order regressor, encoder, decoder, gradient.
+        geometry: Field that regressor and encoder see.
     """
 
     inference: Inference
     names: EditorModels
     models: tuple[ServedModel, ...]
+    geometry: TileGeometry
 
     @classmethod
     async def describe(cls, inference: Inference, names: EditorModels) -> Editor:
@@ -74,7 +76,7 @@ class Editor:
                 "EDITOR_MISMATCH",
                 "Regressor and editor do not see the same field. Export them together.",
             )
-        return cls(inference, names, models)
+        return cls(inference, names, models, regressor.geometry)
 
     @property
     def metadata(self) -> ModelMetadata:
@@ -103,9 +105,7 @@ class Editor:
             InvalidTile, NotFound, InferenceError: As the engine and the scale rule do.
         """
         encoder = self.models[1].signature
-        if encoder.metadata.geometry is None:
-            raise Contradiction("EDITOR_MISMATCH", "The encoder states no field. Export it again.")
-        prepared = prepare(tile, encoder.metadata.geometry)
+        prepared = prepare(tile, self.geometry)
         own = np.asarray(attributes, dtype=np.float32)[None]
         known: dict[str, npt.NDArray[Any]] = {"image": prepared.image, "attributes": own}
         inputs = {spec.name: known[spec.name] for spec in encoder.inputs if spec.name in known}

@@ -51,7 +51,7 @@ def served_edits(
 
 def edited(
     models: ServedModels, image: npt.NDArray[np.uint8], own: Floats, wanted: Floats
-) -> tuple[Floats, Floats]:
+) -> tuple[npt.NDArray[np.uint8], Floats]:
     """Edits of one tile by the served editor.
 
     Args:
@@ -61,14 +61,14 @@ def edited(
         wanted: float32 [n, A].
 
     Returns:
-        Drawn tiles float32 [n, H, W] and their property float32 [n].
+        Drawn tiles uint8 [n, H, W] and their property float32 [n].
     """
     code = models.ask("editor_encoder", {"image": image[None, None], "attributes": own[None]})
     drawn, values = [], []
     for row in wanted:
         picture = models.ask("editor_decoder", {**code, "attributes": row[None]})["image"]
         pixels = np.rint(picture.clip(0, 255)).astype(np.uint8)
-        drawn.append(picture[0, 0])
+        drawn.append(pixels[0, 0])
         values.append(models.ask("regressor", {"image": pixels})["property"][0, 0])
     return np.stack(drawn), np.array(values, dtype=np.float32)
 
@@ -100,8 +100,7 @@ def _sheet(models: ServedModels, lot: Lot, manifest: Mapping[str, Any]) -> Plot:
     for number in range(len(attributes)):
         wanted[number * COLUMNS : (number + 1) * COLUMNS, number] = grid
     images, values = edited(models, _tile(lot), own, wanted)
-    pixels = np.rint(images.clip(0, 255)).astype(np.uint8)
-    pixels = pixels.reshape(len(attributes), COLUMNS, *pixels.shape[1:])
+    images = images.reshape(len(attributes), COLUMNS, *images.shape[1:])
     rows = values.reshape(len(attributes), COLUMNS)
     captions = [
         [f"{at:.2f}: {value:,.0f} {manifest['unit']}" for at, value in zip(grid, row, strict=True)]
@@ -111,7 +110,7 @@ def _sheet(models: ServedModels, lot: Lot, manifest: Mapping[str, Any]) -> Plot:
     title = f"Edits of one tile of simulated lot {lot.lot_id} ({said})"
     return Plot(
         f"edits-{lot.lot_id.lower()}",
-        contact_sheet(pixels, attributes, captions, title),
+        contact_sheet(images, attributes, captions, title),
         f"One tile of lot {lot.lot_id}, of which nothing was learned; in each row one attribute "
         "rises from 0 to 1, with what the regressor reads (Liu et al. 2020, Figures 3 and 11 to "
         "17).",
