@@ -90,6 +90,9 @@ def main() -> None:
         table.add_column(heading, justify="right")
     for batch in BATCHES:
         code = models.encoded(batch, np.random.default_rng(batch))
+        # The first call of a batch size also makes room for it.
+        models.values(code)
+        models.run("edit_gradient", code)
         forward, gradient, ratios = [], [], []
         for _ in track(range(options.rounds), f"{batch} tiles", console=Console(stderr=True)):
             forward.append(seconds(lambda code=code: models.values(code)))
