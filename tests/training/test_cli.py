@@ -225,7 +225,12 @@ def test_a_laboratorys_tests_become_a_model_of_its_property(tested):
 def test_its_errors_stand_beside_those_of_forests(tested):
     home, steps = tested
     sets, manifest = read_property(home / "results")
-    assert list(sets) == ["tile-random", "region-blocked", "lot-held-out"]
+    assert list(sets) == [
+        "tile-random",
+        "region-blocked",
+        "lot-held-out",
+        "lot-held-out, first fold",
+    ]
     # Its lots have no scores, so there is no forest on them.
     assert set(sets["lot-held-out"].predicted) == {
         "network",

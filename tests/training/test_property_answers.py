@@ -13,17 +13,20 @@ from lotwise_training.property_answers import (
     property_sets,
 )
 from lotwise_training.property_outputs import (
+    FIRST_FOLD,
     LOT_HELD_OUT,
     MEAN,
     METHODS,
     NETWORK,
     NEW_LOTS,
+    PAIR,
     REGION_BLOCKED,
     TILE_RANDOM,
     read_property,
     write_property,
 )
 from lotwise_training.regressor import (
+    SECOND,
     RegressorTrainer,
     fold_name,
     regressor_jobs,
@@ -52,9 +55,10 @@ def sets(runs):
 
 
 def test_every_set_has_an_answer_of_every_method(sets):
-    assert list(sets) == [TILE_RANDOM, REGION_BLOCKED, LOT_HELD_OUT, NEW_LOTS]
-    for each in sets.values():
-        assert set(each.predicted) == set(METHODS)
+    assert list(sets) == [TILE_RANDOM, REGION_BLOCKED, LOT_HELD_OUT, FIRST_FOLD, NEW_LOTS]
+    for name, each in sets.items():
+        known = {NETWORK, PAIR} if name == FIRST_FOLD else set(METHODS) - {PAIR}
+        assert set(each.predicted) == known
         assert {len(predicted) for predicted in each.predicted.values()} == {len(each.lots)}
     assert len(sets[TILE_RANDOM].lots) == len(sets[REGION_BLOCKED].lots) == 10
     assert sets[NEW_LOTS].lot_ids == NEW.table.lot_ids
@@ -81,6 +85,27 @@ def test_every_lot_is_held_out_once_and_judged_by_what_has_not_seen_it(sets, run
         np.testing.assert_allclose(held.predicted[MEAN][rows], DATA.table.values[learned].mean())
 
 
+def test_two_networks_that_have_not_seen_a_fold_are_asked_together(sets, runs):
+    unseen = regressor_splits(DATA, RECIPE)[SECOND].unseen
+    one, two = (
+        regressed(load_regressor(checkpoint_path(runs, name)), DATA.images[unseen])
+        for name in (fold_name(0), SECOND)
+    )
+    assert not np.array_equal(one, two)
+    pair = sets[FIRST_FOLD]
+    np.testing.assert_array_equal(pair.predicted[NETWORK], one)
+    np.testing.assert_allclose(pair.predicted[PAIR], (one + two) / 2, rtol=1e-6)
+
+
+def test_lots_that_were_learned_from_beside_the_measured_ones_do_not_count(runs):
+    measured = DATA.table.lot_ids[:2]
+    sets = property_sets(DATA, NEW, RECIPE, runs, measured=measured)
+    for name in (TILE_RANDOM, REGION_BLOCKED, LOT_HELD_OUT):
+        assert set(np.unique(sets[name].lots)) == {0, 1}
+    assert len(np.unique(sets[FIRST_FOLD].lots)) > 2
+    assert set(np.unique(sets[NEW_LOTS].lots)) == {0, 1}  # both new lots
+
+
 def test_a_network_that_is_missing_is_an_error(tmp_path):
     with pytest.raises(CheckpointError, match="lotwise-train regressor"):
         property_sets(DATA, None, RECIPE, tmp_path)
@@ -92,7 +117,7 @@ def test_the_manifest_names_what_answered(runs):
     assert stated["networks"][served_name()]["train_lots"] == 5
     assert stated["networks"][fold_name(0)]["train_lots"] < 5
     hashes = {run["weights_sha256"] for run in stated["networks"].values()}
-    assert len(hashes) == 4
+    assert len(hashes) == 5
     network = load_regressor(checkpoint_path(runs, served_name()))
     assert (
         weights_sha256(network.state_dict()) == stated["networks"][served_name()]["weights_sha256"]

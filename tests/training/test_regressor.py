@@ -13,6 +13,7 @@ from lotwise_training.metrics import rmse
 from lotwise_training.prediction import load_regressor, regressed
 from lotwise_training.regressor import (
     REGION_BLOCKED,
+    SECOND,
     RegressorTrainer,
     fold_name,
     lot_values,
@@ -53,9 +54,10 @@ def test_the_served_network_comes_first_then_all_that_it_is_compared_with():
         REGION_BLOCKED,
         fold_name(0),
         fold_name(1),
+        SECOND,
     ]
-    assert [job.epochs for job in jobs] == [8.0, 4.0, 4.0, 4.0]
-    assert len({job.seed for job in jobs}) == 4
+    assert [job.epochs for job in jobs] == [8.0, 4.0, 4.0, 4.0, 4.0]
+    assert len({job.seed for job in jobs}) == 5
     assert sum(job.max_seconds for job in jobs) == pytest.approx(RECIPE.max_seconds)
 
 

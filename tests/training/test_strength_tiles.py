@@ -5,7 +5,7 @@ import pytest
 
 from lotwise_simulator import benchmark
 from lotwise_simulator.lots import mosaic
-from lotwise_simulator.reference import tested_lots
+from lotwise_simulator.reference import reference_lots, tested_lots
 from lotwise_training import rendering, strength_tiles
 from lotwise_training.config import StrengthDataRecipe
 from lotwise_training.rendering import TileOrder, render
@@ -73,6 +73,19 @@ def test_the_reference_tiles_are_the_first_of_the_frozen_set(monkeypatch, tmp_pa
     assert (first.region, first.tiles_per_side) == (parts[0].region, benchmark.TILES_PER_SIDE)
     strength_tiles.new_lot_tiles(2, 4, tmp_path)
     assert [order.lot.lot_id for order in asked[32:]] == ["N001", "N002"]
+
+
+def test_further_lots_are_all_different_and_fill_the_box():
+    lots = strength_tiles.further_lots(strength_tiles.MOST_FURTHER)
+    assert lots[:40] == tested_lots()
+    known = (*lots, *benchmark.reference_lots(), *benchmark.new_lots(), *reference_lots())
+    assert len({lot.seed for lot in known}) == len(known)
+    assert len({lot.lot_id for lot in lots}) == len(lots)
+    first = np.array([lot.attributes.as_array() for lot in lots[40:168]])
+    np.testing.assert_allclose(first.mean(axis=0), 0.5, atol=0.02)
+    assert np.abs(np.corrcoef(first.T) - np.eye(4)).max() < 0.1
+    with pytest.raises(ValueError, match="there are 1024 further lots, not 1025"):
+        strength_tiles.further_lots(1025)
 
 
 def test_rendered_tiles_are_read_again_not_rendered_again(tiles, cache, monkeypatch):

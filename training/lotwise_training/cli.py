@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from lotwise.core.errors import LotwiseError
-from lotwise_simulator.benchmark import VERSION, new_lots
+from lotwise_simulator.benchmark import VERSION, new_lots, reference_lots
 from lotwise_simulator.benchmark_files import UNIT
 from lotwise_training.answers import (
     Asker,
@@ -256,7 +256,9 @@ def evaluate(
         recipe = shop.recipe(RegressorRecipe, "regressor")
         tiles = shop.strength_tiles(own_lots)
         new = None if own_lots else new_lot_tiles(NEW_LOTS, NEW_LOT_TILES, shop.cache)
-        sets = property_sets(tiles, new, recipe, shop.runs)
+        # The further lots fill the gaps between the benchmark's; they are not part of it.
+        counted = None if own_lots else [lot.lot_id for lot in reference_lots()]
+        sets = property_sets(tiles, new, recipe, shop.runs, measured=counted)
         benchmark = None if own_lots else VERSION
         stated = property_manifest(tiles, recipe, shop.runs, profile, benchmark=benchmark)
         write_property(results, sets, stated)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,10 +22,12 @@ from lotwise_training.config import RegressorRecipe
 from lotwise_training.dataset import Numbers, TileDataset
 from lotwise_training.prediction import load_regressor, regressed
 from lotwise_training.property_outputs import (
+    FIRST_FOLD,
     LOT_HELD_OUT,
     MEAN,
     NETWORK,
     NEW_LOTS,
+    PAIR,
     REGION_BLOCKED,
     SCORES,
     TEXTURE,
@@ -35,6 +38,7 @@ from lotwise_training.regressor import (
     REGION_BLOCKED as REGION_BLOCKED_NAME,
 )
 from lotwise_training.regressor import (
+    SECOND,
     fold_name,
     lot_values,
     regressor_splits,
@@ -49,7 +53,12 @@ A forest's time grows with them; what further tiles would change has not been me
 
 
 def property_sets(
-    data: TileDataset, new: TileDataset | None, recipe: RegressorRecipe, runs: Path
+    data: TileDataset,
+    new: TileDataset | None,
+    recipe: RegressorRecipe,
+    runs: Path,
+    *,
+    measured: Collection[str] | None = None,
 ) -> dict[str, PropertySet]:
     """Predictions of every set by every method.
 
@@ -58,11 +67,19 @@ def property_sets(
         new: Lots that nothing learned from; None where there are none.
         recipe: Of the run.
         runs: Folder of all runs.
+        measured: Names of the lots of `data` that count; the others were learned from beside them.
+            None counts all.
 
     Raises:
         CheckpointError: A network is missing or unfinished.
     """
-    splits = regressor_splits(data, recipe)
+    counts = np.isin(data.table.lot_ids, data.table.lot_ids if measured is None else [*measured])
+    counted = counts[data.lots]
+    whole = regressor_splits(data, recipe)
+    splits = {
+        name: replace(split, test=_kept(split.test, counted), unseen=_kept(split.unseen, counted))
+        for name, split in whole.items()
+    }
     texture = texture_features(data.images, title="texture of the lots")
     sets = {}
     for name, network in ((TILE_RANDOM, served_name()), (REGION_BLOCKED, REGION_BLOCKED_NAME)):
@@ -70,6 +87,10 @@ def property_sets(
         predicted = _predicted(data, texture, network, split.train, split.test, runs)
         sets[name] = _set(data, split.test, predicted)
     sets[LOT_HELD_OUT] = _held_out(data, texture, splits, recipe.comparison.folds, runs)
+    # All lots that both have not seen: the more, the surer is what a second network is worth.
+    first = _some_of_each_lot(data, whole[SECOND].unseen)
+    one, two = (_asked(runs, name, data, first) for name in (fold_name(0), SECOND))
+    sets[FIRST_FOLD] = _set(data, first, {NETWORK: one, PAIR: (one + two) / 2.0})
     if new is not None:
         asked, served = np.arange(len(new)), splits[served_name()]
         known = _some_of_each_lot(data, served.train)
@@ -135,6 +156,8 @@ def _held_out(
     predicted: dict[str, list[npt.NDArray[Any]]] = {}
     for network in map(fold_name, range(folds)):
         split = splits[network]
+        if not len(split.unseen):
+            continue
         asked = _some_of_each_lot(data, split.unseen)
         tiles.append(asked)
         answers = _predicted(data, texture, network, split.train, asked, runs)
@@ -186,6 +209,10 @@ def _set(data: TileDataset, tiles: Numbers, predicted: dict[str, npt.NDArray[Any
         values=data.table.values,
         predicted={name: each.astype(np.float32) for name, each in predicted.items()},
     )
+
+
+def _kept(tiles: Numbers, counted: npt.NDArray[np.bool_]) -> Numbers:
+    return tiles[counted[tiles]]
 
 
 def _some_of_each_lot(data: TileDataset, tiles: Numbers) -> Numbers:

@@ -15,19 +15,22 @@ from lotwise_training.stored import OutputsError, read_stored, write_stored
 FILE: Final = "property.npz"
 
 NETWORK: Final = "network"
+PAIR: Final = "mean of two networks"
 MEAN: Final = "mean of the lots"
 SCORES: Final = "forest on scores"
 TEXTURE: Final = "forest on texture"
-METHODS: Final = (NETWORK, TEXTURE, SCORES, MEAN)
+METHODS: Final = (NETWORK, PAIR, TEXTURE, SCORES, MEAN)
 BASELINES: Final = (TEXTURE, SCORES, MEAN)
 
 TILE_RANDOM: Final = "tile-random"
 REGION_BLOCKED: Final = "region-blocked"
 LOT_HELD_OUT: Final = "lot-held-out"
 NEW_LOTS: Final = "new lots"
-SETS: Final = (TILE_RANDOM, REGION_BLOCKED, LOT_HELD_OUT, NEW_LOTS)
-"""Test tiles of the first two splits; every lot by a network that has not seen its recipe; lots of
-benchmark v1 that nothing learns from, by the network that is served."""
+FIRST_FOLD: Final = "lot-held-out, first fold"
+SETS: Final = (TILE_RANDOM, REGION_BLOCKED, LOT_HELD_OUT, FIRST_FOLD, NEW_LOTS)
+"""Test tiles of the first two splits; every lot by a network that has not seen its recipe, and a
+fold of them by two such networks, too; lots of benchmark v1 that nothing learns from, by the
+network that is served."""
 
 
 @dataclass(frozen=True, eq=False)

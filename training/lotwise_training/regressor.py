@@ -31,6 +31,8 @@ SERVED: Final = "regressor"
 """Folder of the network that is served; its name within is the same."""
 COMPARISONS: Final = "regressor-comparisons"
 REGION_BLOCKED: Final = f"{COMPARISONS}/region-blocked"
+SECOND: Final = f"{COMPARISONS}/fold_0_second"
+"""Learns what the first fold's network does, from another beginning, to see what two are worth."""
 SEEDS: Final = 100
 """Seeds of the comparisons are this far from the served network's."""
 
@@ -68,6 +70,7 @@ def regressor_splits(data: TileDataset, recipe: RegressorRecipe) -> dict[str, Sp
         served_name(): tile_random(data, seed),
         REGION_BLOCKED: region_blocked(data, seed),
         **{fold_name(number): fold for number, fold in enumerate(folds)},
+        SECOND: folds[0],
     }
 
 

@@ -90,7 +90,8 @@ def rendered(
     images = iter(_render_all(orders, f"render the {name} tiles"))
     built = {key: np.concatenate([next(images) for _ in ordered]) for key, ordered in sets.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{name}.partial.npz")
+    # Named by the process: two commands may render the same at once.
+    unfinished = path.with_name(f"{name}.{os.getpid()}.partial.npz")
     # Not compressed: the tiles are noise to a compressor, and loading is what happens often.
     np.savez(unfinished, allow_pickle=False, **built)
     unfinished.replace(path)

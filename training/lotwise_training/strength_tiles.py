@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from scipy.stats import qmc
 
 from lotwise.core.signature import TileGeometry
-from lotwise_simulator import benchmark
-from lotwise_simulator.reference import tested_lots
+from lotwise_simulator import ATTRIBUTE_NAMES, Attributes, benchmark
+from lotwise_simulator.lots import Lot
+from lotwise_simulator.reference import BOX, TESTED_LOTS, tested_lots
 from lotwise_training.benchmark_data import lot_table
 from lotwise_training.config import StrengthDataRecipe
 from lotwise_training.dataset import TileDataset, dataset_version
@@ -24,6 +26,12 @@ STRENGTH_GEOMETRY: Final = TileGeometry(px=256, um_per_px=1.0)
 """What regressor and editor see of a tile (Liu et al. 2020, supplement B)."""
 FURTHER_REGION: Final = 101
 """Patch of the further lots; 0, the simulator's default, is left to demonstrations."""
+FURTHER_TILES_PER_SIDE: Final = 2
+"""Small scenes, so that few tiles of a lot are still from several of its regions."""
+MOST_FURTHER: Final = 1024
+SOBOL_SEED: Final = 31
+FIRST_SEED: Final = 500_000
+"""Of the further lots beside the simulator's own; no other simulated lot has a seed near."""
 
 
 def strength_tiles(recipe: StrengthDataRecipe, cache: Path) -> TileDataset:
@@ -40,10 +48,37 @@ def strength_tiles(recipe: StrengthDataRecipe, cache: Path) -> TileDataset:
         for lot in benchmark.reference_lots()
     ]
     further = [
-        TileOrder(lot, FURTHER_REGION, recipe.further_tiles, STRENGTH_GEOMETRY.px)
-        for lot in tested_lots()[: recipe.further_lots]
+        TileOrder(
+            lot,
+            FURTHER_REGION,
+            recipe.further_tiles,
+            STRENGTH_GEOMETRY.px,
+            tiles_per_side=FURTHER_TILES_PER_SIDE,
+        )
+        for lot in further_lots(recipe.further_lots)
     ]
     return ordered_tiles("strength", [*known, *further], cache)
+
+
+def further_lots(count: int) -> tuple[Lot, ...]:
+    """Lots beside the benchmark's: the simulator's tested lots, then "L0001" on.
+
+    Args:
+        count: How many.
+
+    Raises:
+        ValueError: More than MOST_FURTHER.
+    """
+    if count > MOST_FURTHER:
+        raise ValueError(f"there are {MOST_FURTHER} further lots, not {count}")
+    sampler = qmc.Sobol(len(ATTRIBUTE_NAMES), rng=np.random.default_rng(SOBOL_SEED))
+    # All of the sequence: its length is a power of two, and any prefix of it is even, too.
+    points = BOX[0] + (BOX[1] - BOX[0]) * sampler.random_base2(MOST_FURTHER.bit_length() - 1)
+    others = (
+        Lot(f"L{number:04d}", Attributes.from_array(point), seed=FIRST_SEED + number)
+        for number, point in enumerate(points[: MOST_FURTHER - TESTED_LOTS], start=1)
+    )
+    return (*tested_lots(), *others)[:count]
 
 
 def new_lot_tiles(lots: int, tiles: int, cache: Path) -> TileDataset:
