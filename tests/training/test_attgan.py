@@ -37,3 +37,10 @@ def test_the_discriminator_judges_every_tile_and_reads_its_attributes():
     tiles = torch.rand(3, 1, 128, 128) * 255
     assert judge.attributes(tiles).shape == (3, 4)
     assert judge.score(tiles).shape[0] == 3
+
+
+def test_folded_judges_see_more_of_a_tile_and_as_many_patches_of_a_larger_one():
+    tiles = torch.rand(2, 1, 128, 128) * 255
+    folded, plain = Discriminator(4, 4, fold=2), Discriminator(4, 4)
+    assert folded.attributes(tiles).shape == (2, 4)
+    assert folded.score(tiles).shape == plain.score(tiles[..., :64, :64]).shape

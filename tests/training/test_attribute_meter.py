@@ -7,14 +7,15 @@ import pytest
 
 from lotwise_simulator import benchmark
 from lotwise_simulator.reference import reference_lots, tested_lots
-from lotwise_training.attribute_meter import NAME, load_meter, meter_tiles, meter_work
+from lotwise_training.attribute_meter import NAME, meter_tiles, meter_work
+from lotwise_training.attribute_networks import load_attribute_network
 from lotwise_training.checkpoint import CheckpointError
 from lotwise_training.config import MeterRecipe
 from lotwise_training.prediction import tile_answers
 from lotwise_training.training_loop import checkpoint_path
 from tests.training.striped_lots import NETWORK, striped_lots
 
-RECIPE = MeterRecipe(lots=3, tiles=2, max_seconds=600.0, network=NETWORK)
+RECIPE = MeterRecipe(lots=3, tiles=2, share=0.5, network=NETWORK)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def trained(one_thread, tmp_path_factory):
     """A meter of the width of stripes."""
     run = tmp_path_factory.mktemp("run")
     data = striped_lots()
-    work = meter_work(data, replace(RECIPE, network=replace(NETWORK, epochs=20)))
+    work = meter_work(data, replace(RECIPE, network=replace(NETWORK, epochs=20)), 1200.0)
     work.check(run)
     work.train(run, report=lambda progress, line: None)
     return run, data, work
@@ -63,7 +64,7 @@ def test_lots_are_held_out_whole(trained):
 
 def test_it_reads_every_attribute_apart(trained):
     run, data, work = trained
-    meter = load_meter(checkpoint_path(run, NAME))
+    meter = load_attribute_network(checkpoint_path(run, NAME))
     read = tile_answers(meter, data.images[work.job.train])
     true = data.table.attributes[data.lots[work.job.train]]
     assert read.shape == true.shape
@@ -73,5 +74,7 @@ def test_it_reads_every_attribute_apart(trained):
 
 
 def test_an_unfinished_meter_is_not_read(tmp_path):
-    with pytest.raises(CheckpointError, match="no finished meter; run `lotwise-train editor`"):
-        load_meter(tmp_path / "meter.pt")
+    with pytest.raises(
+        CheckpointError, match="no finished network of attributes; run `lotwise-train editor`"
+    ):
+        load_attribute_network(tmp_path / "meter.pt")

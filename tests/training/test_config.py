@@ -82,7 +82,7 @@ def test_the_paper_profile_holds_the_papers_committee():
 
 
 def test_the_paper_profile_holds_the_papers_editor():
-    network = load_recipe(EditorRecipe, RECIPES / "paper" / "editor.toml").network
+    network = load_recipe(EditorRecipe, RECIPES / "paper" / "editor.toml").attgan
     assert (network.dim, network.discriminator_dim, network.crop_px) == (64, 64, 256)
     assert (network.learning_rate, network.batch_size) == (2e-4, 32)
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from lotwise_training.attribute_networks import load_attribute_network
 from lotwise_training.checkpoint import CheckpointError, load_checkpoint
-from lotwise_training.config import EditorNetworkRecipe, EditorRecipe, MeterRecipe
+from lotwise_training.config import EditorNetworkRecipe, EditorRecipe, MeterRecipe, ReaderRecipe
 from lotwise_training.dataset import DatasetError, TileDataset, dataset_version
-from lotwise_training.editor import SETTLING_BATCHES, EditorWork, editor_works, mix_attributes
-from lotwise_training.editor_runs import load_editor
+from lotwise_training.editor import SETTLING_BATCHES, editor_works, mix_attributes
+from lotwise_training.editor_runs import READER, load_editor
 from lotwise_training.lanes import work_side_by_side
 from lotwise_training.training_loop import checkpoint_path
 from tests.training.small_lots import lot_table
@@ -20,6 +21,7 @@ PX = 64
 TINY = EditorNetworkRecipe(
     dim=2,
     discriminator_dim=2,
+    discriminator_fold=2,
     crop_px=64,
     batch_size=4,
     steps=40,
@@ -45,8 +47,11 @@ RECIPE = EditorRecipe(
     served="difference",
     parallel=1,
     max_seconds=600.0,
-    network=TINY,
-    meter=MeterRecipe(lots=2, tiles=1, max_seconds=600.0, network=NETWORK),
+    tiles=5,
+    difference=replace(TINY, reader_rate=0.0, reconstruction_share=0.0, reconstruction_weight=0.0),
+    attgan=TINY,
+    reader=ReaderRecipe(share=0.5, network=NETWORK),
+    meter=MeterRecipe(lots=2, tiles=1, share=0.5, network=NETWORK),
 )
 
 
@@ -80,7 +85,7 @@ DATA = scored_lots()
 @pytest.fixture(scope="module", params=["difference", "attgan"])
 def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    work = EditorWork(DATA, request.param, TINY, 600.0)
+    work = next(work for work in editor_works(DATA, RECIPE) if work.kind == request.param)
     work.train(folder, report=nothing)
     return folder, work
 
@@ -106,8 +111,10 @@ def test_its_curves_are_kept(run):
     folder, work = run
     state = load_checkpoint(checkpoint_path(folder, work.name))
     assert state["step"] == TINY.steps
-    assert [step for step, _ in state["curves"]["redrawing"]] == [20, 40]
-    assert {"reading", "edits", "texture", "critic", "there and back"} <= set(state["curves"])
+    assert [step for step, _ in state["curves"]["edits"]] == [20, 40]
+    everyone = {"edits", "texture", "critic", "there and back"}
+    redrawn = {"redrawing", "reading"} if work.kind == "attgan" else set()
+    assert set(state["curves"]) == everyone | redrawn
 
 
 def test_batch_norm_is_measured_at_the_final_weights(run):
@@ -132,7 +139,7 @@ def test_a_finished_run_is_not_trained_again(run):
 def test_a_run_of_other_data_or_another_recipe_is_not_continued(run):
     folder, work = run
     others = [replace(work, data=scored_lots((2, 4, 6)))]
-    others += [replace(work, recipe=replace(TINY, mixing=0.4))]
+    others += [replace(work, recipe=replace(work.recipe, mixing=0.4))]
     for other in others:
         with pytest.raises(CheckpointError, match="another recipe or on other data"):
             other.check(folder)
@@ -143,7 +150,8 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights(run, tmp_path, m
     monkeypatch.setattr("lotwise_training.editor.CHECKPOINT_EVERY", 15)
 
     def killed(progress, line):
-        raise KeyboardInterrupt
+        if line.startswith("step"):  # the editor's, not its reader's
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         work.train(tmp_path, report=killed)  # at step 20, after the checkpoint of step 15
@@ -153,6 +161,25 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights(run, tmp_path, m
         load_editor(checkpoint_path(each, work.name)).state_dict() for each in (folder, tmp_path)
     )
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
+
+
+def test_an_editor_of_differences_is_led_by_a_reader_that_learned_before(run):
+    folder, work = run
+    path = checkpoint_path(folder, READER)
+    assert path.exists() == (work.kind == "difference")
+    if path.exists():
+        assert load_attribute_network(path)(torch.zeros(1, 1, PX, PX)).shape == (1, 2)
+        other = replace(RECIPE.reader, network=replace(NETWORK, seed=9))
+        changed = editor_works(DATA, replace(RECIPE, reader=other))[0]
+        with pytest.raises(CheckpointError, match="another recipe or on other data"):
+            changed.check(folder)
+
+
+def test_of_lots_with_many_tiles_some_are_learned():
+    works = editor_works(DATA, RECIPE)
+    assert np.bincount(works[0].data.lots).tolist() == [5, 5, 5]
+    assert works[0].seconds == 900.0
+    assert works[1].seconds == 600.0
 
 
 def test_an_unfinished_editor_is_not_read(tmp_path):
@@ -170,7 +197,8 @@ def test_large_weights_are_rounded_to_half_precision(run):
 
 
 def test_editors_are_trained_side_by_side(tmp_path):
-    short = replace(RECIPE, network=replace(TINY, steps=2))
+    few = replace(TINY, steps=2)
+    short = replace(RECIPE, difference=few, attgan=few)
     works = editor_works(DATA, short)
     assert [work.kind for work in works] == ["difference", "attgan"]
     work_side_by_side(works, tmp_path, parallel=2)
@@ -184,9 +212,10 @@ def test_targets_mix_the_lots_and_stay_in_range():
     mixed = mix_attributes(source, lots, TINY, np.random.default_rng(1)).numpy()
     assert mixed.min() >= 0
     assert mixed.max() <= 1
-    kept = mixed == 0.25
-    assert 0.4 < kept.mean() < 0.6
-    assert any(0 < row.sum() < 4 for row in kept)  # attributes are drawn apart
+    changed = (mixed != 0.25).sum(axis=1)
+    assert 0.3 < changed.mean() / 4 < 0.45
+    assert set(changed) == {0, 1, 2, 3, 4}  # attributes are drawn apart
+    assert (changed == 1).mean() > 0.5  # and many alone
 
 
 def test_lots_without_scores_are_refused():
@@ -202,8 +231,8 @@ def test_lots_without_scores_are_refused():
 
 
 def test_crops_larger_than_the_tiles_are_refused():
-    with pytest.raises(DatasetError, match="do not fit into tiles of 64 px"):
-        editor_works(DATA, replace(RECIPE, network=replace(TINY, crop_px=96)))
+    with pytest.raises(DatasetError, match="of 96 px do not fit into tiles of 64 px"):
+        editor_works(DATA, replace(RECIPE, attgan=replace(TINY, crop_px=96)))
 
 
 @pytest.mark.parametrize(

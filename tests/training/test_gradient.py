@@ -10,11 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lotwise_training.export.gradient import EditGradient, export_gradient, trace_gradient
+from lotwise_training.export.gradient import (
+    ZOOM_STEP,
+    EditGradient,
+    export_gradient,
+    trace_gradient,
+)
 from lotwise_training.export.onnx_export import check_parity, run_onnx
 from lotwise_training.export.onnx_weights import halve_weights
 from lotwise_training.export.skeleton import StripError, strip_weights
 from lotwise_training.models.attgan import Decoder, Encoder
+from lotwise_training.models.editors import DifferenceEditor, decoder_graph
+from lotwise_training.models.zoom import zoomed
 
 DIM = 4
 
@@ -167,3 +174,61 @@ def test_weights_of_strangers_are_not_stripped(exported: tuple[Path, onnx.ModelP
     _, model = exported
     with pytest.raises(StripError, match="is in none of"):
         strip_weights(model, {"editor_decoder": onnx.ModelProto()})
+
+
+@pytest.fixture(scope="module")
+def zooming() -> tuple[DifferenceEditor, Tensor, list[Tensor]]:
+    """An editor that zooms by the first attribute, a smooth tile, and inputs of its decoder."""
+    torch.manual_seed(0)
+    editor = DifferenceEditor(4, 4)
+    tiles = 80.0 + 95.0 * nn.functional.interpolate(torch.rand(3, 1, 8, 8), size=64, mode="bicubic")
+    # Where a tile is clipped, rounding decides whether a pixel has a slope.
+    with torch.no_grad():
+        for _ in range(20):
+            editor.redraw_and_edit(tiles, torch.rand(3, 4), torch.rand(3, 4))
+        editor.pictures[-1].weight.mul_(20)
+        editor.start(torch.tensor([1.5, 0.0, 0.0, 0.0]))
+    halve_weights(editor.eval())
+    own = torch.rand(3, 4)
+    with torch.no_grad():
+        return editor, tiles, [*editor.encode(tiles, own), own]
+
+
+def test_the_slope_in_the_zoom_is_a_difference_of_answers(
+    networks: tuple[Encoder, Decoder, Regressor],
+    zooming: tuple[DifferenceEditor, Tensor, list[Tensor]],
+) -> None:
+    editor, tiles, (latent, skip, own) = zooming
+    regressor = networks[2]
+    # At no change, the pictures that are added are none, and so is their share of the difference.
+    _, value, gradient = EditGradient(decoder_graph(editor), regressor)(latent, skip, own)
+    with torch.no_grad():
+        torch.testing.assert_close(value, regressor(tiles), rtol=1e-4, atol=1e-2)
+        sides = [
+            regressor(zoomed(tiles, torch.full((3,), step)).clamp(0.0, 255.0))
+            for step in (ZOOM_STEP, -ZOOM_STEP)
+        ]
+    by_zoom = 1.5 * (sides[0] - sides[1])[:, 0] / (2 * ZOOM_STEP)
+    attributes = own.clone().requires_grad_()
+    pictures, _ = editor.draw(latent, skip, attributes)
+    steady = regressor(editor.show(pictures, torch.zeros(3)))
+    (by_drawing,) = torch.autograd.grad(steady.sum(), attributes)
+    expected = by_drawing.clone()
+    expected[:, 0] += by_zoom
+    assert by_zoom.abs().max() > 1.0
+    assert by_drawing.abs().max() > 1.0
+    torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=0.05)
+
+
+def test_a_zoom_is_exported_with_its_slope(
+    networks: tuple[Encoder, Decoder, Regressor],
+    zooming: tuple[DifferenceEditor, Tensor, list[Tensor]],
+    tmp_path: Path,
+) -> None:
+    editor, _, inputs = zooming
+    path = tmp_path / "model.onnx"
+    graph = decoder_graph(editor)
+    export_gradient(graph, networks[2], inputs, path)
+    module = EditGradient(graph, networks[2])
+    for batch in (1, 3):
+        assert check_parity(module, path, [tensor[:batch] for tensor in inputs]) < 1e-4

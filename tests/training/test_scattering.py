@@ -36,8 +36,10 @@ def test_the_same_texture_elsewhere_is_alike_and_another_is_not():
 
 def test_dark_holes_are_told_from_bright_ones():
     dark, bright = blobs(6), blobs(6)
-    dark[..., 5::16, 5::16] -= 60.0
-    bright[..., 5::16, 5::16] += 60.0
+    for row in (4, 5):
+        for column in (4, 5):
+            dark[..., row::16, column::16] -= 60.0
+            bright[..., row::16, column::16] += 60.0
     assert distance(dark, bright) > 1.0
 
 
@@ -96,3 +98,8 @@ def test_no_change_owes_nothing_and_asks_for_nothing(targets):
     tile, own = blobs(4, px=96), torch.tensor([[0.5]])
     assert targets.loss(tile, tile, own, own) == 0.0
     assert targets.change(own, own).abs().max() == 0.0
+
+
+def test_a_zoom_is_read_off_the_lots(targets):
+    """A score of 1 stands for a length that is 16 times as large."""
+    assert 0.75 * np.log(16.0) < targets.log_zoom.item() < 1.25 * np.log(16.0)

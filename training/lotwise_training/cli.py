@@ -178,7 +178,8 @@ def editor(
         shop = Workshop(home, recipes, profile)
         recipe = shop.recipe(EditorRecipe, "editor", max_seconds)
         works: list[Work] = [*editor_works(shop.strength_tiles(None), recipe)]
-        works.append(meter_work(meter_tiles(recipe.meter, shop.cache), recipe.meter))
+        meter = meter_tiles(recipe.meter, shop.cache)
+        works.append(meter_work(meter, recipe.meter, recipe.max_seconds))
         work_side_by_side(works, shop.runs, parallel=recipe.parallel)
         write_served(shop.runs, recipe.served)
 

@@ -208,10 +208,16 @@ class RegressorRecipe:
 
 @dataclass(frozen=True, slots=True)
 class EditorNetworkRecipe:
-    """How one editor of attributes is trained, whichever kind it is."""
+    """How one editor of attributes is trained.
+
+    Attributes:
+        reader_rate, reconstruction_share, reconstruction_weight: Of AttGAN only, whose reader
+            learns beside it and which redraws what is not edited.
+    """
 
     dim: int
     discriminator_dim: int
+    discriminator_fold: int
     crop_px: int
     batch_size: int
     steps: int
@@ -234,13 +240,29 @@ class EditorNetworkRecipe:
     seed: int
 
     def __post_init__(self) -> None:
-        _positive(self, "dim", "discriminator_dim", "crop_px", "batch_size", "steps")
-        _positive(self, "learning_rate", "critic_rate", "reader_rate")
-        _not_negative(self, "texture_weight", "cycle_weight", "jitter")
+        _positive(self, "dim", "discriminator_dim", "discriminator_fold", "batch_size", "steps")
+        _positive(self, "learning_rate", "critic_rate")
+        _not_negative(self, "reader_rate", "reconstruction_share", "reconstruction_weight")
+        _not_negative(self, "texture_weight", "adversarial_weight", "cycle_weight", "jitter")
         if self.crop_px % 32 or self.crop_px < 64:
             raise ValueError(f"crop_px must be 64 or a larger multiple of 32, not {self.crop_px}")
         if not 0.0 < self.reconstruction_share + self.fade_share < 1.0:
             raise ValueError("reconstruction_share + fade_share must lie between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderRecipe:
+    """The network that shows an editor in training what its edits changed.
+
+    Attributes:
+        share: Of an editor's time.
+    """
+
+    share: float
+    network: RegressorNetworkRecipe
+
+    def __post_init__(self) -> None:
+        _positive(self, "share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,16 +271,16 @@ class MeterRecipe:
 
     Attributes:
         lots, tiles: Simulated lots of its own, and tiles of each.
-        max_seconds: Of its training.
+        share: Of an editor's time.
     """
 
     lots: int
     tiles: int
-    max_seconds: float
+    share: float
     network: RegressorNetworkRecipe
 
     def __post_init__(self) -> None:
-        _positive(self, "lots", "tiles", "max_seconds")
+        _positive(self, "lots", "tiles", "share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,19 +289,27 @@ class EditorRecipe:
 
     Attributes:
         served: Kind of the editor that is served; the others are trained as long, to compare.
-        max_seconds: Of one editor's training.
+        max_seconds: Of one editor's training, without its reader's.
+        tiles: Of each lot, at most: more of a few lots would only hide the others.
     """
 
     served: str
     parallel: int
     max_seconds: float
-    network: EditorNetworkRecipe
+    tiles: int
+    difference: EditorNetworkRecipe
+    attgan: EditorNetworkRecipe
+    reader: ReaderRecipe
     meter: MeterRecipe
 
     def __post_init__(self) -> None:
-        _positive(self, "parallel", "max_seconds")
+        _positive(self, "parallel", "max_seconds", "tiles")
         if self.served not in ARMS:
             raise ValueError(f"served must be {' or '.join(ARMS)}, not {self.served!r}")
+
+    def network(self, kind: str) -> EditorNetworkRecipe:
+        """Of the editor of a kind."""
+        return {"difference": self.difference, "attgan": self.attgan}[kind]
 
 
 def load_recipe(kind: type[Recipe], path: Path) -> Recipe:

@@ -84,6 +84,17 @@ class TileDataset:
     def __len__(self) -> int:
         return len(self.images)
 
+    def few(self, tiles: int) -> TileDataset:
+        """At most so many tiles of each lot, from all over it."""
+        rows = [np.flatnonzero(self.lots == lot) for lot in range(len(self.table.lot_ids))]
+        places = [np.linspace(0, len(own) - 1, min(tiles, len(own))).round() for own in rows]
+        kept = np.concatenate(
+            [own[place.astype(int)] for own, place in zip(rows, places, strict=True)]
+        )
+        images, lots, regions = self.images[kept], self.lots[kept], self.regions[kept]
+        version = dataset_version(images, self.um_per_px, lots, regions, self.table)
+        return TileDataset(images, self.um_per_px, lots, regions, self.table, version)
+
 
 def table_sha256(table: LotTable) -> str:
     """Hash of everything that a table of lots says."""

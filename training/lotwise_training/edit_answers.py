@@ -12,7 +12,7 @@ import torch
 from lotwise_simulator import ATTRIBUTE_NAMES
 from lotwise_simulator.lots import Lot
 from lotwise_training.attribute_meter import NAME as METER
-from lotwise_training.attribute_meter import load_meter
+from lotwise_training.attribute_networks import load_attribute_network
 from lotwise_training.checkpoint import weights_sha256
 from lotwise_training.config import ARMS, EditorRecipe
 from lotwise_training.edit_outputs import SIMULATOR, EditSet
@@ -37,7 +37,7 @@ def edit_sets(lots: Sequence[Lot], runs: Path, cache: Path) -> dict[str, EditSet
     Raises:
         CheckpointError: A network is missing or unfinished.
     """
-    meter = load_meter(checkpoint_path(runs, METER))
+    meter = load_attribute_network(checkpoint_path(runs, METER))
     regressor = load_regressor(checkpoint_path(runs, served_name()))
     tiles, truth = simulated_edits(lots, meter, cache)
     sets = {SIMULATOR: truth}

@@ -1,22 +1,17 @@
 """Trains editors: networks that change a tile's attributes, where these are known of lots only.
 
 He et al. 2019 (AttGAN, equations 5-10) as used by Liu et al. 2020, section 4.2. What differs, to
-learn continuous attributes of a few dozen lots within an hour on two cores:
+learn continuous attributes of a few hundred lots within an hour on two cores:
 
 - *Targets are mixed attribute by attribute*, from different lots. Whole vectors shuffled within
-  a batch would only ever ask for lots that exist, a few dozen points in four dimensions, and leave
-  attributes that go together in those lots together in every edit.
-- *The reader of attributes leads*: the generator first only redraws while the reader learns to read
-  real tiles, then edits fade in. A generator that starts earlier learns to please noise.
+  a batch would only ever ask for lots that exist, and leave attributes that go together in those
+  lots together in every edit.
+- *The reader of attributes leads* (`editor_judges.py`). AttGAN's learns beside the generator, which
+  first only redraws; then edits fade in. That of an editor of differences has learned before. A
+  generator that starts earlier learns to please noise.
 - *The texture is judged, too*: an edit owes the change of texture statistics that real lots show
   (`texture_targets.py`). The reader alone can be pleased by patterns that no person would see.
-- *Everything judged is seen through another microscope*: random blur, noise, gain and offset on
-  real and edited tiles alike. Single-pixel patterns do not survive it, and sensor noise stops
-  telling real from generated. AttGAN's reconstructions are smoother than real tiles, so its reader
-  learns from them, too, with their true attributes.
-- Reconstruction weighs far less than AttGAN's 100 (the authors' own remedy for weak edits), and the
-  critic is a patch critic with hinge loss and spectral norm (Miyato et al. 2018) instead of WGAN-GP
-  with 5 critic steps: one backward pass a step instead of about ten.
+- Reconstruction weighs far less than AttGAN's 100 (the authors' own remedy for weak edits).
 """
 
 from __future__ import annotations
@@ -29,26 +24,24 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from lotwise_training.augmentation import disturb_instrument, random_crops
+from lotwise_training.attribute_networks import attribute_work, load_attribute_network
+from lotwise_training.augmentation import random_crops
 from lotwise_training.batches import Batches
 from lotwise_training.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from lotwise_training.config import ARMS, EditorNetworkRecipe, EditorRecipe
 from lotwise_training.dataset import DatasetError, Numbers, TileDataset
 from lotwise_training.device import best_device, place
-from lotwise_training.editor_runs import editor_name
+from lotwise_training.editor_judges import Judges
+from lotwise_training.editor_runs import READER, editor_name
 from lotwise_training.export.onnx_weights import halve_weights
-from lotwise_training.models.attgan import Discriminator
+from lotwise_training.lanes import NetworkWork
 from lotwise_training.models.editors import NETWORKS, EditorNetwork
 from lotwise_training.schedule import Clock
 from lotwise_training.tensorboard import RunningMeans, TensorBoard
 from lotwise_training.texture_targets import TextureTargets
-from lotwise_training.training_loop import Report, checkpoint_path
+from lotwise_training.training_loop import Job, Report, checkpoint_path
 
-UNIFORM_VARIANCE: Final = 1.0 / 12.0
-"""Squared error of always answering 0.5 to attributes that are uniform in 0..1: divides attribute
-losses, so that 1 means "knows nothing"."""
 CURVES_EVERY: Final = 20
 """Steps between two points of a curve."""
 CHECKPOINT_EVERY: Final = 100
@@ -65,13 +58,20 @@ class EditorWork:
         data: Lots whose attributes are all known.
         kind: Of the editor.
         recipe: How to train.
-        seconds: Time of the training.
+        max_seconds: Of the training, without its reader's.
+        reader: The training that comes first, of an editor that is led by one.
     """
 
     data: TileDataset
     kind: str
     recipe: EditorNetworkRecipe
-    seconds: float
+    max_seconds: float
+    reader: NetworkWork[Job] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """See `Work`."""
+        return self.max_seconds + (self.reader.seconds if self.reader else 0.0)
 
     @property
     def name(self) -> str:
@@ -81,6 +81,8 @@ class EditorWork:
     def check(self, run: Path) -> None:
         """See `Work`."""
         load_checkpoint(checkpoint_path(run, self.name), expected=self._identity())
+        if self.reader:
+            self.reader.check(run)
 
     def train(self, run: Path, *, report: Report) -> None:
         """See `Work`."""
@@ -90,13 +92,21 @@ class EditorWork:
         if state is not None and state["finished"]:
             report(1.0, state["line"])
             return
+        reader, before = None, 0.0
+        if self.reader:
+            before = self.reader.seconds / self.seconds
+            name = self.reader.name
+            self.reader.train(
+                run, report=lambda done, said: report(before * done, f"{name}: {said}")
+            )
+            reader = load_attribute_network(checkpoint_path(run, name))
         torch.manual_seed(self.recipe.seed)
-        training = _Training(self.data, self.kind, self.recipe)
-        clock = Clock(self.recipe.steps, self.seconds)
+        training = _Training(self.data, self.kind, self.recipe, reader)
+        clock = Clock(self.recipe.steps, self.max_seconds)
         curves: dict[str, list[list[float]]] = {}
         if state is not None:
             training.restore(state)
-            clock = Clock(self.recipe.steps, self.seconds, state["step"], state["seconds"])
+            clock = Clock(self.recipe.steps, self.max_seconds, state["step"], state["seconds"])
             curves = state["curves"]
 
         def save(finished: bool, line: str) -> None:
@@ -126,7 +136,7 @@ class EditorWork:
                     curves.setdefault(name, []).append([clock.step, value])
                 log.add(clock.step, smoothed)
                 line = _line(clock.step, smoothed)
-                report(progress, line)
+                report(before + (1.0 - before) * progress, line)
             if clock.step % CHECKPOINT_EVERY == 0:
                 save(finished=False, line=line)
         halve_weights(training.network)
@@ -136,7 +146,8 @@ class EditorWork:
         report(1.0, line)
 
     def _identity(self) -> str:
-        return fingerprint(self.recipe, self.data.version, self.kind)
+        reader = self.reader.trainer.identity(self.reader.job) if self.reader else ""
+        return fingerprint(self.recipe, self.data.version, self.kind, reader)
 
 
 def editor_works(data: TileDataset, recipe: EditorRecipe) -> list[EditorWork]:
@@ -150,7 +161,7 @@ def editor_works(data: TileDataset, recipe: EditorRecipe) -> list[EditorWork]:
         DatasetError: ATTRIBUTES_UNKNOWN: a lot lacks a score. TILE_TOO_SMALL: a tile is smaller
             than the crops.
     """
-    table, crop = data.table, recipe.network.crop_px
+    table, crop = data.table, max(recipe.network(kind).crop_px for kind in ARMS)
     if not table.attribute_names or np.isnan(table.attributes).any():
         lacking = np.isnan(table.attributes).any(axis=1) | (not table.attribute_names)
         raise DatasetError(
@@ -164,14 +175,31 @@ def editor_works(data: TileDataset, recipe: EditorRecipe) -> list[EditorWork]:
             f"Crops of {crop} px do not fit into tiles of {data.images.shape[1]} px. "
             "Set crop_px in the recipe.",
         )
-    kinds = [recipe.served, *(kind for kind in ARMS if kind != recipe.served)]
-    return [EditorWork(data, kind, recipe.network, recipe.max_seconds) for kind in kinds]
+    few, reader = data.few(recipe.tiles), recipe.reader
+    leading = attribute_work(READER, few, reader.network, reader.share * recipe.max_seconds)
+    # The served one first: with its reader it takes the longest.
+    return [
+        EditorWork(
+            few,
+            kind,
+            recipe.network(kind),
+            recipe.max_seconds,
+            leading if NETWORKS[kind].led else None,
+        )
+        for kind in sorted(ARMS, key=lambda kind: kind != recipe.served)
+    ]
 
 
 class _Training:
     """The networks of one training and what a step does with them."""
 
-    def __init__(self, data: TileDataset, kind: str, recipe: EditorNetworkRecipe) -> None:
+    def __init__(
+        self,
+        data: TileDataset,
+        kind: str,
+        recipe: EditorNetworkRecipe,
+        reader: nn.Module | None,
+    ) -> None:
         device = best_device()
         n_attributes = data.table.attributes.shape[1]
         self._recipe = recipe
@@ -181,26 +209,17 @@ class _Training:
         self._scores = scores[data.lots]
         self._labels = torch.from_numpy(self._scores).to(device)
         self.network: EditorNetwork = place(NETWORKS[kind](recipe.dim, n_attributes), device)
-        self._judge = place(Discriminator(recipe.discriminator_dim, n_attributes), device)
-        self._reads_redrawn = kind == "attgan"
-        self._textures = TextureTargets(
+        textures = TextureTargets(
             self._tiles, self._labels, recipe.crop_px, np.random.default_rng([recipe.seed, 3])
         )
-        judge = self._judge
-        reader = [*judge.regressor.parameters(), *judge.head.parameters()]
-        self._generator_optimiser = torch.optim.Adam(
+        self._judges = Judges(recipe, n_attributes, textures, reader, device)
+        self.network.start(textures.log_zoom)
+        self._optimiser = torch.optim.Adam(
             self.network.parameters(), recipe.learning_rate, betas=(0.5, 0.999)
-        )
-        self._judge_optimiser = torch.optim.Adam(
-            [
-                {"params": list(judge.critic.parameters()), "lr": recipe.critic_rate},
-                {"params": reader, "lr": recipe.reader_rate, "betas": (0.9, 0.999)},
-            ],
-            betas=(0.5, 0.999),
         )
 
     def step(self, progress: float, chosen: Numbers, rng: np.random.Generator) -> dict[str, float]:
-        """One step of judge and generator; figures in grey levels or 0..1.
+        """One step of judges and generator; figures in grey levels or 0..1.
 
         Args:
             progress: Of the training, 0 to 1.
@@ -209,22 +228,36 @@ class _Training:
         """
         recipe, device = self._recipe, self._labels.device
         real, own, wanted = self._seen(chosen, rng)
-        editing = (progress - recipe.reconstruction_share) / max(recipe.fade_share, 1e-9)
+        alone = recipe.reconstruction_share if self.network.redraws else 0.0
+        editing = (progress - alone) / max(recipe.fade_share, 1e-9)
         editing = min(1.0, max(0.0, editing))
-        self._set_rates(min(1.0, 1.25 * (1.0 - progress)))
+        # Constant for a fifth, then in a straight line to nothing.
+        rate = min(1.0, 1.25 * (1.0 - progress))
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate * recipe.learning_rate
 
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            redrawn, edited = self.network.redraw_and_edit(real, own, wanted if editing else None)
-        figures = self._teach_judge(real, redrawn.detach(), edited.detach(), own, rng)
-        redrawing = (redrawn - real).abs().mean()
-        figures["redrawing"] = redrawing.item()
-        loss = recipe.reconstruction_weight * redrawing / 127.5
-        if editing:
-            owed = self._edit_loss(real, edited, own, wanted, rng, figures)
+            redrawn, edited = self.network.redraw_and_edit(
+                real, own, wanted if editing or not self.network.redraws else None
+            )
+        figures = self._judges.learn(rate, real, redrawn.detach(), edited.detach(), own, rng)
+        loss = real.new_zeros(())
+        if self.network.redraws:
+            redrawing = (redrawn - real).abs().mean()
+            figures["redrawing"] = redrawing.item()
+            loss = recipe.reconstruction_weight * redrawing / 127.5
+        if len(edited):
+            owed = self._judges.owed(real, edited, own, wanted, rng, figures)
+            if recipe.cycle_weight:
+                with torch.autocast(device.type, dtype=torch.bfloat16):
+                    _, back = self.network.redraw_and_edit(edited, wanted, own)
+                returned = (back - real).abs().mean()
+                figures["there and back"] = returned.item()
+                owed = owed + recipe.cycle_weight * returned / 127.5
             loss = loss + editing * owed
-        self._generator_optimiser.zero_grad()
+        self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        self._generator_optimiser.step()
+        self._optimiser.step()
         return figures
 
     @torch.no_grad()
@@ -252,72 +285,6 @@ class _Training:
         wanted = mix_attributes(self._scores[chosen], self._lots, recipe, rng).to(device)
         return real, self._labels[rows], wanted
 
-    def _teach_judge(
-        self, real: Tensor, redrawn: Tensor, edited: Tensor, own: Tensor, rng: np.random.Generator
-    ) -> dict[str, float]:
-        """Reader on what has a true label, critic on real against edited."""
-        judge = self._judge
-        with torch.autocast(real.device.type, dtype=torch.bfloat16):
-            seen = self._view(real, rng)
-            if self._reads_redrawn:
-                readable = torch.cat([seen, self._view(redrawn, rng)])
-                read = functional.mse_loss(judge.attributes(readable), torch.cat([own, own]))
-            else:
-                read = functional.mse_loss(judge.attributes(seen), own)
-            loss = read / UNIFORM_VARIANCE
-            figures = {"reading": read.item() ** 0.5}
-            if len(edited):
-                scores = judge.score(torch.cat([seen, self._view(edited, rng)])).float()
-                on_real, on_edited = scores.chunk(2)
-                critic = functional.relu(1.0 - on_real).mean()
-                critic = critic + functional.relu(1.0 + on_edited).mean()
-                figures["critic"] = critic.item()
-                loss = loss + critic
-        self._judge_optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._judge_optimiser.step()
-        return figures
-
-    def _edit_loss(
-        self,
-        real: Tensor,
-        edited: Tensor,
-        own: Tensor,
-        wanted: Tensor,
-        rng: np.random.Generator,
-        figures: dict[str, float],
-    ) -> Tensor:
-        """What edited tiles owe: attributes, texture, looks, and the way back."""
-        recipe, judge = self._recipe, self._judge
-        judge.requires_grad_(False)
-        with torch.autocast(real.device.type, dtype=torch.bfloat16):
-            seen = self._view(edited, rng)
-            read = functional.mse_loss(judge.attributes(seen), wanted)
-            looks = -judge.score(seen).float().mean()
-        judge.requires_grad_(True)
-        texture = self._textures.loss(real, edited, own, wanted)
-        figures |= {"edits": read.item() ** 0.5, "texture": texture.item()}
-        loss = (
-            recipe.attribute_weight * read / UNIFORM_VARIANCE
-            + recipe.adversarial_weight * looks
-            + recipe.texture_weight * texture
-        )
-        if recipe.cycle_weight:
-            with torch.autocast(real.device.type, dtype=torch.bfloat16):
-                _, back = self.network.redraw_and_edit(edited, wanted, own)
-            cycle = (back - real).abs().mean()
-            figures["there and back"] = cycle.item()
-            loss = loss + recipe.cycle_weight * cycle / 127.5
-        return loss
-
-    def _set_rates(self, factor: float) -> None:
-        recipe = self._recipe
-        # A restored optimiser has groups of its own, so they are looked up every time.
-        groups = [*self._generator_optimiser.param_groups, *self._judge_optimiser.param_groups]
-        peaks = (recipe.learning_rate, recipe.critic_rate, recipe.reader_rate)
-        for group, peak in zip(groups, peaks, strict=True):
-            group["lr"] = factor * peak
-
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `stored` gave."""
         for name, part in self._parts().items():
@@ -331,22 +298,9 @@ class _Training:
     def _parts(self) -> dict[str, Any]:
         return {
             "network": self.network,
-            "judge": self._judge,
-            "generator_optimiser": self._generator_optimiser,
-            "judge_optimiser": self._judge_optimiser,
+            "optimiser": self._optimiser,
+            **self._judges.parts(),
         }
-
-    def _view(self, images: Tensor, rng: np.random.Generator) -> Tensor:
-        recipe = self._recipe
-        seen = disturb_instrument(
-            images.float(),
-            rng,
-            gain_range=recipe.gain_range,
-            offset_range=recipe.offset_range,
-            max_noise_sigma=recipe.max_noise_sigma,
-            max_blur_sigma_px=recipe.max_blur_sigma_px,
-        )
-        return seen.contiguous(memory_format=torch.channels_last)
 
 
 def mix_attributes(
@@ -358,7 +312,8 @@ def mix_attributes(
     """Attributes to ask for, mixed from the lots'.
 
     Each is the tile's own or, with probability ``recipe.mixing``, that of a random lot, drawn
-    apart for every attribute, and jittered; clipped to 0..1.
+    apart for every attribute, and jittered; clipped to 0..1. Every other request is for one
+    attribute alone, as most of the requests in use are.
 
     Args:
         source: float32 [B, n], the tiles' own.
@@ -372,11 +327,14 @@ def mix_attributes(
     batch, n = source.shape
     foreign = lots[rng.integers(0, len(lots), (batch, n)), np.arange(n)]
     jitter = rng.normal(0.0, recipe.jitter, (batch, n))
-    mixed = np.where(rng.random((batch, n)) < recipe.mixing, foreign + jitter, source)
+    changes = rng.random((batch, n)) < recipe.mixing
+    alone = np.arange(n) == rng.integers(0, n, (batch, 1))
+    changes = np.where(rng.random((batch, 1)) < 0.5, alone, changes)
+    mixed = np.where(changes, foreign + jitter, source)
     return torch.from_numpy(np.clip(mixed, 0.0, 1.0).astype(np.float32))
 
 
 def _line(step: int, figures: Mapping[str, float]) -> str:
-    parts = [f"step {step}", f"redrawn within {figures['redrawing']:.1f} grey levels"]
-    parts += [f"{name} {figures[name]:.3f}" for name in ("edits", "texture") if name in figures]
+    shown = ("redrawing", "edits", "texture")
+    parts = [f"step {step}", *(f"{name} {figures[name]:.3f}" for name in shown if name in figures)]
     return ", ".join(parts)

@@ -10,6 +10,8 @@ from lotwise_training.models.editors import NETWORKS, EditorNetwork
 
 RUN: Final = "editor"
 """Folder of the editors and of the meter."""
+READER: Final = f"{RUN}/reader"
+"""Name of the network that leads an editor."""
 SERVED_FILE: Final = "served.txt"
 """Beside the editors: the kind of the one that is served."""
 

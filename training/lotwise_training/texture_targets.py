@@ -17,12 +17,19 @@ from torch import Tensor
 
 from lotwise_training.augmentation import random_crops
 from lotwise_training.models.scattering import Scattering
+from lotwise_training.models.zoom import zoomed
 
 Floats = npt.NDArray[np.float64]
 
 CROPS: Final = 3000
 """Crops, from all lots, over which the statistics are fitted."""
 BATCH: Final = 32
+ZOOM: Final = 0.35
+"""Logarithm of the magnification at which the growth of lengths is measured."""
+LEAST_GROWN: Final = 0.25
+"""Of a zoom; lengths that follow less are those of noise."""
+FLOOR: Final = 0.1
+"""Of an expected change, squared, in units of the spread within a lot."""
 PRIOR: Final = 0.1
 """Of the fit, in units of one lot: it is defined for any number of them."""
 
@@ -35,6 +42,9 @@ class TextureTargets:
         attributes: float32 [N, n] in 0..1, of each tile's lot.
         crop_px: Edge of the crops that the training will see.
         rng: Source of the crops.
+
+    Attributes:
+        log_zoom: float32 [n], see `measured_zoom`.
     """
 
     def __init__(
@@ -43,18 +53,17 @@ class TextureTargets:
         device = tiles.device
         self.scattering = Scattering().to(device)
         drawn = torch.from_numpy(rng.permutation(len(tiles))[:CROPS]).to(device)
+        batches = torch.split(drawn, BATCH)
         with torch.no_grad():
             statistics = torch.cat(
-                [
-                    self.scattering(random_crops(tiles[rows], crop_px, rng))
-                    for rows in torch.split(drawn, BATCH)
-                ]
+                [self.scattering(random_crops(tiles[rows], crop_px, rng)) for rows in batches]
             )
         scale, weights = fit_statistics(
             statistics.double().cpu().numpy(), attributes[drawn].double().cpu().numpy()
         )
         self._scale = torch.from_numpy(scale).float().to(device)
         self._weights = torch.from_numpy(weights).float().to(device)
+        self.log_zoom = measured_zoom(tiles[drawn], attributes[drawn])
 
     def change(self, own: Tensor, wanted: Tensor) -> Tensor:
         """Expected change of every statistic, in units of its spread within a lot.
@@ -78,7 +87,7 @@ class TextureTargets:
             wanted: float32 [B, n].
 
         Returns:
-            float [], mean over tiles of |change missing|^2 / (|change expected|^2 + 1), lengths
+            float [], mean over tiles of |change missing|^2 / (|change expected|^2 + FLOOR), lengths
             by the root mean square over statistics. About 0 to 1: an edit of the size moves
             statistics so much further than any other that it would else be all that counts.
         """
@@ -86,8 +95,59 @@ class TextureTargets:
         with torch.no_grad():
             before = self.scattering(image)
         missing = (self.scattering(edited) - before) / self._scale - expected
-        owed: Tensor = missing.square().mean(dim=1) / (expected.square().mean(dim=1) + 1.0)
+        owed: Tensor = missing.square().mean(dim=1) / (expected.square().mean(dim=1) + FLOOR)
         return owed.mean()
+
+
+def measured_zoom(tiles: Tensor, attributes: Tensor) -> Tensor:
+    """The zooms that change the length of what tiles show as the attributes do.
+
+    Larger crystals are, first of all, the same picture nearer by. Noise and holes do not grow with
+    them, so a tile that is zoomed grows by less than its zoom; by how much less is measured.
+
+    Args:
+        tiles: uint8 [N, H, W].
+        attributes: float32 [N, n] in 0..1, of each tile's lot.
+
+    Returns:
+        float32 [n], logarithm of the magnification per unit of each attribute.
+    """
+    device = tiles.device
+
+    def lengths(log_zoom: float) -> Tensor:
+        zooms = torch.full((BATCH,), log_zoom, device=device)
+        found = []
+        for batch in torch.split(tiles, BATCH):
+            image = batch[:, None].float()
+            found.append(log_length(zoomed(image, zooms[: len(image)]) if log_zoom else image))
+        # On the CPU: the least squares of a GPU know no dependent columns.
+        return torch.cat(found).double().cpu()
+
+    known = torch.cat([torch.ones(len(tiles), 1), attributes.cpu()], dim=1).double()
+    solved = torch.linalg.lstsq(known, lengths(0.0).unsqueeze(1), driver="gelsd").solution
+    grown = (lengths(ZOOM) - lengths(-ZOOM)).mean() / (2.0 * ZOOM)
+    measured: Tensor = solved[1:, 0] / grown.clamp(min=LEAST_GROWN)
+    return measured.float().to(device)
+
+
+def log_length(image: Tensor) -> Tensor:
+    """Logarithm of the length in pixels of what tiles show, float32 [B].
+
+    The mean of 1 / k over the power spectrum, k in cycles per pixel. A tile zoomed by a factor has
+    a length that is larger by that factor, but for its noise.
+
+    Args:
+        image: float32 [B, 1, H, W].
+    """
+    centred = image[:, 0] - image[:, 0].mean(dim=(1, 2), keepdim=True)
+    power = torch.fft.rfft2(centred).abs().square()
+    rows = torch.fft.fftfreq(image.shape[2], device=image.device)[:, None]
+    columns = torch.fft.rfftfreq(image.shape[3], device=image.device)[None]
+    # The constant has no length, and no power either.
+    wave_number = torch.hypot(rows, columns).clamp(min=1e-6)
+    mean = (power / wave_number).sum(dim=(1, 2)) / power.sum(dim=(1, 2)).clamp(min=1e-6)
+    length: Tensor = mean.clamp(min=1.0).log()  # a blank tile has none
+    return length
 
 
 def fit_statistics(statistics: Floats, attributes: Floats) -> tuple[Floats, Floats]:

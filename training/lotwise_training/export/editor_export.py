@@ -29,7 +29,7 @@ from lotwise_training.export.onnx_export import (
 )
 from lotwise_training.export.onnx_weights import save_half, to_half
 from lotwise_training.export.skeleton import save_skeleton, strip_weights
-from lotwise_training.models.editors import DecoderGraph, EditorNetwork, EncoderGraph
+from lotwise_training.models.editors import EditorNetwork, EncoderGraph, decoder_graph
 from lotwise_training.prediction import load_regressor
 from lotwise_training.regressor import served_name
 from lotwise_training.strength_tiles import STRENGTH_GEOMETRY
@@ -41,7 +41,7 @@ WHOLE = "whole.onnx"
 CODE = ("latent", "skip")
 WHAT = {
     "AttGan": "an AttGAN generator",
-    "DifferenceEditor": "an editor of differences: the tile plus the difference of two drawings",
+    "DifferenceEditor": "an editor of differences: the tile, plus what changes, zoomed",
 }
 
 
@@ -111,7 +111,7 @@ def _encoder(
 def _decoder(
     exporter: Exporter, network: EditorNetwork, inputs: list[Tensor], code: Sequence[TensorSpec]
 ) -> None:
-    graph = DecoderGraph(network).eval()
+    graph = decoder_graph(network)
     path = exporter.folder("editor_decoder") / MODEL
     export_module(graph, inputs, [*CODE, "attributes"], ["image"], path)
     parity = check_parity(graph, path, inputs)
@@ -137,7 +137,7 @@ def _gradient(
     exporter: Exporter, network: EditorNetwork, inputs: list[Tensor], code: Sequence[TensorSpec]
 ) -> None:
     regressor = load_regressor(checkpoint_path(exporter.runs, served_name()))
-    graph = DecoderGraph(network).eval()
+    graph = decoder_graph(network)
     folder = exporter.folder("edit_gradient")
     whole = folder / WHOLE
     model = export_gradient(graph, regressor, inputs, whole)

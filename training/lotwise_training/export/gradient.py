@@ -12,6 +12,10 @@ ordinary operators:
    for.
 3. The ordinary exporter writes the recorded graph.
 
+Where an edit zooms, its slope in the zoom is a difference over +-`ZOOM_STEP`, not a derivative:
+pixels that move by fractions make what a network reads go up and down by a percent and more, and
+the derivative is that of the next such wave. All else is exact.
+
 The encoder is not part of it: it does not depend on the attributes, so a search over A encodes the
 tile once and then runs this graph once a step.
 """
@@ -21,7 +25,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol, runtime_checkable
 
 import onnx
 import torch
@@ -34,7 +38,21 @@ from lotwise_training.export.onnx_export import export_module
 INPUT_NAMES = ("latent", "skip", "attributes")
 OUTPUT_NAMES = ("image", "property", "gradient")
 
+ZOOM_STEP: Final = 0.1
+"""Logarithm of a magnification: crystals larger or smaller by a tenth."""
+
 aten = torch.ops.aten
+
+
+@runtime_checkable
+class ZoomingDecoder(Protocol):
+    """A decoder in two steps, as `lotwise_training.models.editors.ZoomingDecoderGraph`."""
+
+    def draw(self, latent: Tensor, skip: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures [B, C, H, W], and the logarithm of the magnification [B]."""
+
+    def show(self, pictures: Tensor, log_zoom: Tensor) -> Tensor:
+        """The edited tiles [B, 1, H, W]."""
 
 
 class EditGradient(nn.Module):
@@ -72,6 +90,8 @@ class EditGradient(nn.Module):
         """
 
         def total(attributes: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+            if isinstance(self.decoder, ZoomingDecoder):
+                return self._zooming(self.decoder, latent, skip, attributes)
             image = self.decoder(latent, skip, attributes)
             value = self.regressor(image)
             # Tiles are independent, so the sum's gradient holds each tile's own.
@@ -79,6 +99,21 @@ class EditGradient(nn.Module):
 
         gradient, (image, value) = torch.func.grad(total, has_aux=True)(attributes)
         return image, value, gradient
+
+    def _zooming(
+        self, decoder: ZoomingDecoder, latent: Tensor, skip: Tensor, attributes: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """What to differentiate: the sum's slope in the zoom is a difference of two answers."""
+        pictures, log_zoom = decoder.draw(latent, skip, attributes)
+        still, steady = pictures.detach(), log_zoom.detach()
+        image = decoder.show(pictures, steady)
+        value = self.regressor(image)
+        nearer, farther = (
+            self.regressor(decoder.show(still, steady + step)) for step in (ZOOM_STEP, -ZOOM_STEP)
+        )
+        slope = (nearer - farther)[:, 0] / (2.0 * ZOOM_STEP)
+        # Adds nothing to the value and the slope to the gradient.
+        return value.sum() + (slope * (log_zoom - steady)).sum(), (image, value)
 
 
 def trace_gradient(module: EditGradient, example_inputs: Sequence[Tensor]) -> fx.GraphModule:

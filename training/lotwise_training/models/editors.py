@@ -7,10 +7,9 @@ a tile is encoded once for any number of edits: `encode` gives (latent, skip), `
   code that is told the wanted attributes. What the code does not hold, such as the grain of this
   very picture, is lost with every edit, also with one that changes nothing.
 - :class:`DifferenceEditor` is told the *change* (Liu et al. 2019, STGAN, section 3.3; Wu et al.
-  2019, RelGAN, section 3.2). It draws the tile twice, unchanged and changed, and adds the
-  difference of the two drawings to the tile. An edit that changes nothing then returns the tile
-  itself, which STGAN and RelGAN only ask for with a loss, and all that the edit does not concern,
-  the grain too, stays.
+  2019, RelGAN, section 3.2), adds a picture of the difference to the tile, and zooms. An edit that
+  changes nothing returns the tile itself, which STGAN and RelGAN only ask for with a loss, and what
+  the edit does not concern stays.
 """
 
 from __future__ import annotations
@@ -24,32 +23,47 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lotwise_training.models.attgan import LAYERS, Decoder, Encoder
+from lotwise_training.models.attgan import Decoder, Encoder, scale_image
+from lotwise_training.models.zoom import enlarged, zoomed
 
-NO_CHANGE: Final = 0.5
-"""What a decoder of differences is told where nothing is to change; 0 and 1 are the ends."""
-SKIP_STRIDE: Final = 2 ** (LAYERS - 1)
-"""A pixel of the skip stands for this many squared of the tile."""
+FOLD: Final = 4
+"""Edge, in pixels, of the squares that are channels to an editor of differences."""
+GRAIN: Final = 8
+"""Width of an editor of differences where it sees all pixels."""
+PACKED: Final = 8
+"""Edge, in pixels, of the squares that are channels of its skip."""
+MOST_ZOOM: Final = 3.0
+"""Logarithm: twenty times."""
 
 
 class EditorNetwork(nn.Module, ABC):
     """A network that edits attributes; images are grey values 0..255, attributes 0..1.
 
     Args:
-        dim: Width of the first block; AttGAN's is 64.
+        dim: Width of the finest block.
         n_attributes: Number of attributes.
 
     Attributes:
         encoder_inputs: Names of what `encode` depends on.
+        redraws: Whether an edit that changes nothing is a drawing, too, and has to be learned.
+        led: Whether a reader of attributes that has learned before leads its training.
     """
 
     encoder_inputs: ClassVar[tuple[str, ...]]
+    redraws: ClassVar[bool]
+    led: ClassVar[bool]
 
     def __init__(self, dim: int, n_attributes: int) -> None:
         super().__init__()
+        self.dim = dim
         self.n_attributes = n_attributes
-        self.encoder = Encoder(dim)
-        self.decoder = Decoder(dim, n_attributes)
+
+    def start(self, log_zoom: Tensor) -> None:
+        """Take zooms that were measured; an editor that does not zoom has no use for them.
+
+        Args:
+            log_zoom: float32 [n], logarithm of the magnification per unit of each attribute.
+        """
 
     @abstractmethod
     def encode(self, image: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -61,7 +75,7 @@ class EditorNetwork(nn.Module, ABC):
                 `encoder_inputs`.
 
         Returns:
-            latent float32 [B, C, H/32, W/32] and skip float32 [B, C', H/16, W/16].
+            latent float32 [B, C, h, w] and skip float32 [B, C', 2*h, 2*w].
         """
 
     @abstractmethod
@@ -93,9 +107,21 @@ class EditorNetwork(nn.Module, ABC):
 
 
 class AttGan(EditorNetwork):
-    """AttGAN's generator; see :class:`EditorNetwork`."""
+    """AttGAN's generator; see :class:`EditorNetwork`.
+
+    Args:
+        dim: Width of the first block; the paper's is 64.
+        n_attributes: Number of attributes.
+    """
 
     encoder_inputs = ("image",)
+    redraws = True
+    led = False
+
+    def __init__(self, dim: int, n_attributes: int) -> None:
+        super().__init__(dim, n_attributes)
+        self.encoder = Encoder(dim)
+        self.decoder = Decoder(dim, n_attributes)
 
     def encode(self, image: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See `EditorNetwork`; the code does not depend on `own`."""
@@ -111,47 +137,135 @@ class AttGan(EditorNetwork):
         self, image: Tensor, own: Tensor, wanted: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """See `EditorNetwork`."""
-        return _drawn(self.decoder, self.encoder(image), [own] if wanted is None else [own, wanted])
+        told = [own] if wanted is None else [own, wanted]
+        latent, skip = (torch.cat([part] * len(told)) for part in self.encoder(image))
+        drawn = self.decoder(latent, skip, torch.cat(told))
+        return drawn[: len(own)], drawn[len(own) :]
 
 
 class DifferenceEditor(EditorNetwork):
-    """The tile plus the difference of two drawings; see :class:`EditorNetwork`."""
+    """The tile plus a picture of the difference, zoomed; see :class:`EditorNetwork`.
+
+    A U-Net (Ronneberger et al. 2015): levels of which a pixel stands for 4, 8 and 16 of the tile's,
+    whose decoder is told the change at each, and a narrow one of all pixels that draws. It draws
+    two pictures, one that is added before the zoom and one, such as noise, after it. Of each only
+    the difference between the change and no change counts. How far an attribute zooms is one
+    learned number.
+
+    Args:
+        dim: Width of the level of 4 pixels; doubled at each that is coarser.
+        n_attributes: Number of attributes.
+    """
 
     encoder_inputs = ("image", "attributes")
+    redraws = False
+    led = True
+    zoom: Tensor
+
+    def __init__(self, dim: int, n_attributes: int) -> None:
+        super().__init__(dim, n_attributes)
+        n, fine, middle, coarse = n_attributes, dim, 2 * dim, 4 * dim
+        self.first = _convolved(FOLD**2, fine)
+        self.second = _convolved(fine, middle, stride=2)
+        self.third = nn.Sequential(_convolved(middle, coarse, stride=2), _convolved(coarse, coarse))
+        self.turn = nn.Sequential(_convolved(coarse + n, coarse), _convolved(coarse, coarse))
+        self.to_middle = _doubled(coarse, middle)
+        self.at_middle = _convolved(2 * middle + n, middle)
+        self.to_fine = _doubled(middle, fine)
+        self.at_fine = _convolved(2 * fine + n, fine)
+        # No pixels out of channels: what a square holds at each of its places would be a grid.
+        self.grain = nn.Sequential(nn.Conv2d(1, GRAIN, 5, padding=2), nn.LeakyReLU(0.2))
+        self.to_grain = nn.Conv2d(fine, GRAIN, 1)
+        self.pictures = nn.Sequential(
+            nn.Conv2d(2 * GRAIN, GRAIN, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(GRAIN, 2, 3, padding=1),
+        )
+        # Not learned: a zoom by fractions of a pixel makes what is read off a tile go up and down,
+        # and steps along such slopes lead to where nothing zooms.
+        self.register_buffer("zoom", torch.zeros(n))
 
     def encode(self, image: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See `EditorNetwork`.
 
-        The latent also holds the lot's attributes, the skip also what the drawing lacks of the
-        tile, so that `decode` needs neither.
+        The latent also holds the lot's attributes; the skip holds the tile, and the pictures of
+        no change.
         """
         if own is None:
             raise ValueError("the differences are counted from the lot's own attributes")
-        latent, skip = self.encoder(image)
-        lacking = image - self.decoder(latent, skip, torch.full_like(own, NO_CHANGE))
-        maps = own.unsqueeze(-1).unsqueeze(-1).expand(-1, -1, *latent.shape[2:])
-        packed = functional.pixel_unshuffle(lacking, SKIP_STRIDE)
-        return torch.cat([latent, maps], dim=1), torch.cat([skip, packed], dim=1)
+        image = image.float()
+        levels = self._seen(image)
+        none = self._pictures(levels, torch.zeros_like(own))
+        skip = functional.pixel_unshuffle(torch.cat([image, none], dim=1), PACKED)
+        return torch.cat([levels[-1], _maps(own, levels[-1])], dim=1), skip
 
     def decode(self, latent: Tensor, skip: Tensor, wanted: Tensor) -> Tensor:
         """See `EditorNetwork`."""
-        latent, maps = latent[:, : -self.n_attributes], latent[:, -self.n_attributes :]
-        skip, packed = skip[:, : -(SKIP_STRIDE**2)], skip[:, -(SKIP_STRIDE**2) :]
-        drawn = self.decoder(latent, skip, _change(maps[:, :, 0, 0], wanted))
-        edited: Tensor = drawn + functional.pixel_shuffle(packed, SKIP_STRIDE)
-        return edited.clamp(0.0, 255.0)
+        return self.show(*self.draw(latent, skip, wanted))
+
+    def draw(self, latent: Tensor, skip: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """All of `decode` but the zoom.
+
+        Returns:
+            Pictures float32 [B, 2, H, W], to be zoomed and to be added then; logarithm of the
+            magnification float32 [B].
+        """
+        coarse, own = latent[:, : -self.n_attributes], latent[:, -self.n_attributes :, 0, 0]
+        unpacked = functional.pixel_shuffle(skip, PACKED)
+        image, none = unpacked[:, :1], unpacked[:, 1:]
+        # The finer levels again: a seventh of the work, where sending them would double the code.
+        fine = self.first(_folded(image))
+        levels = (self.grain(scale_image(image)), fine, self.second(fine), coarse)
+        change = wanted - own
+        return self._drawn(image, none, self._pictures(levels, change), change)
+
+    def show(self, pictures: Tensor, log_zoom: Tensor) -> Tensor:
+        """The edited tiles, float32 [B, 1, H, W], from what `draw` gave."""
+        before, after = pictures[:, :1], pictures[:, 1:]
+        edited: Tensor = (zoomed(before, log_zoom) + after).clamp(0.0, 255.0)
+        return edited
 
     def redraw_and_edit(
         self, image: Tensor, own: Tensor, wanted: Tensor | None
     ) -> tuple[Tensor, Tensor]:
+        """See `EditorNetwork`; unchanged, the tile is what it was."""
+        if wanted is None:
+            return image, image[:0]
+        levels = tuple(torch.cat([level, level]) for level in self._seen(image))
+        change = wanted - own
+        none, drawn = self._pictures(levels, torch.cat([torch.zeros_like(own), change])).chunk(2)
+        return image, self.show(*self._drawn(image, none, drawn, change))
+
+    @torch.no_grad()
+    def start(self, log_zoom: Tensor) -> None:
         """See `EditorNetwork`."""
-        unchanged = torch.full_like(own, NO_CHANGE)
-        told = [unchanged] if wanted is None else [unchanged, _change(own, wanted)]
-        redrawn, changed = _drawn(self.decoder, self.encoder(image), told)
-        # The unchanged drawing is to be like the tile, and nothing else: a poorer one would leave
-        # more to the sum below and could please those who judge the edit.
-        lacking = (image - redrawn).detach()[: len(changed)]
-        return redrawn, (changed + lacking).clamp(0.0, 255.0)
+        self.zoom.copy_(log_zoom)
+
+    def _seen(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        fine = self.first(_folded(image))
+        middle = self.second(fine)
+        return self.grain(scale_image(image)), fine, middle, self.third(middle)
+
+    def _drawn(
+        self, image: Tensor, none: Tensor, drawn: Tensor, change: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        added = drawn - none
+        log_zoom = (change @ self.zoom).clamp(-MOST_ZOOM, MOST_ZOOM)
+        return torch.cat([image + added[:, :1], added[:, 1:]], dim=1), log_zoom
+
+    def _pictures(self, levels: tuple[Tensor, ...], change: Tensor) -> Tensor:
+        """Of a change of attributes [B, n], in grey levels: float32 [B, 2, H, W]."""
+        grain, fine, middle, coarse = levels
+        x = self.turn(torch.cat([coarse, _maps(change, coarse)], dim=1))
+        x = self.to_middle(x)
+        x = self.at_middle(torch.cat([x, middle, _maps(change, middle)], dim=1))
+        x = self.to_fine(x)
+        x = self.at_fine(torch.cat([x, fine, _maps(change, fine)], dim=1))
+        x = enlarged(self.to_grain(x), FOLD)
+        x = self.pictures(torch.cat([x, grain], dim=1))
+        # Under autocast it is bfloat16: 8 bits are too few for 256 grey values.
+        drawn: Tensor = 127.5 * x.to(torch.promote_types(x.dtype, torch.float32))
+        return drawn
 
 
 NETWORKS: Final[Mapping[str, type[EditorNetwork]]] = MappingProxyType(
@@ -195,16 +309,54 @@ class DecoderGraph(nn.Module):
         return self.network.decode(latent, skip, attributes)
 
 
-def _change(own: Tensor, wanted: Tensor) -> Tensor:
-    """Differences -1..1 as 0..1, which is what a decoder takes."""
-    return (1.0 + wanted - own) / 2.0
+class ZoomingDecoderGraph(DecoderGraph):
+    """`decode` of an editor that zooms, whose gradient needs its two steps apart.
+
+    Args:
+        network: In evaluation mode.
+    """
+
+    network: DifferenceEditor
+
+    def draw(self, latent: Tensor, skip: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
+        """See `DifferenceEditor.draw`."""
+        return self.network.draw(latent, skip, attributes)
+
+    def show(self, pictures: Tensor, log_zoom: Tensor) -> Tensor:
+        """See `DifferenceEditor.show`."""
+        return self.network.show(pictures, log_zoom)
 
 
-def _drawn(
-    decoder: Decoder, code: tuple[Tensor, Tensor], told: list[Tensor]
-) -> tuple[Tensor, Tensor]:
-    """One pass of the decoder for several tellings: the first drawing, and all others."""
-    latent, skip = (torch.cat([part] * len(told)) for part in code)
-    drawn = decoder(latent, skip, torch.cat(told))
-    tiles = len(told[0])
-    return drawn[:tiles], drawn[tiles:]
+def decoder_graph(network: EditorNetwork) -> DecoderGraph:
+    """The decoder of an editor in evaluation mode."""
+    zooms = isinstance(network, DifferenceEditor)
+    return (ZoomingDecoderGraph if zooms else DecoderGraph)(network).eval()
+
+
+def _convolved(before: int, after: int, stride: int = 1) -> nn.Module:
+    """Convolution, batch norm, leaky ReLU; half the size with a stride of 2."""
+    kernel = 3 if stride == 1 else 4
+    return nn.Sequential(
+        nn.Conv2d(before, after, kernel, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(after),
+        nn.LeakyReLU(0.2),
+    )
+
+
+def _doubled(before: int, after: int) -> nn.Module:
+    """Transposed convolution to twice the size, batch norm, leaky ReLU."""
+    return nn.Sequential(
+        nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(after),
+        nn.LeakyReLU(0.2),
+    )
+
+
+def _maps(attributes: Tensor, like: Tensor) -> Tensor:
+    """Attributes [B, n] as maps of a level's size."""
+    return attributes.unsqueeze(-1).unsqueeze(-1).expand(-1, -1, *like.shape[2:])
+
+
+def _folded(image: Tensor) -> Tensor:
+    """Squares of pixels as channels, scaled to -1..1."""
+    return functional.pixel_unshuffle(scale_image(image), FOLD)

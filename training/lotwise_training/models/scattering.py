@@ -16,8 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SCALES: Final = 5
-"""Octaves: wavelets of about 3 to 45 pixels, pin-pricks to crystals."""
+POOL: Final = 2
+"""Edge of the squares of pixels that are averaged first: a quarter of the work, and less noise;
+pin-pricks still show."""
+SCALES: Final = 4
+"""Octaves: wavelets of about 6 to 45 pixels, pin-pricks to crystals."""
 ORIENTATIONS: Final = 4
 FILTER_PX: Final = 7
 SIGMA_PX: Final = 1.1
@@ -53,7 +56,7 @@ class Scattering(nn.Module):
             pair of orientations, from fine to coarse, the mean moduli of moduli. Logarithms of all
             but the skewness.
         """
-        x = image.float()
+        x = functional.avg_pool2d(image.float(), POOL)
         x = x - x.mean(dim=(1, 2, 3), keepdim=True)
         x = x / (x.square().mean(dim=(1, 2, 3), keepdim=True) + 1.0).sqrt()
         statistics: list[Tensor] = []
