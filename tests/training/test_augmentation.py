@@ -1,5 +1,7 @@
 """Random views and made-up outliers."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,13 @@ import torch
 from lotwise_training.augmentation import disturb_instrument, random_crops
 from lotwise_training.outliers import outlier_tiles
 
-QUIET = {"gain_range": 0.0, "offset_range": 0.0, "max_noise_sigma": 0.0, "max_blur_sigma_px": 0.0}
+
+@dataclass(frozen=True)
+class Ranges:
+    gain_range: float = 0.0
+    offset_range: float = 0.0
+    max_noise_sigma: float = 0.0
+    max_blur_sigma_px: float = 0.0
 
 
 def rng():
@@ -45,12 +53,12 @@ def test_a_crop_larger_than_the_tile_is_refused(tiles):
 
 def test_no_disturbance_leaves_a_tile_as_it_is(tiles):
     grey = tiles[:, None].float()
-    torch.testing.assert_close(disturb_instrument(grey, rng(), **QUIET), grey)
+    torch.testing.assert_close(disturb_instrument(grey, Ranges(), rng()), grey)
 
 
 def test_each_tile_has_a_gain_and_an_offset_of_its_own():
     ramp = torch.arange(100.0, 116.0).reshape(1, 1, 4, 4).repeat(3, 1, 1, 1)
-    views = disturb_instrument(ramp, rng(), **{**QUIET, "gain_range": 0.3, "offset_range": 20.0})
+    views = disturb_instrument(ramp, Ranges(gain_range=0.3, offset_range=20.0), rng())
     gains = (views[:, 0, 3, 3] - views[:, 0, 0, 0]) / 15.0
     assert ((gains > 0.7) & (gains < 1.3)).all()
     assert gains.unique().numel() == 3
@@ -60,11 +68,11 @@ def test_each_tile_has_a_gain_and_an_offset_of_its_own():
 
 def test_noise_and_blur_do_what_they_say():
     flat = torch.full((8, 1, 64, 64), 128.0)
-    noisy = disturb_instrument(flat, rng(), **{**QUIET, "max_noise_sigma": 10.0})
+    noisy = disturb_instrument(flat, Ranges(max_noise_sigma=10.0), rng())
     deviations = noisy.std(dim=(1, 2, 3))
     assert deviations.max() < 10.5
     assert deviations.std() > 1.0
-    blurred = disturb_instrument(noisy, rng(), **{**QUIET, "max_blur_sigma_px": 1.5})
+    blurred = disturb_instrument(noisy, Ranges(max_blur_sigma_px=1.5), rng())
     smoothed = blurred.std(dim=(1, 2, 3))
     # A narrow blur lies between the pixels and changes nothing.
     assert (smoothed <= deviations + 1e-3).all()
@@ -74,7 +82,7 @@ def test_noise_and_blur_do_what_they_say():
 
 def test_grey_levels_are_clipped_as_a_detector_clips():
     bright = torch.full((4, 1, 4, 4), 250.0)
-    views = disturb_instrument(bright, rng(), **{**QUIET, "gain_range": 0.5})
+    views = disturb_instrument(bright, Ranges(gain_range=0.5), rng())
     assert views.max() == 255.0
 
 

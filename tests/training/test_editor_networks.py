@@ -71,7 +71,7 @@ def test_zooms_that_were_measured_are_kept():
     torch.manual_seed(0)
     network = DifferenceEditor(4, 4).eval()
     torch.nn.init.zeros_(network.pictures[-1].weight)  # nothing but the zoom
-    network.start(torch.tensor([2.0, 0.0, 0.0, 0.0]))
+    network.take_zoom(torch.tensor([2.0, 0.0, 0.0, 0.0]))
     drawn = edited(network, OWN, OWN + torch.tensor([0.1, 0.3, 0.0, 0.0]))
     expected = zoomed(TILES.float(), torch.full((2,), 0.2)).clamp(0.0, 255.0)
     torch.testing.assert_close(drawn, expected, atol=1e-2, rtol=0)

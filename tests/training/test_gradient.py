@@ -20,7 +20,7 @@ from lotwise_training.export.onnx_export import check_parity, run_onnx
 from lotwise_training.export.onnx_weights import halve_weights
 from lotwise_training.export.skeleton import StripError, strip_weights
 from lotwise_training.models.attgan import Decoder, Encoder
-from lotwise_training.models.editors import DifferenceEditor, decoder_graph
+from lotwise_training.models.editors import DifferenceEditor
 from lotwise_training.models.zoom import zoomed
 
 DIM = 4
@@ -187,7 +187,7 @@ def zooming() -> tuple[DifferenceEditor, Tensor, list[Tensor]]:
         for _ in range(20):
             editor.redraw_and_edit(tiles, torch.rand(3, 4), torch.rand(3, 4))
         editor.pictures[-1].weight.mul_(20)
-        editor.start(torch.tensor([1.5, 0.0, 0.0, 0.0]))
+        editor.take_zoom(torch.tensor([1.5, 0.0, 0.0, 0.0]))
     halve_weights(editor.eval())
     own = torch.rand(3, 4)
     with torch.no_grad():
@@ -201,7 +201,7 @@ def test_the_slope_in_the_zoom_is_a_difference_of_answers(
     editor, tiles, (latent, skip, own) = zooming
     regressor = networks[2]
     # At no change, the pictures that are added are none, and so is their share of the difference.
-    _, value, gradient = EditGradient(decoder_graph(editor), regressor)(latent, skip, own)
+    _, value, gradient = EditGradient(editor, regressor)(latent, skip, own)
     with torch.no_grad():
         torch.testing.assert_close(value, regressor(tiles), rtol=1e-4, atol=1e-2)
         sides = [
@@ -227,8 +227,7 @@ def test_a_zoom_is_exported_with_its_slope(
 ) -> None:
     editor, _, inputs = zooming
     path = tmp_path / "model.onnx"
-    graph = decoder_graph(editor)
-    export_gradient(graph, networks[2], inputs, path)
-    module = EditGradient(graph, networks[2])
+    export_gradient(editor, networks[2], inputs, path)
+    module = EditGradient(editor, networks[2])
     for batch in (1, 3):
         assert check_parity(module, path, [tensor[:batch] for tensor in inputs]) < 1e-4

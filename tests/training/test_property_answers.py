@@ -25,9 +25,10 @@ from lotwise_training.property_outputs import (
     read_property,
     write_property,
 )
+from lotwise_training.regression import RegressionTrainer
 from lotwise_training.regressor import (
     SECOND,
-    RegressorTrainer,
+    RegressorTask,
     fold_name,
     regressor_jobs,
     regressor_splits,
@@ -44,7 +45,7 @@ NEW = striped_lots((5, 7), regions=3, seed=1)
 def runs(tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
     for job in regressor_jobs(DATA, RECIPE):
-        trainer = RegressorTrainer(DATA, RECIPE.network)
+        trainer = RegressionTrainer(RegressorTask, DATA, RECIPE.network)
         train_network(trainer, replace(job, epochs=0.5), runs, report=lambda *_: None)
     return runs
 

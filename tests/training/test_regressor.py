@@ -11,10 +11,11 @@ from lotwise_training.config import LoopRecipe
 from lotwise_training.dataset import DatasetError
 from lotwise_training.metrics import rmse
 from lotwise_training.prediction import load_regressor, regressed
+from lotwise_training.regression import RegressionTrainer
 from lotwise_training.regressor import (
     REGION_BLOCKED,
     SECOND,
-    RegressorTrainer,
+    RegressorTask,
     fold_name,
     lot_values,
     regressor_jobs,
@@ -37,7 +38,7 @@ def nothing(progress, line):
 def train(run, recipe=NETWORK, report=nothing, job=None):
     """Where the checkpoint of the served network lies."""
     job = job or regressor_jobs(DATA, RECIPE)[0]
-    return train_network(RegressorTrainer(DATA, recipe), job, run, report=report)
+    return train_network(RegressionTrainer(RegressorTask, DATA, recipe), job, run, report=report)
 
 
 @pytest.fixture(scope="module")

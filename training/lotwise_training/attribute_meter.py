@@ -14,16 +14,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from scipy.stats import qmc
 
-from lotwise_simulator import ATTRIBUTE_NAMES, Attributes
-from lotwise_simulator.lots import Lot
 from lotwise_training.attribute_networks import attribute_work
 from lotwise_training.config import MeterRecipe
 from lotwise_training.dataset import TileDataset
 from lotwise_training.lanes import NetworkWork
 from lotwise_training.rendering import TileOrder
-from lotwise_training.strength_tiles import STRENGTH_GEOMETRY, ordered_tiles
+from lotwise_training.strength_tiles import STRENGTH_GEOMETRY, even_lots, ordered_tiles
 from lotwise_training.training_loop import Job
 
 NAME: Final = "editor/meter"
@@ -41,13 +38,9 @@ def meter_tiles(recipe: MeterRecipe, cache: Path) -> TileDataset:
         recipe: How many lots and tiles.
         cache: Folder of rendered data.
     """
-    # The next power of two: a prefix of a Sobol sequence is still even.
-    sampler = qmc.Sobol(len(ATTRIBUTE_NAMES), rng=np.random.default_rng(SOBOL_SEED))
-    points = sampler.random_base2((recipe.lots - 1).bit_length())[: recipe.lots]
-    lots = [
-        Lot(f"M{number:04d}", Attributes.from_array(point), seed=FIRST_SEED + number)
-        for number, point in enumerate(points)
-    ]
+    lots = even_lots(
+        "M", range(recipe.lots), (0.0, 1.0), sequence=SOBOL_SEED, first_seed=FIRST_SEED
+    )
     orders = [
         TileOrder(lot, 0, recipe.tiles, STRENGTH_GEOMETRY.px, tiles_per_side=TILES_PER_SIDE)
         for lot in lots

@@ -8,7 +8,6 @@ does, knows little for most of a short training, and an editor learns to please 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +19,8 @@ from lotwise_training.config import RegressorNetworkRecipe
 from lotwise_training.dataset import Floats, TileDataset
 from lotwise_training.lanes import NetworkWork
 from lotwise_training.models.wide_resnet import TileRegressor, WideResNet, target_scaling
-from lotwise_training.regression import Regression
-from lotwise_training.training_loop import Job, Validation, job_identity, validation_sample
+from lotwise_training.regression import Regression, RegressionTrainer
+from lotwise_training.training_loop import Job, Validation, validation_sample
 
 ATTRIBUTE_RANGE: Final = (0.0, 1.0)
 VALIDATION_SHARE: Final = 0.1
@@ -50,28 +49,7 @@ def attribute_work(
         max_seconds=max_seconds,
         head_tiles=network.head_tiles,
     )
-    return NetworkWork(AttributeTrainer(data, network), job)
-
-
-@dataclass(frozen=True, eq=False)
-class AttributeTrainer:
-    """Trains networks that read attributes; a `Trainer`.
-
-    Attributes:
-        data: Lots whose attributes are known.
-        recipe: How to train.
-    """
-
-    data: TileDataset
-    recipe: RegressorNetworkRecipe
-
-    def identity(self, job: Job) -> str:
-        """See `Trainer`."""
-        return job_identity(self.recipe, self.data.version, job)
-
-    def task(self, job: Job, device: torch.device) -> AttributeTask:
-        """See `Trainer`."""
-        return AttributeTask(self.data, job, self.recipe, device)
+    return NetworkWork(RegressionTrainer(AttributeTask, data, network), job)
 
 
 class AttributeTask(Regression):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -38,24 +40,35 @@ def random_crops(images: Tensor, px: int, rng: np.random.Generator) -> Tensor:
     return crops[:, None].float()
 
 
+class InstrumentRanges(Protocol):
+    """How far the states of a microscope differ; part of a recipe."""
+
+    @property
+    def gain_range(self) -> float:
+        """Gains are drawn within 1 +- this."""
+
+    @property
+    def offset_range(self) -> float:
+        """Offsets are drawn within +- this many grey levels."""
+
+    @property
+    def max_noise_sigma(self) -> float:
+        """Noise has up to this standard deviation, in grey levels."""
+
+    @property
+    def max_blur_sigma_px(self) -> float:
+        """Blur has up to this standard deviation, in pixels."""
+
+
 def disturb_instrument(
-    images: Tensor,
-    rng: np.random.Generator,
-    *,
-    gain_range: float,
-    offset_range: float,
-    max_noise_sigma: float,
-    max_blur_sigma_px: float,
+    images: Tensor, ranges: InstrumentRanges, rng: np.random.Generator
 ) -> Tensor:
     """Another state of the microscope for each tile: blur, gain, offset, noise, clipping.
 
     Args:
         images: float32 [B, 1, H, W], grey values 0..255.
+        ranges: Of the states.
         rng: Source of the draws; the noise itself is drawn on the device from a seed of it.
-        gain_range: Gains are drawn within 1 +- this.
-        offset_range: Offsets are drawn within +- this many grey levels.
-        max_noise_sigma: Noise has up to this standard deviation, in grey levels.
-        max_blur_sigma_px: Blur has up to this standard deviation, in pixels.
 
     Returns:
         float32 [B, 1, H, W], grey values 0..255.
@@ -66,11 +79,12 @@ def disturb_instrument(
         values = rng.uniform(low, high, (batch, 1, 1, 1)).astype(np.float32)
         return torch.from_numpy(values).to(images.device)
 
-    images = _blur(images, draw(0.0, max_blur_sigma_px))
-    images = images * draw(1.0 - gain_range, 1.0 + gain_range) + draw(-offset_range, offset_range)
+    gain, offset = ranges.gain_range, ranges.offset_range
+    images = _blur(images, draw(0.0, ranges.max_blur_sigma_px))
+    images = images * draw(1.0 - gain, 1.0 + gain) + draw(-offset, offset)
     generator = torch.Generator(images.device).manual_seed(int(rng.integers(2**62)))
     noise = torch.randn(images.shape, generator=generator, device=images.device)
-    return (images + draw(0.0, max_noise_sigma) * noise).clamp(0.0, 255.0)
+    return (images + draw(0.0, ranges.max_noise_sigma) * noise).clamp(0.0, 255.0)
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:

@@ -49,8 +49,9 @@ from lotwise_training.outputs import TEST, Outputs, write_outputs
 from lotwise_training.policy import committee_sha256, fit_policy, write_policy
 from lotwise_training.prediction import load_members
 from lotwise_training.property_outputs import write_property
+from lotwise_training.regression import RegressionTrainer
 from lotwise_training.regressor import SERVED as REGRESSOR
-from lotwise_training.regressor import RegressorTrainer, regressor_jobs
+from lotwise_training.regressor import RegressorTask, regressor_jobs
 from lotwise_training.report.edit_page import edits_sheet, redrawn_sheet
 from lotwise_training.report.edit_tables import edit_figures, served_edit_figures
 from lotwise_training.report.property_page import property_sheet
@@ -161,7 +162,7 @@ def regressor(
         recipe = shop.recipe(RegressorRecipe, "regressor", max_seconds)
         tiles = shop.strength_tiles(own_lots)
         jobs = regressor_jobs(tiles, recipe)
-        trainer = RegressorTrainer(tiles, recipe.network)
+        trainer = RegressionTrainer(RegressorTask, tiles, recipe.network)
         train_networks(trainer, jobs, shop.runs, parallel=recipe.parallel)
         write_table(tiles.table, shop.run(REGRESSOR) / LOTS_FILE)
 

@@ -36,7 +36,7 @@ from lotwise_training.editor_judges import Judges
 from lotwise_training.editor_runs import READER, editor_name
 from lotwise_training.export.onnx_weights import halve_weights
 from lotwise_training.lanes import NetworkWork
-from lotwise_training.models.editors import NETWORKS, EditorNetwork
+from lotwise_training.models.editors import NETWORKS, DifferenceEditor, EditorNetwork
 from lotwise_training.schedule import Clock
 from lotwise_training.tensorboard import RunningMeans, TensorBoard
 from lotwise_training.texture_targets import TextureTargets
@@ -104,7 +104,9 @@ class EditorWork:
         training = _Training(self.data, self.kind, self.recipe, reader)
         clock = Clock(self.recipe.steps, self.max_seconds)
         curves: dict[str, list[list[float]]] = {}
-        if state is not None:
+        if state is None:
+            training.measure()
+        else:
             training.restore(state)
             clock = Clock(self.recipe.steps, self.max_seconds, state["step"], state["seconds"])
             curves = state["curves"]
@@ -212,11 +214,16 @@ class _Training:
         textures = TextureTargets(
             self._tiles, self._labels, recipe.crop_px, np.random.default_rng([recipe.seed, 3])
         )
+        self._textures = textures
         self._judges = Judges(recipe, n_attributes, textures, reader, device)
-        self.network.start(textures.log_zoom)
         self._optimiser = torch.optim.Adam(
             self.network.parameters(), recipe.learning_rate, betas=(0.5, 0.999)
         )
+
+    def measure(self) -> None:
+        """What a network takes from the data before its first step."""
+        if isinstance(self.network, DifferenceEditor):
+            self.network.take_zoom(self._textures.log_zoom)
 
     def step(self, progress: float, chosen: Numbers, rng: np.random.Generator) -> dict[str, float]:
         """One step of judges and generator; figures in grey levels or 0..1.

@@ -150,13 +150,5 @@ class Judges:
         return {"judge": self._own, "judge_optimiser": self._optimiser}
 
     def _view(self, images: Tensor, rng: np.random.Generator) -> Tensor:
-        recipe = self._recipe
-        seen = disturb_instrument(
-            images.float(),
-            rng,
-            gain_range=recipe.gain_range,
-            offset_range=recipe.offset_range,
-            max_noise_sigma=recipe.max_noise_sigma,
-            max_blur_sigma_px=recipe.max_blur_sigma_px,
-        )
+        seen = disturb_instrument(images.float(), self._recipe, rng)
         return seen.contiguous(memory_format=torch.channels_last)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,7 +12,7 @@ from torch.nn import functional
 
 from lotwise_training.augmentation import disturb_instrument, random_crops
 from lotwise_training.config import RegressorNetworkRecipe
-from lotwise_training.dataset import Floats, Images, Numbers
+from lotwise_training.dataset import Floats, Images, Numbers, TileDataset
 from lotwise_training.head import Head, refit_head, served_features
 from lotwise_training.models.wide_resnet import (
     TileRegressor,
@@ -18,6 +21,30 @@ from lotwise_training.models.wide_resnet import (
     target_scaling,
 )
 from lotwise_training.prediction import tile_answers
+from lotwise_training.training_loop import Job, Task, job_identity
+
+
+@dataclass(frozen=True, eq=False)
+class RegressionTrainer:
+    """Trains regressors of one kind; a `Trainer`.
+
+    Attributes:
+        kind: Makes the task: what is answered, and how answers are judged.
+        data: The lots.
+        recipe: How to train.
+    """
+
+    kind: Callable[[TileDataset, Job, RegressorNetworkRecipe, torch.device], Task]
+    data: TileDataset
+    recipe: RegressorNetworkRecipe
+
+    def identity(self, job: Job) -> str:
+        """See `Trainer`."""
+        return job_identity(self.recipe, self.data.version, job)
+
+    def task(self, job: Job, device: torch.device) -> Task:
+        """See `Trainer`."""
+        return self.kind(self.data, job, self.recipe, device)
 
 
 class Regression:
@@ -51,15 +78,8 @@ class Regression:
 
     def loss(self, chosen: Numbers, crop_px: int, rng: np.random.Generator, step: int) -> Tensor:
         """See `Task`."""
-        recipe = self._recipe
-        views = disturb_instrument(
-            random_crops(self._images[chosen], crop_px, rng),
-            rng,
-            gain_range=recipe.gain_range,
-            offset_range=recipe.offset_range,
-            max_noise_sigma=recipe.max_noise_sigma,
-            max_blur_sigma_px=recipe.max_blur_sigma_px,
-        )
+        crops = random_crops(self._images[chosen], crop_px, rng)
+        views = disturb_instrument(crops, self._recipe, rng)
         seen = self.regressor.network_input(views)
         answer = torch.tanh(mixed_precision_forward(self.network, seen))
         return functional.mse_loss(answer, self._targets[chosen])

@@ -13,7 +13,6 @@ standard deviation, mean squared error, Adam. What differs from the paper:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +24,7 @@ from lotwise_training.lanes import timed
 from lotwise_training.metrics import mape, rmse
 from lotwise_training.regression import Regression
 from lotwise_training.splits import Split, recipe_folds, region_blocked, tile_random
-from lotwise_training.training_loop import Job, Validation, job_identity, validation_sample
+from lotwise_training.training_loop import Job, Validation, validation_sample
 
 SERVED: Final = "regressor"
 """Folder of the network that is served; its name within is the same."""
@@ -99,27 +98,6 @@ def regressor_jobs(data: TileDataset, recipe: RegressorRecipe) -> list[Job]:
         for number, (name, split) in enumerate(regressor_splits(data, recipe).items())
     ]
     return timed(jobs, network, max_seconds=recipe.max_seconds, parallel=recipe.parallel)
-
-
-@dataclass(frozen=True, eq=False)
-class RegressorTrainer:
-    """Trains regressors; a `Trainer`.
-
-    Attributes:
-        data: Lots with a measured property.
-        recipe: How to train.
-    """
-
-    data: TileDataset
-    recipe: RegressorNetworkRecipe
-
-    def identity(self, job: Job) -> str:
-        """See `Trainer`."""
-        return job_identity(self.recipe, self.data.version, job)
-
-    def task(self, job: Job, device: torch.device) -> RegressorTask:
-        """See `Trainer`."""
-        return RegressorTask(self.data, job, self.recipe, device)
 
 
 class RegressorTask(Regression):

@@ -71,14 +71,31 @@ def further_lots(count: int) -> tuple[Lot, ...]:
     """
     if count > MOST_FURTHER:
         raise ValueError(f"there are {MOST_FURTHER} further lots, not {count}")
-    sampler = qmc.Sobol(len(ATTRIBUTE_NAMES), rng=np.random.default_rng(SOBOL_SEED))
-    # All of the sequence: its length is a power of two, and any prefix of it is even, too.
-    points = BOX[0] + (BOX[1] - BOX[0]) * sampler.random_base2(MOST_FURTHER.bit_length() - 1)
-    others = (
-        Lot(f"L{number:04d}", Attributes.from_array(point), seed=FIRST_SEED + number)
-        for number, point in enumerate(points[: MOST_FURTHER - TESTED_LOTS], start=1)
-    )
+    numbers = range(1, 1 + max(0, count - TESTED_LOTS))
+    others = even_lots("L", numbers, BOX, sequence=SOBOL_SEED, first_seed=FIRST_SEED)
     return (*tested_lots(), *others)[:count]
+
+
+def even_lots(
+    letter: str, numbers: range, box: tuple[float, float], *, sequence: int, first_seed: int
+) -> list[Lot]:
+    """Simulated lots spread evenly over all attributes; those of fewer numbers are the first.
+
+    Args:
+        letter: Of their names, before the number.
+        numbers: Of the lots.
+        box: Smallest and largest value of every attribute.
+        sequence: Seed of the Sobol sequence of their attributes.
+        first_seed: Of lot 0's scenes; each further number has the next.
+    """
+    sampler = qmc.Sobol(len(ATTRIBUTE_NAMES), rng=np.random.default_rng(sequence))
+    # A power of two: a prefix of such a sequence is still even.
+    unit = sampler.random_base2(max(0, len(numbers) - 1).bit_length())[: len(numbers)]
+    points = box[0] + (box[1] - box[0]) * unit
+    return [
+        Lot(f"{letter}{number:04d}", Attributes.from_array(point), seed=first_seed + number)
+        for number, point in zip(numbers, points, strict=True)
+    ]
 
 
 def new_lot_tiles(lots: int, tiles: int, cache: Path) -> TileDataset:

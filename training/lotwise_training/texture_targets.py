@@ -8,6 +8,7 @@ nothing is asked for nothing.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -42,9 +43,6 @@ class TextureTargets:
         attributes: float32 [N, n] in 0..1, of each tile's lot.
         crop_px: Edge of the crops that the training will see.
         rng: Source of the crops.
-
-    Attributes:
-        log_zoom: float32 [n], see `measured_zoom`.
     """
 
     def __init__(
@@ -63,7 +61,12 @@ class TextureTargets:
         )
         self._scale = torch.from_numpy(scale).float().to(device)
         self._weights = torch.from_numpy(weights).float().to(device)
-        self.log_zoom = measured_zoom(tiles[drawn], attributes[drawn])
+        self._tiles, self._attributes, self._drawn = tiles, attributes, drawn
+
+    @cached_property
+    def log_zoom(self) -> Tensor:
+        """The zooms that go with the attributes, float32 [n]; see `measured_zoom`."""
+        return measured_zoom(self._tiles[self._drawn], self._attributes[self._drawn])
 
     def change(self, own: Tensor, wanted: Tensor) -> Tensor:
         """Expected change of every statistic, in units of its spread within a lot.

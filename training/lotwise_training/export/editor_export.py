@@ -29,7 +29,7 @@ from lotwise_training.export.onnx_export import (
 )
 from lotwise_training.export.onnx_weights import save_half, to_half
 from lotwise_training.export.skeleton import save_skeleton, strip_weights
-from lotwise_training.models.editors import EditorNetwork, EncoderGraph, decoder_graph
+from lotwise_training.models.editors import EditorNetwork, EncoderGraph
 from lotwise_training.prediction import load_regressor
 from lotwise_training.regressor import served_name
 from lotwise_training.strength_tiles import STRENGTH_GEOMETRY
@@ -111,10 +111,9 @@ def _encoder(
 def _decoder(
     exporter: Exporter, network: EditorNetwork, inputs: list[Tensor], code: Sequence[TensorSpec]
 ) -> None:
-    graph = decoder_graph(network)
     path = exporter.folder("editor_decoder") / MODEL
-    export_module(graph, inputs, [*CODE, "attributes"], ["image"], path)
-    parity = check_parity(graph, path, inputs)
+    export_module(network, inputs, [*CODE, "attributes"], ["image"], path)
+    parity = check_parity(network, path, inputs)
     exporter.describe(
         ModelSignature(
             name="editor_decoder",
@@ -137,12 +136,11 @@ def _gradient(
     exporter: Exporter, network: EditorNetwork, inputs: list[Tensor], code: Sequence[TensorSpec]
 ) -> None:
     regressor = load_regressor(checkpoint_path(exporter.runs, served_name()))
-    graph = decoder_graph(network)
     folder = exporter.folder("edit_gradient")
     whole = folder / WHOLE
-    model = export_gradient(graph, regressor, inputs, whole)
+    model = export_gradient(network, regressor, inputs, whole)
     parity = check_parity(
-        EditGradient(graph, regressor), whole, inputs, tolerance=GRADIENT_PARITY_TOLERANCE
+        EditGradient(network, regressor), whole, inputs, tolerance=GRADIENT_PARITY_TOLERANCE
     )
     whole.unlink()
     paths = {name: _path(exporter, name) for name in ("editor_decoder", "regressor")}

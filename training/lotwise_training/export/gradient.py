@@ -46,7 +46,7 @@ aten = torch.ops.aten
 
 @runtime_checkable
 class ZoomingDecoder(Protocol):
-    """A decoder in two steps, as `lotwise_training.models.editors.ZoomingDecoderGraph`."""
+    """A decoder in two steps, as `lotwise_training.models.editors.DifferenceEditor`."""
 
     def draw(self, latent: Tensor, skip: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures [B, C, H, W], and the logarithm of the magnification [B]."""

@@ -40,7 +40,6 @@ class EditorNetwork(nn.Module, ABC):
     """A network that edits attributes; images are grey values 0..255, attributes 0..1.
 
     Args:
-        dim: Width of the finest block.
         n_attributes: Number of attributes.
 
     Attributes:
@@ -53,17 +52,9 @@ class EditorNetwork(nn.Module, ABC):
     redraws: ClassVar[bool]
     led: ClassVar[bool]
 
-    def __init__(self, dim: int, n_attributes: int) -> None:
+    def __init__(self, n_attributes: int) -> None:
         super().__init__()
-        self.dim = dim
         self.n_attributes = n_attributes
-
-    def start(self, log_zoom: Tensor) -> None:
-        """Take zooms that were measured; an editor that does not zoom has no use for them.
-
-        Args:
-            log_zoom: float32 [n], logarithm of the magnification per unit of each attribute.
-        """
 
     @abstractmethod
     def encode(self, image: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -87,6 +78,10 @@ class EditorNetwork(nn.Module, ABC):
             skip: As `encode` gave it.
             wanted: float32 [B, n], attributes to be shown.
         """
+
+    def forward(self, latent: Tensor, skip: Tensor, wanted: Tensor) -> Tensor:
+        """What is exported as the decoder: see `decode`."""
+        return self.decode(latent, skip, wanted)
 
     @abstractmethod
     def redraw_and_edit(
@@ -119,7 +114,7 @@ class AttGan(EditorNetwork):
     led = False
 
     def __init__(self, dim: int, n_attributes: int) -> None:
-        super().__init__(dim, n_attributes)
+        super().__init__(n_attributes)
         self.encoder = Encoder(dim)
         self.decoder = Decoder(dim, n_attributes)
 
@@ -150,7 +145,7 @@ class DifferenceEditor(EditorNetwork):
     whose decoder is told the change at each, and a narrow one of all pixels that draws. It draws
     two pictures, one that is added before the zoom and one, such as noise, after it. Of each only
     the difference between the change and no change counts. How far an attribute zooms is one
-    learned number.
+    measured number (`lotwise_training.texture_targets`).
 
     Args:
         dim: Width of the level of 4 pixels; doubled at each that is coarser.
@@ -163,7 +158,7 @@ class DifferenceEditor(EditorNetwork):
     zoom: Tensor
 
     def __init__(self, dim: int, n_attributes: int) -> None:
-        super().__init__(dim, n_attributes)
+        super().__init__(n_attributes)
         n, fine, middle, coarse = n_attributes, dim, 2 * dim, 4 * dim
         self.first = _convolved(FOLD**2, fine)
         self.second = _convolved(fine, middle, stride=2)
@@ -237,8 +232,12 @@ class DifferenceEditor(EditorNetwork):
         return image, self.show(*self._drawn(image, none, drawn, change))
 
     @torch.no_grad()
-    def start(self, log_zoom: Tensor) -> None:
-        """See `EditorNetwork`."""
+    def take_zoom(self, log_zoom: Tensor) -> None:
+        """Zoom as was measured.
+
+        Args:
+            log_zoom: float32 [n], logarithm of the magnification per unit of each attribute.
+        """
         self.zoom.copy_(log_zoom)
 
     def _seen(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -268,7 +267,7 @@ class DifferenceEditor(EditorNetwork):
         return drawn
 
 
-NETWORKS: Final[Mapping[str, type[EditorNetwork]]] = MappingProxyType(
+NETWORKS: Final[Mapping[str, type[AttGan | DifferenceEditor]]] = MappingProxyType(
     {
         "attgan": AttGan,
         "difference": DifferenceEditor,
@@ -291,46 +290,6 @@ class EncoderGraph(nn.Module):
     def forward(self, image: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See `EditorNetwork.encode`."""
         return self.network.encode(image, own)
-
-
-class DecoderGraph(nn.Module):
-    """`decode` as a graph of its own.
-
-    Args:
-        network: In evaluation mode.
-    """
-
-    def __init__(self, network: EditorNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, latent: Tensor, skip: Tensor, attributes: Tensor) -> Tensor:
-        """See `EditorNetwork.decode`."""
-        return self.network.decode(latent, skip, attributes)
-
-
-class ZoomingDecoderGraph(DecoderGraph):
-    """`decode` of an editor that zooms, whose gradient needs its two steps apart.
-
-    Args:
-        network: In evaluation mode.
-    """
-
-    network: DifferenceEditor
-
-    def draw(self, latent: Tensor, skip: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
-        """See `DifferenceEditor.draw`."""
-        return self.network.draw(latent, skip, attributes)
-
-    def show(self, pictures: Tensor, log_zoom: Tensor) -> Tensor:
-        """See `DifferenceEditor.show`."""
-        return self.network.show(pictures, log_zoom)
-
-
-def decoder_graph(network: EditorNetwork) -> DecoderGraph:
-    """The decoder of an editor in evaluation mode."""
-    zooms = isinstance(network, DifferenceEditor)
-    return (ZoomingDecoderGraph if zooms else DecoderGraph)(network).eval()
 
 
 def _convolved(before: int, after: int, stride: int = 1) -> nn.Module:
