@@ -49,7 +49,7 @@ from benchmarks.real_report import BRIGHTNESS, ENSEMBLE, EVENED, SINGLE, WIDTH, 
 from lotwise.core.uncertainty import committee_probabilities, softmax
 from lotwise_training.checkpoint import load_checkpoint
 from lotwise_training.classifier import ClassifierJob, ClassifierTrainer
-from lotwise_training.config import RECIPES, NetworkRecipe, RecipeError, load_recipe
+from lotwise_training.config import NetworkRecipe
 from lotwise_training.dataset import Floats, Images, Numbers, TileDataset
 from lotwise_training.lanes import train_networks
 from lotwise_training.metrics import (
@@ -58,6 +58,7 @@ from lotwise_training.metrics import (
     negative_log_likelihood,
 )
 from lotwise_training.prediction import committee_logits, load_members
+from lotwise_training.recipe_files import RECIPES, RecipeError, load_recipe
 from lotwise_training.report.drawing import write_png
 from lotwise_training.training_loop import checkpoint_path
 

@@ -4,12 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lotwise_training.config import (
-    CommitteeRecipe,
-    ComparisonRecipe,
-    NetworkRecipe,
-    PolicyRecipe,
-)
+from lotwise_training.config import CommitteeRecipe, ComparisonRecipe, NetworkRecipe, PolicyRecipe
 from lotwise_training.dataset import LotTable, TileDataset, dataset_version
 
 PX = 16

@@ -20,12 +20,12 @@ LOTS = ("A", "C", "R01", "R30")  # of both sets that the simulator knows
 MEMBERS = 2
 
 
-def small_network(outputs: int) -> WideResNet:
+def small_network(outputs: int, channels: int = 1) -> WideResNet:
     """A network whose batch norm has seen something, weights rounded as they are served."""
-    network = WideResNet(DEPTH, WIDEN, outputs)
+    network = WideResNet(DEPTH, WIDEN, outputs, channels)
     with torch.no_grad():
         for _ in range(20):
-            network(torch.rand(8, 1, 16, 16))
+            network(torch.rand(8, channels, 16, 16))
     halve_weights(network)
     return network.eval()
 
@@ -76,8 +76,14 @@ def write_committee(run: Path, lots: tuple[str, ...] = LOTS, members: int = MEMB
 
 def write_regressor(run: Path) -> None:
     torch.manual_seed(0)
-    state = {"shape": [DEPTH, WIDEN, 1], "pool": 2, "property_range": [1000.0, 2000.0]}
-    network = small_network(1).state_dict()
+    state = {
+        "shape": [DEPTH, WIDEN, 3, 4],
+        "pool": 1,
+        "fold": 2,
+        "property_range": [1000.0, 2000.0],
+        "logarithmic": True,
+    }
+    network = small_network(3, 4).state_dict()
     save_checkpoint(run / "regressor.pt", {**state, "network": network, "finished": True})
     table = known_table(LOTS)
     table = replace(table, property_name="peak stress", unit="psi", values=np.full(len(LOTS), 1e3))

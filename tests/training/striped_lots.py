@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from lotwise_training.config import (
+    PropertyNetworkRecipe,
     RegressorComparisonRecipe,
-    RegressorNetworkRecipe,
     RegressorRecipe,
     StrengthDataRecipe,
 )
@@ -15,7 +15,7 @@ from tests.training.small_lots import lot_table
 
 PX = 32
 
-NETWORK = RegressorNetworkRecipe(
+NETWORK = PropertyNetworkRecipe(
     depth=10,
     widen=1,
     epochs=8,
@@ -33,15 +33,19 @@ NETWORK = RegressorNetworkRecipe(
     patience=100,
     checkpoint_every=10,
     seed=0,
-    pool=2,
+    pool=1,
     gain_range=0.2,
     offset_range=10.0,
     max_noise_sigma=4.0,
     max_blur_sigma_px=0.5,
+    fold=2,
+    logarithmic=True,
+    score_weight=0.5,
 )
 RECIPE = RegressorRecipe(
     parallel=1,
     max_seconds=600.0,
+    tiles=100,
     network=NETWORK,
     comparison=RegressorComparisonRecipe(region_blocked_share=0.5, folds=2, folds_share=0.5),
     data=StrengthDataRecipe(1, 0, 1),

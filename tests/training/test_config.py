@@ -4,15 +4,8 @@ import re
 
 import pytest
 
-from lotwise_training.config import (
-    RECIPES,
-    CommitteeRecipe,
-    EditorRecipe,
-    PolicyRecipe,
-    RecipeError,
-    RegressorRecipe,
-    load_recipe,
-)
+from lotwise_training.config import CommitteeRecipe, EditorRecipe, PolicyRecipe, RegressorRecipe
+from lotwise_training.recipe_files import RECIPES, RecipeError, load_recipe
 
 KINDS = {"committee": CommitteeRecipe, "regressor": RegressorRecipe, "editor": EditorRecipe}
 COMMITTEE = (RECIPES / "cpu" / "committee.toml").read_text()

@@ -27,8 +27,8 @@ from benchmarks.real_report import (
     picture,
     show,
 )
-from lotwise_training.config import RecipeError, load_recipe
 from lotwise_training.dataset import LotTable, TileDataset, dataset_version
+from lotwise_training.recipe_files import RecipeError, load_recipe
 from lotwise_training.training_loop import train_network
 
 ROOT = Path(__file__).parents[2]

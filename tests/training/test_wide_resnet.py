@@ -1,5 +1,7 @@
 """The networks: their size, and the scaling that is inside the served modules."""
 
+import math
+
 import pytest
 import torch
 
@@ -119,6 +121,31 @@ def test_regressor_reads_whole_and_broken_grey_levels_alike():
     regressor = TileRegressor(WideResNet(10, 1, 1), 1500.0, 500.0, pool=2).eval()
     tiles = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
     torch.testing.assert_close(regressor(tiles), regressor(tiles.float()))
+
+
+def test_folding_keeps_every_pixel_as_a_channel():
+    regressor = TileRegressor(WideResNet(10, 1, 1, 4), 1500.0, 500.0, fold=2)
+    image = torch.rand(2, 1, 64, 64) * 255.0
+    seen = regressor.network_input(image)
+    assert seen.shape == (2, 4, 32, 32)
+    unfolded = TileRegressor(WideResNet(10, 1, 1), 1500.0, 500.0).network_input(image)
+    torch.testing.assert_close(torch.nn.functional.pixel_shuffle(seen, 2), unfolded)
+
+
+def test_a_logarithmic_answer_lies_between_the_logarithms_ends():
+    centre, scale = target_scaling(500.0, 2000.0, logarithmic=True)
+    regressor = TileRegressor(WideResNet(10, 1, 3), centre, scale, logarithmic=True).eval()
+    with torch.no_grad():
+        regressor.network.head.weight.zero_()
+        regressor.network.head.bias.fill_(math.atanh(0.9))
+        top = regressor(torch.zeros(1, 1, 32, 32))
+        regressor.network.head.bias.zero_()
+        middle = regressor(torch.zeros(1, 1, 32, 32))
+    assert top.shape == (1, 1)  # of three outputs one is served
+    assert top.item() == pytest.approx(2000.0, rel=1e-4)
+    assert middle.item() == pytest.approx(1000.0, rel=1e-4)
+    with pytest.raises(ValueError, match="span no range"):
+        target_scaling(0.0, 10.0, logarithmic=True)
 
 
 def test_pooling_quarters_what_the_network_sees():

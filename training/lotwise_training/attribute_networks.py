@@ -19,7 +19,7 @@ from lotwise_training.config import RegressorNetworkRecipe
 from lotwise_training.dataset import Floats, TileDataset
 from lotwise_training.lanes import NetworkWork
 from lotwise_training.models.wide_resnet import TileRegressor, WideResNet, target_scaling
-from lotwise_training.regression import Regression, RegressionTrainer
+from lotwise_training.regression import Answers, Regression, RegressionTrainer
 from lotwise_training.training_loop import Job, Validation, validation_sample
 
 ATTRIBUTE_RANGE: Final = (0.0, 1.0)
@@ -59,11 +59,11 @@ class AttributeTask(Regression):
         self, data: TileDataset, job: Job, recipe: RegressorNetworkRecipe, device: torch.device
     ) -> None:
         values: Floats = data.table.attributes[data.lots]
-        super().__init__(data.images[job.train], values[job.train], ATTRIBUTE_RANGE, recipe, device)
+        answers = Answers(values[job.train], ATTRIBUTE_RANGE)
+        super().__init__(data.images[job.train], answers, recipe, device)
         sample = validation_sample(job.validation, recipe)
         self._held, self._wanted = data.images[sample], values[sample]
         self._names = data.table.attribute_names
-        self._shape = [recipe.depth, recipe.widen, values.shape[1]]
 
     def validate(self) -> Validation:
         """See `Task`."""
@@ -77,7 +77,7 @@ class AttributeTask(Regression):
 
     def stored(self) -> Mapping[str, Any]:
         """See `Task`."""
-        return {"shape": self._shape, "pool": self.regressor.pool}
+        return {"shape": self.shape, "pool": self.regressor.pool}
 
 
 def load_attribute_network(path: Path) -> TileRegressor:
@@ -95,4 +95,5 @@ def load_attribute_network(path: Path) -> TileRegressor:
     state = load_finished(path, "network of attributes", "editor")
     network = WideResNet(*state["shape"])
     network.load_state_dict(state["network"])
-    return TileRegressor(network, *target_scaling(*ATTRIBUTE_RANGE), pool=state["pool"]).eval()
+    scaling, outputs = target_scaling(*ATTRIBUTE_RANGE), network.head.out_features
+    return TileRegressor(network, *scaling, state["pool"], outputs=outputs).eval()

@@ -27,13 +27,7 @@ from lotwise_training.benchmark_data import GEOMETRY, REFERENCE, benchmark_set
 from lotwise_training.checkpoint import CheckpointError
 from lotwise_training.classifier import ClassifierTrainer
 from lotwise_training.committee import SERVED, committee_jobs
-from lotwise_training.config import (
-    RECIPES,
-    CommitteeRecipe,
-    EditorRecipe,
-    RecipeError,
-    RegressorRecipe,
-)
+from lotwise_training.config import CommitteeRecipe, EditorRecipe, RegressorRecipe
 from lotwise_training.dataset import (
     LOTS_FILE,
     DatasetError,
@@ -49,6 +43,7 @@ from lotwise_training.outputs import TEST, Outputs, write_outputs
 from lotwise_training.policy import committee_sha256, fit_policy, write_policy
 from lotwise_training.prediction import load_members
 from lotwise_training.property_outputs import write_property
+from lotwise_training.recipe_files import RECIPES, RecipeError
 from lotwise_training.regression import RegressionTrainer
 from lotwise_training.regressor import SERVED as REGRESSOR
 from lotwise_training.regressor import RegressorTask, regressor_jobs

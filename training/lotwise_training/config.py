@@ -1,34 +1,21 @@
-"""Recipes: every number that decides a training run, read from a TOML file of its own.
+"""Recipes: every number that decides a training run. They have no defaults in code.
 
-A recipe has no defaults in code. The file lists every key with its reason, and a key that is
-unknown or missing raises, so a misspelt hyper-parameter cannot be ignored. The files lie in
-training/configs/, a folder a profile: `cpu` for two cores, `paper` for a GPU.
+`recipe_files.py` reads them.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import tomllib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import Final
 
 from lotwise_training.splits import SPLITS
 
-RECIPES: Final = Path(__file__).resolve().parents[1] / "configs"
-"""Where the recipes lie in a source tree; an installed package is given its own."""
-
-Recipe = TypeVar("Recipe")
 Crops = tuple[tuple[float, int], ...]
 
 SCHEDULES: Final = ("halving", "one-cycle")
 OPTIMISERS: Final = ("adam", "sgd")
 ARMS: Final = ("attgan", "difference")
 """Kinds of editor: see models/attgan.py and models/difference_editor.py."""
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be followed; the message names the file, the table and the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +164,27 @@ class RegressorNetworkRecipe(LoopRecipe):
 
 
 @dataclass(frozen=True, slots=True)
+class PropertyNetworkRecipe(RegressorNetworkRecipe):
+    """How one regressor of the property is trained.
+
+    Attributes:
+        fold: Edge, in pixels, of the squares whose pixels are channels of what the network sees.
+        logarithmic: Whether it learns the logarithm of a property that is positive in all lots.
+        score_weight: Of the scores of the lot's attributes, which it learns to read beside the
+            property where they are known; 0 for not at all.
+    """
+
+    fold: int
+    logarithmic: bool
+    score_weight: float
+
+    def __post_init__(self) -> None:
+        RegressorNetworkRecipe.__post_init__(self)
+        _positive(self, "fold")
+        _not_negative(self, "score_weight")
+
+
+@dataclass(frozen=True, slots=True)
 class RegressorComparisonRecipe:
     """Further trainings that only measure: regions apart, and every lot held out once."""
 
@@ -194,16 +202,21 @@ class RegressorComparisonRecipe:
 
 @dataclass(frozen=True, slots=True)
 class RegressorRecipe:
-    """Which regressors are trained: the one that is served and what it is compared with."""
+    """Which regressors are trained: the one that is served and what it is compared with.
+
+    Attributes:
+        tiles: Of each lot, at most, to learn from: more of a few lots would only hide the others.
+    """
 
     parallel: int
     max_seconds: float
-    network: RegressorNetworkRecipe
+    tiles: int
+    network: PropertyNetworkRecipe
     comparison: RegressorComparisonRecipe
     data: StrengthDataRecipe
 
     def __post_init__(self) -> None:
-        _positive(self, "parallel", "max_seconds")
+        _positive(self, "parallel", "max_seconds", "tiles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,62 +323,6 @@ class EditorRecipe:
     def network(self, kind: str) -> EditorNetworkRecipe:
         """Of the editor of a kind."""
         return {"difference": self.difference, "attgan": self.attgan}[kind]
-
-
-def load_recipe(kind: type[Recipe], path: Path) -> Recipe:
-    """Read a recipe file.
-
-    Args:
-        kind: A recipe dataclass.
-        path: TOML file.
-
-    Raises:
-        RecipeError: The file cannot be read, or a key is unknown, missing, of the wrong type or out
-            of range.
-    """
-    try:
-        with path.open("rb") as file:
-            document = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"{path}: {error}") from None
-    return _build(kind, document, f"{path.parent.name}/{path.name}")
-
-
-def _build(kind: type[Recipe], table: Any, where: str) -> Recipe:
-    if not isinstance(table, dict):
-        raise RecipeError(f"{where}: must be a table")
-    hints = get_type_hints(kind)
-    unknown = sorted(table.keys() - hints.keys())
-    if unknown:
-        raise RecipeError(f"{where}: unknown key '{unknown[0]}'; keys are {', '.join(hints)}")
-    missing = [name for name in hints if name not in table]
-    if missing:
-        raise RecipeError(f"{where}: missing key '{missing[0]}'")
-    values = {name: _convert(hint, table[name], f"{where} {name}") for name, hint in hints.items()}
-    try:
-        return kind(**values)
-    except ValueError as error:
-        raise RecipeError(f"{where}: {error}") from None
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    """A TOML value as the type that a field asks for; nothing is coerced but int to float."""
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _build(hint, value, where)
-    if get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise RecipeError(f"{where}: must be a list, not {value!r}")
-        inner = get_args(hint)
-        if inner[-1] is Ellipsis:
-            inner = (inner[0],) * len(value)
-        if len(inner) != len(value):
-            raise RecipeError(f"{where}: must have {len(inner)} entries, not {value!r}")
-        return tuple(_convert(item, entry, where) for item, entry in zip(inner, value, strict=True))
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise RecipeError(f"{where}: must be {hint.__name__}, not {value!r}")
-    return value
 
 
 def _positive(recipe: object, *names: str) -> None:

@@ -158,6 +158,23 @@ def write_array(path: Path, array: npt.NDArray[Any]) -> None:
     unfinished.replace(path)
 
 
+def some_of_each_lot(data: TileDataset, tiles: Numbers, most: int, seed: int = 0) -> Numbers:
+    """At most so many tiles of each lot, drawn by seed: int64, rising.
+
+    Args:
+        data: The lots.
+        tiles: int64 [n], to choose among.
+        most: Of each lot.
+        seed: Of the draw.
+    """
+    rng = np.random.default_rng(seed)
+    kept = [
+        rng.permutation(tiles[data.lots[tiles] == lot])[:most]
+        for lot in np.unique(data.lots[tiles])
+    ]
+    return np.sort(np.concatenate(kept))
+
+
 def dataset_version(
     images: Images, um_per_px: float, lots: Numbers, regions: Numbers, table: LotTable
 ) -> str:

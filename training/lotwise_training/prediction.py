@@ -163,8 +163,11 @@ def load_regressor(path: Path) -> TileRegressor:
     state = load_finished(path, "regressor", "regressor")
     network = WideResNet(*state["shape"])
     network.load_state_dict(state["network"])
-    scaling = target_scaling(*state["property_range"])
-    return TileRegressor(network, *scaling, pool=state["pool"]).eval()
+    logarithmic = state["logarithmic"]
+    scaling = target_scaling(*state["property_range"], logarithmic=logarithmic)
+    return TileRegressor(
+        network, *scaling, state["pool"], fold=state["fold"], logarithmic=logarithmic
+    ).eval()
 
 
 def regressed(regressor: nn.Module, images: Images) -> Floats:

@@ -19,7 +19,7 @@ from lotwise_training.baselines import (
 )
 from lotwise_training.checkpoint import weights_sha256
 from lotwise_training.config import RegressorRecipe
-from lotwise_training.dataset import Numbers, TileDataset
+from lotwise_training.dataset import Numbers, TileDataset, some_of_each_lot
 from lotwise_training.prediction import load_regressor, regressed
 from lotwise_training.property_outputs import (
     FIRST_FOLD,
@@ -88,12 +88,12 @@ def property_sets(
         sets[name] = _set(data, split.test, predicted)
     sets[LOT_HELD_OUT] = _held_out(data, texture, splits, recipe.comparison.folds, runs)
     # All lots that both have not seen: the more, the surer is what a second network is worth.
-    first = _some_of_each_lot(data, whole[SECOND].unseen)
+    first = some_of_each_lot(data, whole[SECOND].unseen, FOREST_TILES)
     one, two = (_asked(runs, name, data, first) for name in (fold_name(0), SECOND))
     sets[FIRST_FOLD] = _set(data, first, {NETWORK: one, PAIR: (one + two) / 2.0})
     if new is not None:
         asked, served = np.arange(len(new)), splits[served_name()]
-        known = _some_of_each_lot(data, served.train)
+        known = some_of_each_lot(data, served.train, FOREST_TILES)
         sets[NEW_LOTS] = _set(
             new,
             asked,
@@ -158,7 +158,7 @@ def _held_out(
         split = splits[network]
         if not len(split.unseen):
             continue
-        asked = _some_of_each_lot(data, split.unseen)
+        asked = some_of_each_lot(data, split.unseen, FOREST_TILES)
         tiles.append(asked)
         answers = _predicted(data, texture, network, split.train, asked, runs)
         for method, each in answers.items():
@@ -188,7 +188,7 @@ def _predicted(
 def _baselines(
     data: TileDataset, texture: npt.NDArray[np.float32], train: Numbers, asked: Numbers
 ) -> dict[str, npt.NDArray[Any]]:
-    known = _some_of_each_lot(data, train)
+    known = some_of_each_lot(data, train, FOREST_TILES)
     answers = {
         TEXTURE: forest_on_texture(texture[known], lot_values(data)[known], texture[asked]),
         MEAN: mean_predictor(data, train, asked),
@@ -213,13 +213,3 @@ def _set(data: TileDataset, tiles: Numbers, predicted: dict[str, npt.NDArray[Any
 
 def _kept(tiles: Numbers, counted: npt.NDArray[np.bool_]) -> Numbers:
     return tiles[counted[tiles]]
-
-
-def _some_of_each_lot(data: TileDataset, tiles: Numbers) -> Numbers:
-    """At most so many tiles of each lot as a forest learns from, int64, rising."""
-    rng = np.random.default_rng(0)
-    kept = [
-        rng.permutation(tiles[data.lots[tiles] == lot])[:FOREST_TILES]
-        for lot in np.unique(data.lots[tiles])
-    ]
-    return np.sort(np.concatenate(kept))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from lotwise_training.augmentation import disturb_instrument, random_crops
 from lotwise_training.config import RegressorNetworkRecipe
 from lotwise_training.dataset import Floats, Images, Numbers, TileDataset
 from lotwise_training.head import Head, refit_head, served_features
 from lotwise_training.models.wide_resnet import (
+    LINEAR_RANGE,
     TileRegressor,
     WideResNet,
     mixed_precision_forward,
@@ -23,9 +24,11 @@ from lotwise_training.models.wide_resnet import (
 from lotwise_training.prediction import tile_answers
 from lotwise_training.training_loop import Job, Task, job_identity
 
+RecipeKind = TypeVar("RecipeKind", bound=RegressorNetworkRecipe)
+
 
 @dataclass(frozen=True, eq=False)
-class RegressionTrainer:
+class RegressionTrainer(Generic[RecipeKind]):
     """Trains regressors of one kind; a `Trainer`.
 
     Attributes:
@@ -34,9 +37,9 @@ class RegressionTrainer:
         recipe: How to train.
     """
 
-    kind: Callable[[TileDataset, Job, RegressorNetworkRecipe, torch.device], Task]
+    kind: Callable[[TileDataset, Job, RecipeKind, torch.device], Task]
     data: TileDataset
-    recipe: RegressorNetworkRecipe
+    recipe: RecipeKind
 
     def identity(self, job: Job) -> str:
         """See `Trainer`."""
@@ -47,6 +50,44 @@ class RegressionTrainer:
         return self.kind(self.data, job, self.recipe, device)
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What a network learns to say of n tiles.
+
+    Attributes:
+        values: float64 [n, k], the answers that are served.
+        learned_range: Smallest and largest of these that can be given: a little beyond is lost.
+        logarithmic: Whether their logarithms are learned: what counts then are relative errors.
+        further: float64 [n, m] in 0..1, learned beside them, which helps where tiles of few lots
+            leave open what it is that matters (Caruana 1997); NaN where it is not known.
+        further_weight: Of all further answers together.
+    """
+
+    values: Floats
+    learned_range: tuple[float, float]
+    logarithmic: bool = False
+    further: Floats | None = None
+    further_weight: float = 0.0
+
+    @property
+    def scaling(self) -> tuple[float, float]:
+        """Centre and scale, see `TileRegressor`."""
+        return target_scaling(*self.learned_range, logarithmic=self.logarithmic)
+
+    def targets(self) -> Floats:
+        """Of tanh, float64 [n, k + m]."""
+        centre, scale = self.scaling
+        scaled = ((np.log(self.values) if self.logarithmic else self.values) - centre) / scale
+        if self.further is None:
+            return scaled
+        return np.hstack([scaled, LINEAR_RANGE * (2.0 * self.further - 1.0)])
+
+    def weights(self) -> Floats:
+        """Of the squared errors, float64 [k + m]; they add up to 1 and `further_weight`."""
+        k, m = self.values.shape[1], 0 if self.further is None else self.further.shape[1]
+        return np.repeat([1.0 / k, self.further_weight / max(m, 1)], [k, m])
+
+
 class Regression:
     """Squared error of k answers to a tile, seen under other states of the microscope.
 
@@ -55,26 +96,37 @@ class Regression:
 
     Args:
         images: uint8 [n, H, W], tiles to learn from.
-        values: float [n, k], the answers.
-        learned_range: Smallest and largest answer that can be given: a little beyond is lost.
+        answers: What is learned of them.
         recipe: How to train.
         device: Where.
+        fold: Edge of the squares whose pixels are channels, see `TileRegressor`.
     """
 
     def __init__(
         self,
         images: Images,
-        values: Floats,
-        learned_range: tuple[float, float],
+        answers: Answers,
         recipe: RegressorNetworkRecipe,
         device: torch.device,
+        fold: int = 1,
     ) -> None:
-        centre, scale = target_scaling(*learned_range)
-        self.network = WideResNet(recipe.depth, recipe.widen, values.shape[1])
-        self.regressor = TileRegressor(self.network, centre, scale, pool=recipe.pool).to(device)
+        targets = answers.targets()
+        self.shape = [recipe.depth, recipe.widen, targets.shape[1], fold * fold]
+        self.network = WideResNet(*self.shape)
+        self.regressor = TileRegressor(
+            self.network,
+            *answers.scaling,
+            recipe.pool,
+            fold=fold,
+            outputs=answers.values.shape[1],
+            logarithmic=answers.logarithmic,
+        ).to(device)
         self._recipe = recipe
         self._images = torch.from_numpy(images).to(device)
-        self._targets = torch.from_numpy(((values - centre) / scale).astype(np.float32)).to(device)
+        known = np.isfinite(targets)
+        learned, weights = np.where(known, targets, 0.0), answers.weights() * known
+        self._targets = torch.from_numpy(learned.astype(np.float32)).to(device)
+        self._weights = torch.from_numpy(weights.astype(np.float32)).to(device)
 
     def loss(self, chosen: Numbers, crop_px: int, rng: np.random.Generator, step: int) -> Tensor:
         """See `Task`."""
@@ -82,11 +134,13 @@ class Regression:
         views = disturb_instrument(crops, self._recipe, rng)
         seen = self.regressor.network_input(views)
         answer = torch.tanh(mixed_precision_forward(self.network, seen))
-        return functional.mse_loss(answer, self._targets[chosen])
+        return _missed(answer, self._targets[chosen], self._weights[chosen])
 
     def refit(self, chosen: Numbers) -> None:
         """See `Task`; the loss is that of training."""
-        images, targets = self._images[chosen], self._targets[chosen]
+        images, targets, weights = (
+            each[chosen] for each in (self._images, self._targets, self._weights)
+        )
         features = served_features(
             self.network,
             lambda rows: self.regressor.network_input(images[rows, None]),
@@ -94,7 +148,7 @@ class Regression:
         )
 
         def loss(head: Head) -> Tensor:
-            return functional.mse_loss(torch.tanh(head(features)), targets)
+            return _missed(torch.tanh(head(features)), targets, weights)
 
         refit_head(self.network, len(chosen), loss)
 
@@ -106,3 +160,8 @@ class Regression:
         """
         self.regressor.eval()
         return tile_answers(self.regressor, images).astype(np.float64)
+
+
+def _missed(answer: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Weighted squared error, summed over answers, mean over tiles: float []."""
+    return (weights * (answer - targets).square()).sum(dim=1).mean()

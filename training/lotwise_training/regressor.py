@@ -3,6 +3,9 @@
 Liu et al. 2020, supplement B: WRN-28-1 with a tanh head, tiles normalised by their mean and
 standard deviation, mean squared error, Adam. What differs from the paper:
 
+- The logarithm of the property is learned: errors of weak lots count as much as those of strong.
+- Beside it the network learns to read the experts' scores. Few lots leave open what of a picture it
+  is that makes a lot weak; it would else see crystals and overlook pores.
 - Views under other states of the microscope. Every lot was imaged in one state; without them a
   network may learn the instrument's blur and noise where it should learn the material.
 - Beside the network that is served, others are measured on regions and on lots that they never
@@ -18,11 +21,11 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from lotwise_training.config import RegressorNetworkRecipe, RegressorRecipe
-from lotwise_training.dataset import DatasetError, Floats, TileDataset
+from lotwise_training.config import PropertyNetworkRecipe, RegressorRecipe
+from lotwise_training.dataset import DatasetError, Floats, TileDataset, some_of_each_lot
 from lotwise_training.lanes import timed
 from lotwise_training.metrics import mape, rmse
-from lotwise_training.regression import Regression
+from lotwise_training.regression import Answers, Regression
 from lotwise_training.splits import Split, recipe_folds, region_blocked, tile_random
 from lotwise_training.training_loop import Job, Validation, validation_sample
 
@@ -88,7 +91,7 @@ def regressor_jobs(data: TileDataset, recipe: RegressorRecipe) -> list[Job]:
     jobs = [
         Job(
             name=name,
-            train=split.train,
+            train=some_of_each_lot(data, split.train, recipe.tiles, network.seed),
             validation=split.validation,
             seed=network.seed + SEEDS * number,
             epochs=network.epochs * shares.get(name, comparison.folds_share),
@@ -104,17 +107,23 @@ class RegressorTask(Regression):
     """The property of the tile's lot; a `Task`."""
 
     def __init__(
-        self, data: TileDataset, job: Job, recipe: RegressorNetworkRecipe, device: torch.device
+        self, data: TileDataset, job: Job, recipe: PropertyNetworkRecipe, device: torch.device
     ) -> None:
-        values = lot_values(data)
-        known = values[job.train]
+        values, table = lot_values(data), data.table
+        known, scores = values[job.train], table.attributes[data.lots[job.train]]
         # Scaled by the lots that are learned from: nothing of the others is known.
         self._range = float(known.min()), float(known.max())
-        super().__init__(data.images[job.train], known[:, None], self._range, recipe, device)
+        answers = Answers(
+            known[:, None],
+            self._range,
+            logarithmic=recipe.logarithmic and self._range[0] > 0.0,
+            further=scores if recipe.score_weight and scores.shape[1] else None,
+            further_weight=recipe.score_weight,
+        )
+        super().__init__(data.images[job.train], answers, recipe, device, recipe.fold)
         sample = validation_sample(job.validation, recipe)
         self._held, self._wanted = data.images[sample], values[sample]
-        self._shape = [recipe.depth, recipe.widen, 1]
-        self._unit = data.table.unit
+        self._unit = table.unit
 
     def validate(self) -> Validation:
         """See `Task`."""
@@ -129,9 +138,11 @@ class RegressorTask(Regression):
     def stored(self) -> Mapping[str, Any]:
         """See `Task`."""
         return {
-            "shape": self._shape,
+            "shape": self.shape,
             "pool": self.regressor.pool,
+            "fold": self.regressor.fold,
             "property_range": list(self._range),
+            "logarithmic": self.regressor.logarithmic,
         }
 
 

@@ -9,15 +9,10 @@ from typing import TypeVar
 from rich.console import Console
 
 from lotwise_training.benchmark_data import GEOMETRY, REFERENCE, benchmark_set
-from lotwise_training.config import (
-    CommitteeRecipe,
-    EditorRecipe,
-    RecipeError,
-    RegressorRecipe,
-    load_recipe,
-)
+from lotwise_training.config import CommitteeRecipe, EditorRecipe, RegressorRecipe
 from lotwise_training.dataset import TileDataset
 from lotwise_training.laboratory import read_laboratory, show_laboratory
+from lotwise_training.recipe_files import RecipeError, load_recipe
 from lotwise_training.strength_tiles import STRENGTH_GEOMETRY, strength_tiles
 
 Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorRecipe)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from lotwise.core.signature import ModelSignature, PropertySpec, TensorSpec
 from lotwise.runtime.model_config import write_pbtxt
 from lotwise_training.dataset import LOTS_FILE, SIMULATED, read_table
 from lotwise_training.export.card import run_figures, write_card
 from lotwise_training.export.onnx_export import PARITY_TOLERANCE
-from lotwise_training.models.wide_resnet import LINEAR_RANGE
+from lotwise_training.models.wide_resnet import LINEAR_RANGE, TileRegressor
 from lotwise_training.outputs import ENSEMBLE, read_outputs
 from lotwise_training.regressor import SERVED as REGRESSOR
 from lotwise_training.report.card_figures import card_figures
@@ -112,12 +113,12 @@ def float_spec(name: str, example: Tensor) -> TensorSpec:
     return TensorSpec(name=name, dtype="FP32", shape=tuple(example.shape[1:]))
 
 
-def learned_property(runs: Path, regressor: nn.Module) -> PropertySpec:
+def learned_property(runs: Path, regressor: TileRegressor) -> PropertySpec:
     """What a regressor gives, by the scaling in its weights and the table of its lots.
 
     Args:
         runs: Folder of all runs.
-        regressor: A `TileRegressor`.
+        regressor: As it is served.
 
     Raises:
         DatasetError: The table is missing or unreadable.
@@ -125,11 +126,13 @@ def learned_property(runs: Path, regressor: nn.Module) -> PropertySpec:
     table = read_table(runs / REGRESSOR / LOTS_FILE)
     centre = float(regressor.get_buffer("target_centre"))
     half_range = float(regressor.get_buffer("target_scale")) * LINEAR_RANGE
+    ends = (centre - half_range, centre + half_range)
+    minimum, maximum = map(math.exp, ends) if regressor.logarithmic else ends
     return PropertySpec(
         name=table.property_name,
         unit=table.unit,
-        minimum=round(centre - half_range, 1),
-        maximum=round(centre + half_range, 1),
+        minimum=round(minimum, 1),
+        maximum=round(maximum, 1),
     )
 
 

@@ -11,6 +11,7 @@ is a change of the weights' version.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import torch
@@ -193,36 +194,58 @@ class TileRegressor(nn.Module):
     material (Zhong et al., npj Comput. Mater. 7, 2021).
 
     Args:
-        network: With one input channel and one output.
-        target_centre: Property at the middle of the learned range, in its unit.
-        target_scale: Property per unit of tanh; half the learned range divided by 0.9.
-        pool: Average pooling in the graph; the learned picture has 1 / pool of the pixels.
+        network: With fold * fold input channels, and outputs of which the first are served.
+        target_centre: Answer at the middle of the learned range, in its unit.
+        target_scale: Answer per unit of tanh; half the learned range divided by 0.9.
+        pool: Average pooling in the graph: squares of pool x pool pixels become one.
+        fold: Squares of fold x fold of these become one of as many channels. As little work as with
+            pooling, and what is as small as a pixel is not lost.
+        outputs: How many are served; others were learned beside them.
+        logarithmic: Whether centre and scale are of the answer's logarithm.
 
     Raises:
-        ValueError: `target_scale` is not positive or `pool` is below 1.
+        ValueError: `target_scale` is not positive, or `pool`, `fold` or `outputs` is below 1.
     """
 
     target_centre: Tensor
     target_scale: Tensor
 
     def __init__(
-        self, network: WideResNet, target_centre: float, target_scale: float, pool: int = 1
+        self,
+        network: WideResNet,
+        target_centre: float,
+        target_scale: float,
+        pool: int = 1,
+        *,
+        fold: int = 1,
+        outputs: int = 1,
+        logarithmic: bool = False,
     ) -> None:
         super().__init__()
         if not target_scale > 0.0:
             raise ValueError(f"target_scale must be positive, not {target_scale}")
-        if pool < 1:
-            raise ValueError(f"pool must be at least 1, not {pool}")
+        if min(pool, fold, outputs) < 1:
+            raise ValueError(
+                f"pool, fold and outputs must be at least 1, not {pool}, {fold} and {outputs}"
+            )
         self.network = network
         self.pool = pool
+        self.fold = fold
+        self.outputs = outputs
+        self.logarithmic = logarithmic
         # Buffers, because they belong to the weights: without them the answer has no unit.
         self.register_buffer("target_centre", torch.tensor(target_centre, dtype=torch.float32))
         self.register_buffer("target_scale", torch.tensor(target_scale, dtype=torch.float32))
 
     def network_input(self, image: Tensor) -> Tensor:
-        """What the network sees: float32 [B, 1, H / pool, W / pool], mean 0 and deviation 1."""
+        """What the network sees of a tile whose mean is 0 and whose deviation is 1.
+
+        Returns:
+            float32 [B, fold * fold, H / (pool * fold), W / (pool * fold)].
+        """
         x = normalise_intensity(image)
-        return functional.avg_pool2d(x, self.pool) if self.pool > 1 else x
+        x = functional.avg_pool2d(x, self.pool) if self.pool > 1 else x
+        return functional.pixel_unshuffle(x, self.fold) if self.fold > 1 else x
 
     def forward(self, image: Tensor) -> Tensor:
         """The property of a batch of tiles.
@@ -231,11 +254,11 @@ class TileRegressor(nn.Module):
             image: Grey values 0..255, uint8 or float [B, 1, H, W]; 256x256 as served.
 
         Returns:
-            float32 [B, 1], in the property's unit.
+            float32 [B, outputs], in the property's unit.
         """
-        scaled = torch.tanh(self.network(self.network_input(image)))
-        stress: Tensor = self.target_centre + self.target_scale * scaled
-        return stress
+        served = self.network(self.network_input(image))[:, : self.outputs]
+        answer: Tensor = self.target_centre + self.target_scale * torch.tanh(served)
+        return answer.exp() if self.logarithmic else answer
 
 
 def mc_dropout(network: WideResNet) -> WideResNet:
@@ -309,14 +332,23 @@ def _unit_range(image: Tensor) -> Tensor:
     return image.float() / 255.0
 
 
-def target_scaling(minimum: float, maximum: float) -> tuple[float, float]:
+def target_scaling(
+    minimum: float, maximum: float, *, logarithmic: bool = False
+) -> tuple[float, float]:
     """`target_centre` and `target_scale` that put a range of targets onto +-0.9.
 
+    Args:
+        minimum: Of the targets.
+        maximum: Likewise.
+        logarithmic: Whether the targets' logarithms are to be put there.
+
     Raises:
-        ValueError: The range is empty.
+        ValueError: The range is empty, or has no logarithm.
     """
-    if not maximum > minimum:
+    if not maximum > minimum or (logarithmic and not minimum > 0.0):
         raise ValueError(f"targets from {minimum} to {maximum} span no range")
+    if logarithmic:
+        minimum, maximum = math.log(minimum), math.log(maximum)
     return (minimum + maximum) / 2.0, (maximum - minimum) / 2.0 / LINEAR_RANGE
 
 
