@@ -8,7 +8,13 @@ import torch
 
 from lotwise_training.attribute_networks import load_attribute_network
 from lotwise_training.checkpoint import CheckpointError, load_checkpoint
-from lotwise_training.config import EditorNetworkRecipe, EditorRecipe, MeterRecipe, ReaderRecipe
+from lotwise_training.config import (
+    EditorNetworkRecipe,
+    EditorRecipe,
+    MeterRecipe,
+    ReaderRecipe,
+    StrengthDataRecipe,
+)
 from lotwise_training.dataset import DatasetError, TileDataset, dataset_version
 from lotwise_training.editor import SETTLING_BATCHES, editor_works, mix_attributes
 from lotwise_training.editor_runs import READER, load_editor
@@ -52,6 +58,7 @@ RECIPE = EditorRecipe(
     attgan=TINY,
     reader=ReaderRecipe(share=0.5, network=NETWORK),
     meter=MeterRecipe(lots=2, tiles=1, share=0.5, network=NETWORK),
+    data=StrengthDataRecipe(1, 0, 1),
 )
 
 

@@ -54,7 +54,7 @@ from lotwise_training.report.property_tables import property_figures, served_fig
 from lotwise_training.report.screen import show
 from lotwise_training.splits import SPLITS, classes, labels
 from lotwise_training.stored import OutputsError
-from lotwise_training.strength_tiles import new_lot_tiles
+from lotwise_training.strength_tiles import new_lot_tiles, strength_tiles
 from lotwise_training.workshop import Workshop
 
 app = typer.Typer(
@@ -173,7 +173,7 @@ def editor(
     with _explained():
         shop = Workshop(home, recipes, profile)
         recipe = shop.recipe(EditorRecipe, "editor", max_seconds)
-        works: list[Work] = [*editor_works(shop.strength_tiles(None), recipe)]
+        works: list[Work] = [*editor_works(strength_tiles(recipe.data, shop.cache), recipe)]
         meter = meter_tiles(recipe.meter, shop.cache)
         works.append(meter_work(meter, recipe.meter, recipe.max_seconds))
         work_side_by_side(works, shop.runs, parallel=recipe.parallel)

@@ -314,6 +314,7 @@ class EditorRecipe:
     attgan: EditorNetworkRecipe
     reader: ReaderRecipe
     meter: MeterRecipe
+    data: StrengthDataRecipe
 
     def __post_init__(self) -> None:
         _positive(self, "parallel", "max_seconds", "tiles")
