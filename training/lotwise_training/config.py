@@ -15,7 +15,7 @@ Crops = tuple[tuple[float, int], ...]
 SCHEDULES: Final = ("halving", "one-cycle")
 OPTIMISERS: Final = ("adam", "sgd")
 ARMS: Final = ("attgan", "difference")
-"""Kinds of editor: see models/attgan.py and models/difference_editor.py."""
+"""Kinds of editor: see models/editors.py."""
 
 
 @dataclass(frozen=True, slots=True)

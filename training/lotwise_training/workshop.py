@@ -49,7 +49,7 @@ class Workshop:
         return read.dataset
 
     def strength_tiles(self, own_lots: Path | None) -> TileDataset:
-        """The lots whose property regressor and editor learn: own ones, or simulated ones."""
+        """The lots whose property the regressor learns: own ones, or simulated ones."""
         if own_lots is None:
             return strength_tiles(self.recipe(RegressorRecipe, "regressor").data, self.cache)
         read = read_laboratory(own_lots, STRENGTH_GEOMETRY, cache=self.cache)
