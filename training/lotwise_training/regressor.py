@@ -16,6 +16,7 @@ standard deviation, mean squared error, Adam. What differs from the paper:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -68,11 +69,16 @@ def regressor_splits(data: TileDataset, recipe: RegressorRecipe) -> dict[str, Sp
         )
     seed = recipe.network.seed
     folds = recipe_folds(data, seed, recipe.comparison.folds)
-    return {
+    splits = {
         served_name(): tile_random(data, seed),
         REGION_BLOCKED: region_blocked(data, seed),
         **{fold_name(number): fold for number, fold in enumerate(folds)},
         SECOND: folds[0],
+    }
+    # Here, so that baselines and reports know of no other tiles than the networks learned from.
+    return {
+        name: replace(split, train=some_of_each_lot(data, split.train, recipe.tiles, seed))
+        for name, split in splits.items()
     }
 
 
@@ -91,7 +97,7 @@ def regressor_jobs(data: TileDataset, recipe: RegressorRecipe) -> list[Job]:
     jobs = [
         Job(
             name=name,
-            train=some_of_each_lot(data, split.train, recipe.tiles, network.seed),
+            train=split.train,
             validation=split.validation,
             seed=network.seed + SEEDS * number,
             epochs=network.epochs * shares.get(name, comparison.folds_share),
