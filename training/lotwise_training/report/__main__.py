@@ -22,7 +22,7 @@ from lotwise_training.outputs import Outputs, read_outputs
 from lotwise_training.report.card_figures import CardDisagrees, card_figures, check_card
 from lotwise_training.report.edit_section import edit_section
 from lotwise_training.report.page import index_html, plots
-from lotwise_training.report.property_page import property_section
+from lotwise_training.report.property_section import property_section
 from lotwise_training.report.recheck import Rechecked, recheck
 from lotwise_training.report.screen import show
 from lotwise_training.report.served import RecheckFailed, served_committee
