@@ -1,4 +1,4 @@
-"""Where a training runs."""
+"""Where a training runs, and in which precision."""
 
 from __future__ import annotations
 
@@ -19,3 +19,12 @@ def place(module: Module, device: torch.device) -> Module:
     """Move a module to a device in the memory order in which convolutions are fastest there."""
     module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module
+
+
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """A context in which convolutions are computed in bfloat16 where the device has it.
+
+    A CPU without AVX-512 imitates bfloat16 at a fraction of the speed of float32.
+    """
+    fast = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=fast)

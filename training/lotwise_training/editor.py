@@ -31,7 +31,7 @@ from lotwise_training.batches import Batches
 from lotwise_training.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from lotwise_training.config import ARMS, EditorNetworkRecipe, EditorRecipe
 from lotwise_training.dataset import DatasetError, Numbers, TileDataset
-from lotwise_training.device import best_device, place
+from lotwise_training.device import best_device, mixed_precision, place
 from lotwise_training.editor_judges import Judges
 from lotwise_training.editor_runs import READER, editor_name
 from lotwise_training.export.onnx_weights import halve_weights
@@ -243,7 +243,7 @@ class _Training:
         for group in self._optimiser.param_groups:
             group["lr"] = rate * recipe.learning_rate
 
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with mixed_precision(device):
             redrawn, edited = self.network.redraw_and_edit(
                 real, own, wanted if editing or not self.network.redraws else None
             )
@@ -256,7 +256,7 @@ class _Training:
         if len(edited):
             owed = self._judges.owed(real, edited, own, wanted, rng, figures)
             if recipe.cycle_weight:
-                with torch.autocast(device.type, dtype=torch.bfloat16):
+                with mixed_precision(device):
                     _, back = self.network.redraw_and_edit(edited, wanted, own)
                 returned = (back - real).abs().mean()
                 figures["there and back"] = returned.item()

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from lotwise_training.augmentation import disturb_instrument
 from lotwise_training.config import EditorNetworkRecipe
-from lotwise_training.device import place
+from lotwise_training.device import mixed_precision, place
 from lotwise_training.models.attgan import Discriminator
 from lotwise_training.texture_targets import TextureTargets
 
@@ -91,7 +91,7 @@ class Judges:
         for group, peak in zip(self._optimiser.param_groups, rates, strict=False):
             group["lr"] = rate * peak
         loss = real.new_zeros(())
-        with torch.autocast(real.device.type, dtype=torch.bfloat16):
+        with mixed_precision(real.device):
             seen = self._view(real, rng)
             if self._leading is None:
                 readable = torch.cat([seen, self._view(redrawn, rng)])
@@ -131,7 +131,7 @@ class Judges:
         """
         recipe, judge = self._recipe, self._own
         judge.requires_grad_(False)
-        with torch.autocast(real.device.type, dtype=torch.bfloat16):
+        with mixed_precision(real.device):
             seen = self._view(edited, rng)
             shown = judge.attributes(seen) if self._leading is None else self._leading(seen)
             read = functional.mse_loss(shown.float(), wanted)

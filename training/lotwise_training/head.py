@@ -15,6 +15,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from lotwise_training.device import mixed_precision
 from lotwise_training.models.wide_resnet import WideResNet
 
 PRIOR: Final = 0.1
@@ -70,6 +71,6 @@ def served_features(network: WideResNet, inputs: Callable[[slice], Tensor], n: i
     parts = []
     for start in range(0, n, BATCH):
         batch = inputs(slice(start, start + BATCH))
-        with torch.autocast(batch.device.type, dtype=torch.bfloat16):
+        with mixed_precision(batch.device):
             parts.append(network.features(batch).float())
     return torch.cat(parts)

@@ -16,7 +16,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from lotwise_training.checkpoint import CheckpointError, load_checkpoint, load_finished
-from lotwise_training.device import best_device, place
+from lotwise_training.device import best_device, mixed_precision, place
 from lotwise_training.models.wide_resnet import (
     MEMBER_OUTPUTS,
     TileClassifier,
@@ -141,7 +141,7 @@ def dropout_logits(
 
     def halved(image: Tensor) -> Tensor:
         # Half the time; its rounding is far below what dropout does at random.
-        with torch.autocast(image.device.type, dtype=torch.bfloat16):
+        with mixed_precision(image.device):
             return classifier.logits(image)
 
     rounds = range(passes)

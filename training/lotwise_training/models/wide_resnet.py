@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lotwise_training.device import mixed_precision
+
 NORMALISATION_EPSILON: Final = 1.0
 """Grey levels. A tile whose standard deviation is near or below it shows no structure, and
 dividing by less would only amplify the detector's noise."""
@@ -287,7 +289,7 @@ def mixed_precision_forward(network: WideResNet, x: Tensor) -> Tensor:
     Returns:
         float32 [B, out_features].
     """
-    with torch.autocast(x.device.type, dtype=torch.bfloat16):
+    with mixed_precision(x.device):
         features = network.features(x)
     answer: Tensor = network.head(features.float())
     return answer
