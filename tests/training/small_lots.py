@@ -43,6 +43,7 @@ RECIPE = CommitteeRecipe(
     max_seconds=600.0,
     network=NETWORK,
     comparison=ComparisonRecipe(
+        other_splits_members=2,
         other_splits_share=0.5,
         curve_tiles=(0.25, 1.0),
         curve_members=2,

@@ -47,6 +47,7 @@ patience = 1
 checkpoint_every = 100
 seed = 0
 [comparison]
+other_splits_members = 2
 other_splits_share = 0.4
 curve_tiles = [0.5, 1.0]
 curve_members = 2

@@ -40,7 +40,7 @@ def changed(text, key, value):
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("profile", ["cpu", "paper"])
+@pytest.mark.parametrize("profile", ["cpu", "gpu", "paper"])
 def test_shipped_recipes_load(name, profile):
     path = RECIPES / profile / f"{name}.toml"
     assert isinstance(load_recipe(KINDS[name], path), KINDS[name])
@@ -48,7 +48,7 @@ def test_shipped_recipes_load(name, profile):
 
 def test_every_recipe_lies_in_the_folder_of_a_profile():
     folders = {str(path.parent.relative_to(RECIPES)) for path in RECIPES.rglob("*.toml")}
-    assert folders == {"cpu", "paper"}
+    assert folders == {"cpu", "gpu", "paper"}
 
 
 @pytest.mark.parametrize("name", KINDS)

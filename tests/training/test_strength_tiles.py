@@ -84,8 +84,8 @@ def test_further_lots_are_all_different_and_fill_the_box():
     first = np.array([lot.attributes.as_array() for lot in lots[40:168]])
     np.testing.assert_allclose(first.mean(axis=0), 0.5, atol=0.02)
     assert np.abs(np.corrcoef(first.T) - np.eye(4)).max() < 0.1
-    with pytest.raises(ValueError, match="there are 1024 further lots, not 1025"):
-        strength_tiles.further_lots(1025)
+    with pytest.raises(ValueError, match="there are 4096 further lots, not 4097"):
+        strength_tiles.further_lots(4097)
 
 
 def test_rendered_tiles_are_read_again_not_rendered_again(tiles, cache, monkeypatch):

@@ -51,10 +51,12 @@ def committee_jobs(
     jobs: list[ClassifierJob] = []
     for number, name in enumerate(order):
         split = SPLITS[name](data, recipe.network.seed)
-        share = 1.0 if name == recipe.split else comparison.other_splits_share
+        members, share = recipe.members, 1.0
+        if name != recipe.split:
+            members, share = comparison.other_splits_members, comparison.other_splits_share
         first_seed = recipe.network.seed + MEMBER_SEEDS * number
         folder = arm_folder(name, recipe)
-        arm = _arm(data, recipe, split, folder, recipe.members, share, first_seed)
+        arm = _arm(data, recipe, split, folder, members, share, first_seed)
         jobs += [*arm, replace(arm[0], name=f"{folder}/{DROPOUT_NAME}", dropout=recipe.dropout)]
     served = SPLITS[recipe.split](data, recipe.network.seed)
     for number, tiles in enumerate(comparison.curve_tiles, start=len(order)):

@@ -58,6 +58,7 @@ class PolicyRecipe:
 class ComparisonRecipe:
     """Further trainings that only measure: other splits, and fewer tiles (learning curve)."""
 
+    other_splits_members: int
     other_splits_share: float
     curve_tiles: tuple[float, ...]
     curve_members: int
@@ -66,7 +67,7 @@ class ComparisonRecipe:
     test_tiles: int
 
     def __post_init__(self) -> None:
-        _positive(self, "curve_members", "test_tiles")
+        _positive(self, "other_splits_members", "curve_members", "test_tiles")
         _not_negative(self, "head_tiles")
         for name in ("other_splits_share", "curve_share"):
             if not 0.0 < getattr(self, name) <= 1.0:

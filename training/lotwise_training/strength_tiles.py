@@ -28,7 +28,7 @@ FURTHER_REGION: Final = 101
 """Patch of the further lots; 0, the simulator's default, is left to demonstrations."""
 FURTHER_TILES_PER_SIDE: Final = 2
 """Small scenes, so that few tiles of a lot are still from several of its regions."""
-MOST_FURTHER: Final = 1024
+MOST_FURTHER: Final = 4096
 SOBOL_SEED: Final = 31
 FIRST_SEED: Final = 500_000
 """Of the further lots beside the simulator's own; no other simulated lot has a seed near."""
