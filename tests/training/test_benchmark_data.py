@@ -135,7 +135,7 @@ def test_a_set_is_made_once(benchmark_of_two, made, monkeypatch):
 def test_files_are_named_by_lot_and_frozen_hash(benchmark_of_two, made):
     cache, _ = made
     hashes = benchmark_data.frozen()[2]["some"]
-    names = {path.name for path in (cache / "benchmark-v1" / "some").iterdir()}
+    names = {path.name for path in (cache / "benchmark-v1" / "some").glob("*.npy")}
     assert names == {f"{lot}-{hashes[lot].whole[:HASH_DIGITS]}.npy" for lot in ("R03", "R04")}
 
 

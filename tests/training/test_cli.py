@@ -305,11 +305,26 @@ def test_all_is_every_step_in_order_with_the_same_folders(monkeypatch, tmp_path)
     assert done["export"] == {"home": tmp_path, "repository": models, "results": results}
 
 
+def test_only_the_tiles_that_are_named_are_made(recipes, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(cli.Workshop, "render", lambda _, name: made.append(name) or 1234)
+    where = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path)
+    code, text = said("data", "meter", "reference", *where)
+    assert code == 0
+    assert made == ["meter", "reference"]
+    assert "meter: 1,234 tiles in" in text
+    said("data", *where)
+    assert made[2:] == list(cli.RENDERED)
+    code, text = said("data", "meters", *where)
+    assert code == 1
+    assert "there are no tiles 'meters'; there are strength, meter, reference" in text
+
+
 def test_a_profile_that_is_not_there_is_named(tmp_path):
     code, text = said("committee", "--profile", "tpu", "--home", tmp_path)
     assert code == 1
     assert "no profile 'tpu'" in text
-    assert "there are cpu, paper" in text
+    assert "there are cpu, gpu, paper" in text
 
 
 def test_a_slip_in_a_recipe_is_named(recipes, tmp_path):

@@ -1,5 +1,8 @@
 """Tiles of lots with strength tests: whose they are, what they carry, and the cache."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -86,6 +89,22 @@ def test_further_lots_are_all_different_and_fill_the_box():
     assert np.abs(np.corrcoef(first.T) - np.eye(4)).max() < 0.1
     with pytest.raises(ValueError, match="there are 4096 further lots, not 4097"):
         strength_tiles.further_lots(4097)
+
+
+def test_who_needs_the_same_tiles_at_the_same_time_waits_for_them(tmp_path, monkeypatch):
+    begun = []
+    render_all = rendering._render_all
+
+    def slowly(*arguments):
+        begun.append(1)
+        time.sleep(0.3)
+        render_all(*arguments)
+
+    monkeypatch.setattr(rendering, "_render_all", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: ordered_tiles("strength", ORDERS, tmp_path), range(2))
+    assert begun == [1]
+    assert first.version == second.version
 
 
 def test_rendered_tiles_are_read_again_not_rendered_again(tiles, cache, monkeypatch):

@@ -17,7 +17,7 @@ import numpy as np
 from lotwise.core.uncertainty import committee_probabilities, softmax
 from lotwise_simulator.benchmark import VERSION
 from lotwise_simulator.benchmark_files import frozen
-from lotwise_training.benchmark_data import benchmark_set
+from lotwise_training.benchmark_data import SHIFTED, SHIFTED_LABELLED, benchmark_set
 from lotwise_training.checkpoint import load_checkpoint
 from lotwise_training.committee import DROPOUT_NAME, arm_folder, curve_folder
 from lotwise_training.config import CommitteeRecipe
@@ -48,8 +48,6 @@ from lotwise_training.prediction import (
 from lotwise_training.splits import SPLITS, UNKNOWN, classes, labels
 from lotwise_training.training_loop import checkpoint_path
 
-SHIFTED_LABELLED: Final = ("new_regions", "filament_soft", "filament_dim", "filament_bright")
-SHIFTED_STRANGE: Final = ("ground", "between", "unrelated")
 ANSWERS: Final = "committee-answers"
 """Folder of what was asked before, among the runs."""
 
@@ -140,7 +138,7 @@ def shifted_answers(cache: Path, asker: Asker) -> Outputs:
     outputs: Outputs = {}
     recipe = asker.recipe
     folder = arm_folder(recipe.split, recipe)
-    for name in (*SHIFTED_LABELLED, *SHIFTED_STRANGE):
+    for name in SHIFTED:
         shifted = benchmark_set(name, cache)
         # The same places of every set that has as many tiles: a filament is compared with none.
         chosen = _sample(np.arange(len(shifted)), recipe.comparison.test_tiles, recipe.network.seed)

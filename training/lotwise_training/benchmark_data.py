@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from filelock import FileLock
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -56,6 +57,11 @@ GEOMETRY: Final = TileGeometry(px=64, um_per_px=4.0)
 """What the committee sees of a tile: Zhang et al. 2020 reduce 256 um to 64 px."""
 PX: Final = GEOMETRY.px
 REFERENCE: Final = "reference"
+SHIFTED_LABELLED: Final = ("new_regions", "filament_soft", "filament_dim", "filament_bright")
+"""Sets of the reference lots under other conditions."""
+SHIFTED_STRANGE: Final = ("ground", "between", "unrelated")
+"""Sets of what is no reference lot."""
+SHIFTED: Final = (*SHIFTED_LABELLED, *SHIFTED_STRANGE)
 PER_SCENE: Final = TILES_PER_SIDE**2
 HASH_DIGITS: Final = 12
 
@@ -80,7 +86,10 @@ def benchmark_set(name: str, cache: Path, *, jobs: int | None = None) -> TileDat
         part_name(part): folder / f"{part_name(part)}-{hashes[part_name(part)]}.npy"
         for part in parts
     }
-    _make(name, [part for part in parts if not files[part_name(part)].exists()], files, jobs)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Commands that run side by side need the same tiles: one makes them, the others wait.
+    with FileLock(folder / "making.lock"):
+        _make(name, [part for part in parts if not files[part_name(part)].exists()], files, jobs)
     images = np.concatenate([np.load(file) for file in files.values()])
     lots, scenes, _ = tile_places(name)
     # Scenes numbered through all lots: no two lots share one.

@@ -23,7 +23,7 @@ from lotwise_training.answers import (
     split_answers,
 )
 from lotwise_training.attribute_meter import meter_tiles, meter_work
-from lotwise_training.benchmark_data import GEOMETRY, REFERENCE, benchmark_set
+from lotwise_training.benchmark_data import GEOMETRY
 from lotwise_training.checkpoint import CheckpointError
 from lotwise_training.classifier import ClassifierTrainer
 from lotwise_training.committee import SERVED, committee_jobs
@@ -54,8 +54,8 @@ from lotwise_training.report.property_tables import property_figures, served_fig
 from lotwise_training.report.screen import show
 from lotwise_training.splits import SPLITS, classes, labels
 from lotwise_training.stored import OutputsError
-from lotwise_training.strength_tiles import new_lot_tiles, strength_tiles
-from lotwise_training.workshop import Workshop
+from lotwise_training.strength_tiles import strength_tiles
+from lotwise_training.workshop import RENDERED, Workshop
 
 app = typer.Typer(
     help="Train, fit, evaluate and export Lotwise's models on simulated lots.",
@@ -80,6 +80,7 @@ OwnLots = Annotated[
 OnlyServed = Annotated[
     bool, typer.Option("--only-served", help="Only the members, nothing to compare them with.")
 ]
+Sets = Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(RENDERED)}; default: all.")]
 Folder = Annotated[Path, typer.Argument(help="Folder with lots.csv and a folder of images a lot.")]
 Results = Annotated[Path, typer.Option(help="Folder of the committee's stored answers.")]
 Only = Annotated[
@@ -95,24 +96,20 @@ MODELS: Final = Path("model_repository")
 RESULTS: Final = Path("training/results")
 POLICY_FILE: Final = "referral_policy.json"
 EVALUATION_FILE: Final = "evaluation.json"
-NEW_LOTS: Final = 200
-NEW_LOT_TILES: Final = 10
-"""Of each new lot: lots, not tiles, make an error bar narrow."""
 EDITED_LOTS: Final = 24
 
 
 @app.command()
-def data(profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = HOME) -> None:
-    """Render the tiles of all simulated lots, or say that they are there."""
+def data(
+    sets: Sets = None, profile: Profile = "cpu", recipes: Recipes = RECIPES, home: Home = HOME
+) -> None:
+    """Render the tiles of simulated lots, or say that they are there."""
     with _explained():
         shop = Workshop(home, recipes, profile)
-        known = benchmark_set(REFERENCE, shop.cache)
-        strengths = shop.strength_tiles(None)
-        out.print(
-            f"{len(known.table.lot_ids)} reference lots, {len(known):,} tiles; "
-            f"{len(strengths.table.lot_ids)} lots with strength tests, {len(strengths):,} tiles, "
-            f"in {shop.cache}"
-        )
+        if unknown := sorted(set(sets or ()) - set(RENDERED)):
+            _fail(f"there are no tiles '{unknown[0]}'; there are {', '.join(RENDERED)}")
+        for name in sets or RENDERED:
+            out.print(f"{name}: {shop.render(name):,} tiles in {shop.cache}")
 
 
 @app.command()
@@ -252,7 +249,7 @@ def evaluate(
         shop = Workshop(home, recipes, profile)
         recipe = shop.recipe(RegressorRecipe, "regressor")
         tiles = shop.strength_tiles(own_lots)
-        new = None if own_lots else new_lot_tiles(NEW_LOTS, NEW_LOT_TILES, shop.cache)
+        new = None if own_lots else shop.new_lots()
         # The further lots fill the gaps between the benchmark's; they are not part of it.
         counted = None if own_lots else [lot.lot_id for lot in reference_lots()]
         sets = property_sets(tiles, new, recipe, shop.runs, measured=counted)

@@ -22,6 +22,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock
 from rich.progress import track
 
 import lotwise_simulator
@@ -83,22 +84,26 @@ def rendered(
     """
     fingerprint = _fingerprint(sets)
     path = cache / fingerprint / f"{name}.npz"
-    if path.exists():
-        with np.load(path) as stored:
-            return {key: stored[key] for key in sets}, fingerprint
-    orders = [order for ordered in sets.values() for order in ordered]
-    images = iter(_render_all(orders, f"render the {name} tiles"))
-    built = {key: np.concatenate([next(images) for _ in ordered]) for key, ordered in sets.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Named by the process: two commands may render the same at once.
-    unfinished = path.with_name(f"{name}.{os.getpid()}.partial.npz")
+    # Commands that run side by side need the same tiles: one renders them, the others wait.
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            _render_all(sets, path, f"render the {name} tiles")
+    with np.load(path) as stored:
+        return {key: stored[key] for key in sets}, fingerprint
+
+
+def _render_all(sets: Mapping[str, Sequence[TileOrder]], path: Path, title: str) -> None:
+    orders = [order for ordered in sets.values() for order in ordered]
+    images = iter(_in_parallel(orders, title))
+    built = {key: np.concatenate([next(images) for _ in ordered]) for key, ordered in sets.items()}
+    unfinished = path.with_name(f"{path.stem}.partial.npz")
     # Not compressed: the tiles are noise to a compressor, and loading is what happens often.
     np.savez(unfinished, allow_pickle=False, **built)
     unfinished.replace(path)
-    return built, fingerprint
 
 
-def _render_all(orders: Sequence[TileOrder], title: str) -> list[Images]:
+def _in_parallel(orders: Sequence[TileOrder], title: str) -> list[Images]:
     # Spawned, because a fork of a process in which torch runs threads can hang.
     context = multiprocessing.get_context("spawn")
     workers = max(1, min(len(os.sched_getaffinity(0)), len(orders)))

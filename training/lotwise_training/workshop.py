@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from rich.console import Console
 
-from lotwise_training.benchmark_data import GEOMETRY, REFERENCE, benchmark_set
+from lotwise_training.attribute_meter import meter_tiles
+from lotwise_training.benchmark_data import GEOMETRY, REFERENCE, SHIFTED, benchmark_set
 from lotwise_training.config import CommitteeRecipe, EditorRecipe, RegressorRecipe
 from lotwise_training.dataset import TileDataset
 from lotwise_training.laboratory import read_laboratory, show_laboratory
 from lotwise_training.recipe_files import RecipeError, load_recipe
-from lotwise_training.strength_tiles import STRENGTH_GEOMETRY, strength_tiles
+from lotwise_training.strength_tiles import STRENGTH_GEOMETRY, new_lot_tiles, strength_tiles
 
 Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorRecipe)
+
+RENDERED: Final = ("strength", "meter", REFERENCE, "shifted", "new")
+"""What `Workshop.render` makes, in the order in which trainings that run side by side want it."""
+NEW_LOTS: Final = 200
+NEW_LOT_TILES: Final = 10
+"""Of each new lot: lots, not tiles, make an error bar narrow."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,25 @@ class Workshop:
         read = read_laboratory(own_lots, STRENGTH_GEOMETRY, cache=self.cache)
         show_laboratory(read, Console(stderr=True))
         return read.dataset
+
+    def new_lots(self) -> TileDataset:
+        """Tiles of the benchmark's new lots, on which the property is measured."""
+        return new_lot_tiles(NEW_LOTS, NEW_LOT_TILES, self.cache)
+
+    def render(self, name: str) -> int:
+        """Make the tiles of simulated lots that are not there yet; how many there are.
+
+        Args:
+            name: One of `RENDERED`.
+        """
+        if name == "strength":
+            return len(self.strength_tiles(None))
+        if name == "meter":
+            return len(meter_tiles(self.recipe(EditorRecipe, "editor").meter, self.cache))
+        if name == "new":
+            return len(self.new_lots())
+        names = SHIFTED if name == "shifted" else (name,)
+        return sum(len(benchmark_set(each, self.cache)) for each in names)
 
     def recipe(self, kind: type[Recipe], name: str, max_seconds: float | None = None) -> Recipe:
         """A model's recipe, with the time that the caller gives."""

@@ -1,0 +1,61 @@
+"""The script that trains everything on one GPU machine, with a stand-in for Python."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.support.triton import ROOT
+
+STAND_IN = """#!/usr/bin/env bash
+echo "$*" >> "$CALLS"
+case "$*" in *"{failing}"*) echo "no GPU"; exit 1 ;; esac
+case "$*" in *committee*) sleep {seconds} ;; esac
+"""
+
+
+@pytest.fixture
+def trained(tmp_path):
+    def run(failing="nothing", seconds=0):
+        scripts = tmp_path / "scripts"
+        scripts.mkdir()
+        script = scripts / "train-on-gpu"
+        script.write_bytes((ROOT / "scripts" / "train-on-gpu").read_bytes())
+        script.chmod(0o755)
+        python = tmp_path / "python"
+        python.write_text(STAND_IN.format(failing=failing, seconds=seconds))
+        python.chmod(0o755)
+        calls = tmp_path / "calls"
+        ended = subprocess.run(
+            [script, "500"],
+            env={**os.environ, "PYTHON": str(python), "CALLS": str(calls)},
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,  # it ends its whole group
+            timeout=60,
+        )
+        return ended, calls.read_text().splitlines()
+
+    return run
+
+
+def test_tiles_are_made_before_they_are_learned_from(trained):
+    ended, calls = trained()
+    assert ended.returncode == 0, ended.stderr
+    assert all(each.endswith("--profile gpu") for each in calls)
+    verbs = [each.split()[2:-2] for each in calls]
+    assert verbs[:2] == [["--help"], ["data", "strength"]]
+    place = {verb[0]: number for number, verb in enumerate(verbs)}
+    assert {"regressor", "editor", "committee"} < set(place)
+    assert place["committee"] > verbs.index(["data", "meter", "reference"])
+    assert ["regressor", "--max-seconds", "140"] in verbs
+
+
+@pytest.mark.parametrize("failing", ["--help", "data strength", "meter reference", "regressor"])
+def test_the_first_failure_ends_all(trained, failing):
+    ended, _ = trained(failing=failing, seconds=30)
+    assert ended.returncode != 0
+    if failing == "regressor":
+        assert "failed: regressor" in ended.stderr
+        assert "no GPU" in ended.stderr
