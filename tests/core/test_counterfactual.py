@@ -1,10 +1,38 @@
 import numpy as np
 import pytest
 
-from lotwise.core.counterfactual import Evaluation, search
+from lotwise.core.counterfactual import (
+    Allowed,
+    Counterfactual,
+    Evaluation,
+    beginnings,
+    cheapest,
+    search,
+    side_by_side,
+)
 
 
-def drive(function, start, target, *, tolerance=1.0, scale=100.0, mutable=None, budget=200):
+def ranges(start, *, lower=0.0, upper=1.0, cost=1.0, immutable=()):
+    """Ranges and costs; what is immutable stays at `start`."""
+    n = len(start)
+    low, high = np.full(n, lower, dtype=float), np.full(n, upper, dtype=float)
+    for at in immutable:
+        low[at] = high[at] = start[at]
+    return Allowed(low, high, np.broadcast_to(np.asarray(cost, dtype=float), n))
+
+
+def drive(
+    function,
+    start,
+    target,
+    *,
+    tolerance=1.0,
+    scale=100.0,
+    allowed=None,
+    budget=200,
+    begin=None,
+    stop_after=None,
+):
     """Answers the search's questions with `function`; its result and the questions."""
     start = np.asarray(start, dtype=float)
     asked = []
@@ -13,15 +41,17 @@ def drive(function, start, target, *, tolerance=1.0, scale=100.0, mutable=None, 
         target,
         tolerance=tolerance,
         scale=scale,
-        mutable=np.ones(len(start), dtype=bool) if mutable is None else mutable,
+        allowed=Allowed.everywhere(len(start)) if allowed is None else allowed,
         max_evaluations=budget,
+        begin=begin,
     )
     question = next(searching)
     while True:
         asked.append(question)
         value, gradient = function(question)
+        stopped = stop_after is not None and len(asked) > stop_after
         try:
-            question = searching.send(Evaluation(value, gradient))
+            question = searching.send(None if stopped else Evaluation(value, gradient))
         except StopIteration as end:
             return end.value, asked
 
@@ -80,9 +110,8 @@ def test_attributes_without_effect_stay_exactly_where_they_were():
 
 def test_immutable_attributes_stay_exactly_where_they_were():
     start = [0.123456789, 0.5, 0.5]
-    mutable = np.array([False, True, True])
     function = linear(100, 20, 20)
-    found, asked = drive(function, start, 35, mutable=mutable)
+    found, asked = drive(function, start, 35, allowed=ranges(start, immutable=[0]))
     check_answer(function, found, start, 35, 1.0)
     assert {at[0] for at in asked} == {start[0]}
     assert found.attributes[0] == start[0]
@@ -115,7 +144,8 @@ def test_an_unreachable_target_of_a_curved_property_ends_at_the_best_corner():
 
 def test_with_nothing_mutable_the_start_is_the_answer():
     function = linear(100, 10)
-    found, asked = drive(function, [0.5, 0.5], 90, mutable=np.zeros(2, dtype=bool))
+    start = [0.5, 0.5]
+    found, asked = drive(function, start, 90, allowed=ranges(start, immutable=[0, 1]))
     assert not found.reached
     assert found.attributes.tolist() == [0.5, 0.5]
     assert found.value == 55
@@ -183,7 +213,8 @@ def test_no_more_evaluations_are_asked_for_than_allowed(budget):
 
 
 def test_a_budget_of_nothing_is_refused():
-    searching = search([0.5], 1, tolerance=0.1, scale=1, mutable=[True], max_evaluations=0)
+    allowed = Allowed.everywhere(1)
+    searching = search([0.5], 1, tolerance=0.1, scale=1, allowed=allowed, max_evaluations=0)
     with pytest.raises(ValueError, match="at least 1"):
         next(searching)
 
@@ -198,9 +229,146 @@ def test_the_same_problem_has_the_same_answer():
 def test_a_reader_who_overwrites_a_question_does_not_disturb_the_search():
     function, start = linear(100, 10), np.array([0.5, 0.5])
     _, asked = drive(function, start, 90)
-    searching = search(start, 90, tolerance=1, scale=100, mutable=[True, True], max_evaluations=50)
+    searching = search(
+        start, 90, tolerance=1, scale=100, allowed=Allowed.everywhere(2), max_evaluations=50
+    )
     question = next(searching)
     value, gradient = function(question)
     question[:] = 0.01
     np.testing.assert_array_equal(searching.send(Evaluation(value, gradient)), asked[1])
     assert start.tolist() == [0.5, 0.5]
+
+
+def test_attributes_stay_within_the_ranges_that_are_allowed():
+    start, function = [0.5, 0.5], linear(100, 60)
+    allowed = ranges(start, lower=0.4, upper=0.6)
+    found, asked = drive(function, start, 95, allowed=allowed)
+    check_answer(function, found, start, 95, 1.0)
+    assert np.min(asked) >= 0.4
+    assert np.max(asked) <= 0.6
+    found, _ = drive(function, start, 120, allowed=allowed)
+    assert not found.reached
+    assert found.value == pytest.approx(96)
+
+
+def test_a_dear_attribute_is_left_alone_where_a_cheap_one_does():
+    start, function = [0.5, 0.5], linear(100, 80)
+    found, _ = drive(function, start, 110)
+    assert np.flatnonzero(found.attributes != start).tolist() == [0]
+    found, _ = drive(function, start, 110, allowed=ranges(start, cost=[5.0, 1.0]))
+    check_answer(function, found, start, 110, 1.0)
+    assert np.flatnonzero(found.attributes != start).tolist() == [1]
+
+
+def valley(at):
+    """Rises to either side of 0.5, higher on the right; the slope at 0.45 leads to the left."""
+    x = at[0]
+    value = 20 * (0.5 - x) if x < 0.5 else 200 * (x - 0.5)
+    return float(value), np.array([-20.0 if x < 0.5 else 200.0])
+
+
+def test_other_beginnings_find_what_the_slope_at_the_lot_leads_away_from():
+    start, allowed = [0.45], Allowed.everywhere(1)
+    alone, _ = drive(valley, start, 40)
+    assert not alone.reached
+    places = beginnings(start, allowed, 6)
+    found = [drive(valley, start, 40, begin=place)[0] for place in places]
+    best = cheapest(found, start, 40, allowed)
+    check_answer(valley, best, start, 40, 1.0)
+    assert best.attributes[0] == pytest.approx(0.7, abs=0.01)
+    assert best.evaluations == sum(each.evaluations for each in found)
+
+
+def test_beginnings_are_the_lot_and_places_within_the_ranges():
+    start = [0.3, 0.5]
+    allowed = ranges(start, lower=0.2, upper=0.6, immutable=[1])
+    few, many = beginnings(start, allowed, 3), beginnings(start, allowed, 20)
+    assert few[0] is None
+    np.testing.assert_array_equal(few[1:], many[1:3])
+    places = np.array(many[1:])
+    assert (places[:, 0] > 0.2).all()
+    assert (places[:, 0] < 0.6).all()
+    assert np.ptp(places[:, 0]) > 0.2
+    assert (places[:, 1] == 0.5).all()
+
+
+def test_what_was_met_from_afar_is_made_as_cheap_as_from_the_lot():
+    start, function = [0.5, 0.5, 0.5], linear(100, 80, 10)
+    target = function(np.array([0.9, 0.2, 0.8]))[0]
+    found, asked = drive(function, start, target, begin=[0.9, 0.2, 0.8])
+    assert len(asked) == 2  # met at once, and again by one attribute alone
+    check_answer(function, found, start, target, 1.0)
+    assert np.flatnonzero(found.attributes != start).tolist() == [0]
+
+
+def test_an_answer_that_the_slopes_do_not_make_cheaper_stays():
+    # Half way back the target is lost, whatever the slope says.
+    def step(at):
+        return float(100.0 if at[0] > 0.7 else 0.0), np.array([1000.0])
+
+    found, asked = drive(step, [0.5], 100, begin=[0.8])
+    assert found.reached
+    assert found.attributes[0] > 0.7
+    assert len(asked) <= 7
+
+
+def test_a_search_that_is_ended_gives_the_best_so_far():
+    found, asked = drive(linear(100, 10), [0.1, 0.1], 90, stop_after=3)
+    assert not found.reached
+    assert found.evaluations == 3
+    assert found.value == max(100 * at[0] + 10 * at[1] for at in asked[:3])
+
+
+def run_side_by_side(searches, function, stop_after=10**6):
+    running, batches = side_by_side(searches), []
+    questions = next(running)
+    while True:
+        batches.append([number for number, _ in questions])
+        answers = [Evaluation(*function(at)) for _, at in questions]
+        try:
+            questions = running.send(answers if len(batches) <= stop_after else None)
+        except StopIteration as end:
+            return end.value, batches
+
+
+def three_searches(function):
+    targets = (10, 45, 80)
+    searches = [
+        search(
+            [0.5, 0.5],
+            target,
+            tolerance=1.0,
+            scale=100.0,
+            allowed=Allowed.everywhere(2),
+            max_evaluations=50,
+        )
+        for target in targets
+    ]
+    return searches, [drive(function, [0.5, 0.5], target, budget=50)[0] for target in targets]
+
+
+def test_searches_side_by_side_end_where_each_ends_alone():
+    function = linear(100, 20, offset=-15)
+    searches, alone = three_searches(function)
+    together, batches = run_side_by_side(searches, function)
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one.attributes, other.attributes)
+        assert one.evaluations == other.evaluations
+    assert batches[0] == [0, 1, 2]
+    # One that has ended is asked nothing more: the second met its target at once.
+    assert all(1 not in batch for batch in batches[1:])
+    assert sum(map(len, batches)) == sum(each.evaluations for each in alone)
+
+
+def test_all_searches_can_be_ended_at_once():
+    searches, _ = three_searches(linear(100, 20, offset=-15))
+    together, batches = run_side_by_side(searches, linear(100, 20, offset=-15), stop_after=1)
+    assert len(batches) == 2
+    assert [each.evaluations for each in together] == [1, 1, 1]
+    assert [each.reached for each in together] == [False, True, False]
+
+
+def test_the_nearest_is_taken_where_no_search_meets_the_target():
+    found = [Counterfactual(np.array([value]), 100 * value, False, 2) for value in (0.2, 0.7, 0.4)]
+    best = cheapest(found, [0.5], 90.0, Allowed.everywhere(1))
+    assert (best.value, best.evaluations) == (70.0, 6)

@@ -18,6 +18,14 @@ def backward(tile, **fields):
     return explain_pb2.BackwardRequest(tile=tile, **{"target": 1500.0, **fields})
 
 
+def allowed(name, minimum, maximum):
+    return explain_pb2.AttributeRange(name=name, minimum=minimum, maximum=maximum)
+
+
+def costing(name, cost):
+    return explain_pb2.AttributeCost(name=name, cost=cost)
+
+
 async def test_a_sweep_gives_a_value_and_a_picture_for_every_step(stubs, make_tile):
     answer = await stubs.explain.Forward(forward(make_tile()))
     assert [step.attribute_value for step in answer.steps] == [0, 0.25, 0.5, 0.75, 1]
@@ -92,6 +100,44 @@ async def test_a_target_out_of_reach_is_said_with_the_nearest_that_was_found(stu
     assert answer.after > answer.before
 
 
+async def test_attributes_stay_within_the_ranges_that_are_allowed(stubs, make_tile):
+    free = await stubs.explain.Backward(backward(make_tile(), target=50_000, max_evaluations=30))
+    ranges = [
+        allowed(change.name, max(0.0, change.before - 0.05), min(1.0, change.before + 0.05))
+        for change in free.changes
+    ]
+    held = await stubs.explain.Backward(
+        backward(make_tile(), target=50_000, max_evaluations=30, ranges=ranges)
+    )
+    assert max(abs(change.after - change.before) for change in free.changes) > 0.06
+    assert all(abs(change.after - change.before) <= 0.05 + 1e-9 for change in held.changes)
+    assert held.after < free.after
+
+
+async def test_an_answer_says_how_far_it_is_to_be_believed(stubs, make_tile):
+    before = (await stubs.predict.Predict(predict_pb2.PredictRequest(tile=make_tile()))).value
+    answer = await stubs.explain.Backward(
+        backward(make_tile(), target=before * 1.04, starts=3, costs=[costing("size", 2.0)])
+    )
+    quality = answer.explanation_quality
+    moved = {c.name: abs(c.after - c.before) for c in answer.changes if c.after != c.before}
+    assert quality.changed == len(moved) > 0
+    costs = [moved[name] * (2.0 if name == "size" else 1.0) for name in moved]
+    assert quality.cost == pytest.approx(sum(costs))
+    assert quality.starts == 3
+    assert quality.starts_reached <= 3
+    assert (quality.spread > 0) == (quality.starts_reached > 1)
+    assert not answer.ended_by_deadline
+
+
+async def test_near_the_deadline_the_best_so_far_is_the_answer(stubs, make_tile):
+    request = backward(make_tile(), target=50_000, max_evaluations=2000, starts=2)
+    answer = await stubs.explain.Backward(request, timeout=8)
+    assert answer.ended_by_deadline
+    assert not answer.reached
+    assert 1 <= answer.evaluations < 2000
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
@@ -119,6 +165,16 @@ async def test_contradictory_sweeps_are_refused(stubs, make_tile, fields, reason
         ({"tolerance": -1}, "TOLERANCE_INVALID"),
         ({"max_evaluations": 3000}, "EVALUATIONS_OUT_OF_RANGE"),
         ({"immutable": ["colour"]}, "ATTRIBUTE_UNKNOWN"),
+        ({"starts": 17}, "STARTS_OUT_OF_RANGE"),
+        ({"ranges": [allowed("colour", 0, 1)]}, "ATTRIBUTE_UNKNOWN"),
+        ({"ranges": [allowed("size", 0.8, 0.2)]}, "RANGE_INVALID"),
+        ({"ranges": [allowed("size", -0.1, 1)]}, "RANGE_INVALID"),
+        ({"ranges": [allowed("size", 0, float("nan"))]}, "RANGE_INVALID"),
+        ({"ranges": [allowed("size", 0, 1), allowed("size", 0, 1)]}, "ATTRIBUTE_TWICE"),
+        ({"ranges": [allowed("size", 0.99, 1)]}, "RANGE_EXCLUDES_LOT"),
+        ({"costs": [costing("size", 0)]}, "COST_INVALID"),
+        ({"costs": [costing("size", float("inf"))]}, "COST_INVALID"),
+        ({"costs": [costing("colour", 1)]}, "ATTRIBUTE_UNKNOWN"),
         (
             {"immutable": ["size", "porosity", "polydispersity", "facetness"]},
             "NOTHING_MUTABLE",

@@ -266,8 +266,19 @@ async def test_explain_backward_takes_its_target_in_either_unit(services, simula
     size = next(change for change in psi["changes"] if change["name"] == "size")
     assert size["before"] == size["after"]
 
+    held = await told("--target", 9000, "--allow", "facetness=0:1", "--cost", "porosity=2",
+                      "--starts", 2)  # fmt: skip
+    assert held["starts"] == 2
+    assert held["cost"] == pytest.approx(
+        sum(
+            abs(change["after"] - change["before"]) * (2 if change["name"] == "porosity" else 1)
+            for change in held["changes"]
+        )
+    )
+
     table = await ask("explain backward", file, "--target", 9000, "--save", tmp_path, **asked)
     assert "not reached" in table.stdout
+    assert "0 of 3 searches reached the target" in table.stdout
     assert (tmp_path / "0_edited.png").is_file()
     assert (tmp_path / "0_before_after.png").is_file()
 
@@ -284,6 +295,24 @@ async def test_explain_backward_takes_its_target_in_either_unit(services, simula
 async def test_explain_says_what_is_wrong(services, simulated_lot, options, said):
     done = await ask(
         "explain forward", simulated_lot / "0.png", *options, service="explain", services=services
+    )
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--allow", "size=0.2"), "name=minimum:maximum"),
+        (("--allow", "size=0.9:0.1"), "RANGE_INVALID"),
+        (("--cost", "size"), "--cost size: state it as name=value, such as size=2"),
+        (("--starts", "40"), "STARTS_OUT_OF_RANGE"),
+    ],
+)
+async def test_a_search_says_what_is_wrong(services, simulated_lot, options, said):
+    file = simulated_lot / "0.png"
+    done = await ask(
+        "explain backward", file, "--target", 1200, *options, service="explain", services=services
     )
     assert done.returncode == 1
     assert said in done.stderr

@@ -120,6 +120,17 @@ def backward(
     immutable: Annotated[
         list[str], typer.Option(help="An attribute that must stay; again for each.")
     ] = [],  # noqa: B006
+    allow: Annotated[
+        list[str],
+        typer.Option(help="name=minimum:maximum, where an attribute may go; again for each."),
+    ] = [],  # noqa: B006
+    cost: Annotated[
+        list[str],
+        typer.Option(help="name=cost of changing an attribute, 1 where none is stated."),
+    ] = [],  # noqa: B006
+    starts: Annotated[
+        int, typer.Option(help="Searches from different places; 0 for the service's default.")
+    ] = 0,
     save: Save = None,
     um_per_px: UmPerPx = None,
     lot: Lot = "",
@@ -142,6 +153,9 @@ def backward(
                 tolerance=tolerance,
                 attributes=_parsed(attribute),
                 immutable=immutable,
+                ranges=_parsed_ranges(allow),
+                costs=_parsed(cost, "--cost", "size=2"),
+                starts=starts,
                 lot_id=lot,
                 um_per_px=um_per_px,
             )
@@ -164,18 +178,45 @@ def backward(
     before, after = (tables.number(tables.in_unit(q, unit)) for q in (answer.before, answer.after))
     reached = "reached" if answer.reached else "not reached: this is the nearest that was found"
     out.print(f"{answer.property_name}: {before} -> {after} {unit.value}; the target is {reached}.")
+    out.print(_agreement(answer))
+    if answer.ended_by_deadline:
+        out.print("Time was up: this is the best so far.", style="yellow")
     _print_notes(answer, saved)
 
 
-def _parsed(given: list[str]) -> dict[str, float]:
+def _agreement(answer: BackwardExplanation) -> str:
+    """Whether searches from different places say the same."""
+    if answer.starts_reached < 2:
+        return f"{answer.starts_reached} of {answer.starts} searches reached the target."
+    return (
+        f"{answer.starts_reached} of {answer.starts} searches reached the target; what they would "
+        f"change differs by {answer.spread:.2f} (largest standard deviation of an attribute)."
+    )
+
+
+def _parsed(
+    given: list[str], option: str = "--attribute", example: str = "size=0.5"
+) -> dict[str, float]:
     attributes = {}
     for each in given:
         name, _, value = each.partition("=")
         try:
             attributes[name] = float(value)
         except ValueError:
-            fail(f"--attribute {each}: state it as name=value, such as size=0.5.")
+            fail(f"{option} {each}: state it as name=value, such as {example}.")
     return attributes
+
+
+def _parsed_ranges(given: list[str]) -> dict[str, tuple[float, float]]:
+    ranges = {}
+    for each in given:
+        name, _, ends = each.partition("=")
+        minimum, _, maximum = ends.partition(":")
+        try:
+            ranges[name] = (float(minimum), float(maximum))
+        except ValueError:
+            fail(f"--allow {each}: state it as name=minimum:maximum, such as size=0.2:0.8.")
+    return ranges
 
 
 def _save_forward(
@@ -269,4 +310,10 @@ def _backward_data(answer: BackwardExplanation, unit: PressureUnit) -> dict[str,
         "after": tables.in_unit(answer.after, unit).value,
         "changes": [vars(change) for change in answer.changes],
         "evaluations": answer.evaluations,
+        "changed": answer.changed,
+        "cost": answer.cost,
+        "starts": answer.starts,
+        "starts_reached": answer.starts_reached,
+        "spread": answer.spread,
+        "ended_by_deadline": answer.ended_by_deadline,
     }

@@ -190,13 +190,25 @@ class AsyncClient(AsyncTransport):
         tolerance: float = 0.0,
         attributes: Mapping[str, float] | None = None,
         immutable: str | Sequence[str] = (),
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        costs: Mapping[str, float] | None = None,
+        starts: int = 0,
         max_evaluations: int = 0,
         lot_id: str = "",
         um_per_px: float | None = None,
         timeout: float | None = None,
     ) -> BackwardExplanation:
         """As `Client.explain_backward`."""
-        wanted = Target(target, tolerance, unit, questions.names(immutable), max_evaluations)
+        wanted = Target(
+            value=target,
+            tolerance=tolerance,
+            unit=unit,
+            immutable=questions.names(immutable),
+            ranges=ranges or {},
+            costs=costs or {},
+            starts=starts,
+            max_evaluations=max_evaluations,
+        )
         known = attributes or {}
         try:
             question = questions.explain_backward(known, wanted, self._model_unit)
@@ -215,6 +227,9 @@ class AsyncClient(AsyncTransport):
         tolerance: float = 0.0,
         attributes: Mapping[str, float] | None = None,
         immutable: str | Sequence[str] = (),
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        costs: Mapping[str, float] | None = None,
+        starts: int = 0,
         max_evaluations: int = 0,
         lot_id: str = "",
         um_per_px: float | None = None,
@@ -222,6 +237,15 @@ class AsyncClient(AsyncTransport):
         timeout: float | None = None,
     ) -> AsyncGenerator[BackwardExplanation | TileFailure, None]:
         """As `Client.explain_backward_many`."""
-        wanted = Target(target, tolerance, unit, questions.names(immutable), max_evaluations)
+        wanted = Target(
+            value=target,
+            tolerance=tolerance,
+            unit=unit,
+            immutable=questions.names(immutable),
+            ranges=ranges or {},
+            costs=costs or {},
+            starts=starts,
+            max_evaluations=max_evaluations,
+        )
         question = questions.explain_backward(attributes or {}, wanted, self._model_unit)
         return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)

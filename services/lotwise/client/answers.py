@@ -207,7 +207,13 @@ class BackwardExplanation(Answer):
         after: Prediction for the edited tile, less the editor's own shift.
         changes: One for each attribute of the model, unchanged ones too.
         image: The edited tile.
-        evaluations: Steps of the search.
+        evaluations: Steps of all searches together.
+        changed: How many attributes change.
+        cost: Of the change: the sum of all changes, each times its cost.
+        starts, starts_reached: Searches from different places, and how many met the target.
+        spread: Of those that met it, the largest standard deviation of an attribute; the smaller,
+            the more they agree on what to change.
+        ended_by_deadline: Whether time ended the searches early, with the best so far.
     """
 
     property_name: str
@@ -219,6 +225,12 @@ class BackwardExplanation(Answer):
     changes: tuple[AttributeChange, ...]
     image: EditedImage
     evaluations: int
+    changed: int
+    cost: float
+    starts: int
+    starts_reached: int
+    spread: float
+    ended_by_deadline: bool
 
 
 @dataclass(frozen=True)

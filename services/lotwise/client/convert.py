@@ -84,7 +84,7 @@ def forward(message: explain_pb2.ForwardResponse, simulated: bool) -> ForwardExp
 
 def backward(message: explain_pb2.BackwardResponse, simulated: bool) -> BackwardExplanation:
     """The answer of the explain service to a target."""
-    unit = message.unit
+    unit, quality = message.unit, message.explanation_quality
     return BackwardExplanation(
         **_common(message, simulated),
         property_name=message.property,
@@ -98,6 +98,12 @@ def backward(message: explain_pb2.BackwardResponse, simulated: bool) -> Backward
         ),
         image=EditedImage(message.edited_png),
         evaluations=message.evaluations,
+        changed=quality.changed,
+        cost=quality.cost,
+        starts=quality.starts,
+        starts_reached=quality.starts_reached,
+        spread=quality.spread,
+        ended_by_deadline=message.ended_by_deadline,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from lotwise.client import convert
@@ -134,6 +134,9 @@ class Target:
         value, tolerance: In `unit`; a tolerance of 0 is 1% of the target.
         unit: "psi", "MPa", or the model's own.
         immutable: Attributes that must stay.
+        ranges: (minimum, maximum) of attributes, each within 0 to 1.
+        costs: Of a change by 1; 1 where none is stated.
+        starts: Searches from different places; 0 for the service's default.
         max_evaluations: 0 for the service's default.
     """
 
@@ -141,6 +144,9 @@ class Target:
     tolerance: float
     unit: str
     immutable: tuple[str, ...] = ()
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+    starts: int = 0
     max_evaluations: int = 0
 
 
@@ -181,6 +187,15 @@ def explain_backward(
             target=value,
             tolerance=tolerance,
             immutable=target.immutable,
+            ranges=[
+                explain_pb2.AttributeRange(name=name, minimum=minimum, maximum=maximum)
+                for name, (minimum, maximum) in target.ranges.items()
+            ],
+            costs=[
+                explain_pb2.AttributeCost(name=name, cost=cost)
+                for name, cost in target.costs.items()
+            ],
+            starts=target.starts,
             max_evaluations=target.max_evaluations,
         ),
         explain_pb2.BackwardStreamRequest,

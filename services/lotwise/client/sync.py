@@ -291,6 +291,9 @@ class Client(Transport):
         tolerance: float = 0.0,
         attributes: Mapping[str, float] | None = None,
         immutable: str | Sequence[str] = (),
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        costs: Mapping[str, float] | None = None,
+        starts: int = 0,
         max_evaluations: int = 0,
         lot_id: str = "",
         um_per_px: float | None = None,
@@ -306,17 +309,31 @@ class Client(Transport):
             tolerance: How near is near enough; 0 for 1% of the target.
             attributes: As in `explain_forward`.
             immutable: Attributes that must stay as they are.
-            max_evaluations: Steps of the search, 2000 at most; 0 for 200.
+            ranges: (minimum, maximum) by attribute, where it may not go from 0 to 1.
+            costs: What a change by 1 costs, by attribute; 1 where none is stated.
+            starts: Searches from different places, 16 at most; 0 for 3. Whether they agree is in
+                the answer.
+            max_evaluations: Steps of all searches together, 2000 at most; 0 for 200.
             lot_id: As in `explain_forward`.
             um_per_px: Length of a pixel in micrometres.
             timeout: Seconds.
 
         Raises:
             InvalidRequest: As `explain_forward`; TARGET_INVALID, TOLERANCE_INVALID,
-                NOTHING_MUTABLE, EVALUATIONS_OUT_OF_RANGE.
+                NOTHING_MUTABLE, EVALUATIONS_OUT_OF_RANGE, STARTS_OUT_OF_RANGE, RANGE_INVALID,
+                RANGE_EXCLUDES_LOT, COST_INVALID.
             LotwiseError: See the class.
         """
-        wanted = Target(target, tolerance, unit, questions.names(immutable), max_evaluations)
+        wanted = Target(
+            value=target,
+            tolerance=tolerance,
+            unit=unit,
+            immutable=questions.names(immutable),
+            ranges=ranges or {},
+            costs=costs or {},
+            starts=starts,
+            max_evaluations=max_evaluations,
+        )
         known = attributes or {}
         try:
             question = questions.explain_backward(known, wanted, self._model_unit)
@@ -335,6 +352,9 @@ class Client(Transport):
         tolerance: float = 0.0,
         attributes: Mapping[str, float] | None = None,
         immutable: str | Sequence[str] = (),
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        costs: Mapping[str, float] | None = None,
+        starts: int = 0,
         max_evaluations: int = 0,
         lot_id: str = "",
         um_per_px: float | None = None,
@@ -346,6 +366,15 @@ class Client(Transport):
         Raises InvalidRequest (TARGET_INVALID) where the model's property turns out to be in
         another unit; then call again: the client knows it from now on.
         """
-        wanted = Target(target, tolerance, unit, questions.names(immutable), max_evaluations)
+        wanted = Target(
+            value=target,
+            tolerance=tolerance,
+            unit=unit,
+            immutable=questions.names(immutable),
+            ranges=ranges or {},
+            costs=costs or {},
+            starts=starts,
+            max_evaluations=max_evaluations,
+        )
         question = questions.explain_backward(attributes or {}, wanted, self._model_unit)
         return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)

@@ -145,15 +145,26 @@ class EditableTile:
         )
         return Edits(images[:, 0], judged["property"][:, 0].astype(np.float64))
 
-    async def evaluate(self, attributes: npt.ArrayLike) -> Evaluation:
+    async def evaluate(self, attributes: npt.ArrayLike) -> list[Evaluation]:
         """R(G(I, A)) and its exact gradient in A, from the gradient graph.
 
         Args:
-            attributes: [n_attributes] in 0-1.
+            attributes: [N, n_attributes] in 0-1.
+
+        Returns:
+            N evaluations.
         """
-        at = np.asarray(attributes, dtype=np.float32)[None]
-        answer = await self.editor.inference.infer(self.editor.names.gradient, self._inputs(at))
-        return Evaluation(float(answer["property"][0, 0]), answer["gradient"][0].astype(np.float64))
+        answer = await infer_in_chunks(
+            self.editor.inference,
+            self.editor.names.gradient,
+            self._inputs(np.asarray(attributes, dtype=np.float32)),
+        )
+        return [
+            Evaluation(float(value), gradient)
+            for value, gradient in zip(
+                answer["property"][:, 0], answer["gradient"].astype(np.float64), strict=True
+            )
+        ]
 
     def _inputs(self, attributes: Floats) -> dict[str, npt.NDArray[Any]]:
         n = len(attributes)

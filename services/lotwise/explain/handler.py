@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,17 +10,25 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lotwise.core.counterfactual import Counterfactual, search
+from lotwise.core.counterfactual import (
+    Counterfactual,
+    Search,
+    beginnings,
+    cheapest,
+    search,
+    side_by_side,
+)
 from lotwise.core.errors import InvalidRequest
 from lotwise.core.tile import DecodedTile, Grey
 from lotwise.explain.editing import EditableTile, Editor, EditorModels
+from lotwise.explain.question import BackwardQuestion, index_of
 from lotwise.runtime.inference import Inference
+from lotwise.runtime.request import current_request
 
 DEFAULT_STEPS: Final = 11
 MAX_STEPS: Final = 101
-DEFAULT_EVALUATIONS: Final = 200
-MAX_EVALUATIONS: Final = 2000
-DEFAULT_TOLERANCE_SHARE: Final = 0.01
+STEPS_IN_HAND: Final = 3
+"""So many times the slowest evaluation is left of a deadline for the last edit and the answer."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,10 @@ class BackwardExplanation:
         tile: The tile.
         names: Of the attributes.
         before: float64 [n_attributes], as the lot is.
-        found: Where the search ended.
+        found: The best of all searches.
+        searches: Where each of them ended.
+        cost: Of the change that was found.
+        ended_by_deadline: Whether the searches were ended early.
         tolerance: How near was near enough.
         reached: Whether `after` is within it of the target.
         after: The property of the edited picture, less the editor's own shift.
@@ -63,11 +75,25 @@ class BackwardExplanation:
     names: tuple[str, ...]
     before: npt.NDArray[np.float64]
     found: Counterfactual
+    searches: tuple[Counterfactual, ...]
+    cost: float
+    ended_by_deadline: bool
     tolerance: float
     reached: bool
     after: float
     image: Grey
     reconstructed: float
+
+    @property
+    def changed(self) -> int:
+        """How many attributes change."""
+        return int((self.found.attributes != self.before).sum())
+
+    @property
+    def spread(self) -> float:
+        """Largest standard deviation of an attribute over the searches that met the target."""
+        met = [each.attributes for each in self.searches if each.reached]
+        return float(np.std(met, axis=0).max()) if met else 0.0
 
 
 class ExplainHandler:
@@ -102,7 +128,7 @@ class ExplainHandler:
             raise InvalidRequest("STEPS_OUT_OF_RANGE", f"steps must be 2 to {MAX_STEPS}.")
         editor = await Editor.describe(self.inference, self.models)
         names = _names(editor)
-        axis = _index(names, vary)
+        axis = index_of(names, vary)
         lot = _lot_attributes(editor, lot_id, attributes)
         editable = await editor.encode(tile, lot)
         grid = np.linspace(0.0, 1.0, steps)
@@ -124,59 +150,46 @@ class ExplainHandler:
         tile: DecodedTile,
         lot_id: str,
         attributes: Mapping[str, float],
-        target: float,
-        tolerance: float = 0.0,
-        immutable: Sequence[str] = (),
-        max_evaluations: int = 0,
+        question: BackwardQuestion,
     ) -> BackwardExplanation:
         """Find the smallest sparse change of attributes that reaches the target; equation 2.
 
+        Where the call's deadline comes near, the best so far is the answer.
+
         Raises:
-            InvalidRequest: As `forward`; TARGET_INVALID, TOLERANCE_INVALID,
-                EVALUATIONS_OUT_OF_RANGE, NOTHING_MUTABLE.
+            InvalidRequest: As `forward` and `BackwardQuestion`.
             InvalidTile, NotFound, Contradiction, InferenceError: As `Editor`.
         """
-        if not np.isfinite(target):
-            raise InvalidRequest("TARGET_INVALID", f"The target must be finite, not {target}.")
-        if not np.isfinite(tolerance) or tolerance < 0:
-            raise InvalidRequest("TOLERANCE_INVALID", "The tolerance must not be negative.")
-        budget = max_evaluations or DEFAULT_EVALUATIONS
-        if budget > MAX_EVALUATIONS:
-            raise InvalidRequest(
-                "EVALUATIONS_OUT_OF_RANGE", f"max_evaluations may be {MAX_EVALUATIONS} at most."
-            )
+        question.check()
         editor = await Editor.describe(self.inference, self.models)
         learned = editor.property
         span = learned.maximum - learned.minimum
-        tolerance = tolerance or DEFAULT_TOLERANCE_SHARE * (abs(target) or span)
+        tolerance = question.tolerance_within(span)
         names = _names(editor)
-        mutable = np.ones(len(names), dtype=bool)
-        for name in immutable:
-            mutable[_index(names, name)] = False
-        if not mutable.any():
-            raise InvalidRequest(
-                "NOTHING_MUTABLE", "Every attribute is immutable. Leave one free to change."
-            )
         lot = _lot_attributes(editor, lot_id, attributes)
+        allowed = question.allowed(names, lot)
         editable = await editor.encode(tile, lot)
         reconstructed = float((await editable.edit(lot[None])).values[0])
         # The editor alone moves the prediction; aiming beside the target by as much cancels it.
         shift = reconstructed - editable.original
-        searching = search(
-            lot,
-            target + shift,
-            tolerance=tolerance,
-            scale=span,
-            mutable=mutable,
-            max_evaluations=budget,
+        target = question.target + shift
+        starts, evaluations = question.searches()
+        searches, ended_by_deadline = await _searched(
+            editable,
+            [
+                search(
+                    lot,
+                    target,
+                    tolerance=tolerance,
+                    scale=span,
+                    allowed=allowed,
+                    max_evaluations=evaluations,
+                    begin=begin,
+                )
+                for begin in beginnings(lot, allowed, starts)
+            ],
         )
-        at = next(searching)
-        while True:
-            try:
-                at = searching.send(await editable.evaluate(at))
-            except StopIteration as finished:
-                found: Counterfactual = finished.value
-                break
+        found = cheapest(searches, lot, target, allowed)
         edits = await editable.edit(found.attributes[None])
         after = float(edits.values[0]) - shift
         return BackwardExplanation(
@@ -184,8 +197,11 @@ class ExplainHandler:
             names=names,
             before=lot,
             found=found,
+            searches=tuple(searches),
+            cost=allowed.cost_of(found.attributes - lot),
+            ended_by_deadline=ended_by_deadline,
             tolerance=tolerance,
-            reached=abs(after - target) <= tolerance,
+            reached=abs(after - question.target) <= tolerance,
             after=after,
             image=edits.images[0],
             reconstructed=reconstructed,
@@ -196,17 +212,28 @@ class ExplainHandler:
         return await self.inference.ready(self.models.all)
 
 
+async def _searched(
+    tile: EditableTile, searches: Sequence[Search]
+) -> tuple[list[Counterfactual], bool]:
+    """Run searches side by side; where each ended, and whether the deadline ended them."""
+    running = side_by_side(searches)
+    questions, slowest, ended = next(running), 0.0, False
+    while True:
+        left = current_request().remaining_s()
+        ended = left is not None and left < STEPS_IN_HAND * slowest
+        answers = None
+        if not ended:
+            began = time.monotonic()
+            answers = await tile.evaluate(np.stack([at for _, at in questions]))
+            slowest = max(slowest, time.monotonic() - began)
+        try:
+            questions = running.send(answers)
+        except StopIteration as finished:
+            return finished.value, ended
+
+
 def _names(editor: Editor) -> tuple[str, ...]:
     return tuple(attribute.name for attribute in editor.metadata.attributes)
-
-
-def _index(names: tuple[str, ...], name: str) -> int:
-    if name not in names:
-        raise InvalidRequest(
-            "ATTRIBUTE_UNKNOWN",
-            f"The model has no attribute '{name}'. It has {', '.join(names)}.",
-        )
-    return names.index(name)
 
 
 def _lot_attributes(
@@ -215,7 +242,7 @@ def _lot_attributes(
     """What the caller states, completed by what the model knows of the lot."""
     names = _names(editor)
     for name, value in stated.items():
-        _index(names, name)
+        index_of(names, name)
         if not 0.0 <= value <= 1.0:
             raise InvalidRequest(
                 "ATTRIBUTE_OUT_OF_RANGE", f"Attribute '{name}' must be within 0 to 1, not {value}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from PIL import Image
@@ -14,12 +14,14 @@ from lotwise.core.tile import Grey
 from lotwise.explain.editing import EditableTile
 from lotwise.explain.handler import ExplainHandler
 from lotwise.explain.metrics import ExplainMetrics
+from lotwise.explain.question import BackwardQuestion
 from lotwise.explain.settings import ExplainSettings
 from lotwise.runtime import tiles
 from lotwise.runtime.metrics import RpcMetrics
 from lotwise.runtime.streaming import stream_responses
 from lotwise.v1 import explain_pb2, explain_pb2_grpc, tile_pb2
 
+Value = TypeVar("Value")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -109,10 +111,15 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             tile,
             request.tile.lot_id,
             _attributes(request.attributes),
-            request.target,
-            request.tolerance,
-            request.immutable,
-            request.max_evaluations,
+            BackwardQuestion(
+                target=request.target,
+                tolerance=request.tolerance,
+                immutable=tuple(request.immutable),
+                ranges=_once((each.name, (each.minimum, each.maximum)) for each in request.ranges),
+                costs=_once((each.name, each.cost) for each in request.costs),
+                starts=request.starts,
+                max_evaluations=request.max_evaluations,
+            ),
         )
         self._observe_shift(explained.tile, explained.reconstructed)
         self._metrics.evaluations.observe(explained.found.evaluations)
@@ -137,6 +144,14 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             evaluations=explained.found.evaluations,
             quality=tiles.quality_message(explained.tile.quality),
             provenance=self._provenance(explained.tile),
+            explanation_quality=explain_pb2.ExplanationQuality(
+                changed=explained.changed,
+                cost=explained.cost,
+                starts=len(explained.searches),
+                starts_reached=sum(each.reached for each in explained.searches),
+                spread=explained.spread,
+            ),
+            ended_by_deadline=explained.ended_by_deadline,
         )
 
     def _observe_shift(self, tile: EditableTile, reconstructed: float) -> None:
@@ -149,14 +164,19 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
 
 
 def _attributes(given: Iterable[explain_pb2.AttributeValue]) -> dict[str, float]:
-    attributes: dict[str, float] = {}
-    for attribute in given:
-        if attribute.name in attributes:
+    return _once((each.name, each.value) for each in given)
+
+
+def _once(stated: Iterable[tuple[str, Value]]) -> dict[str, Value]:
+    """What is stated of attributes, by name; each of them once."""
+    by_name: dict[str, Value] = {}
+    for name, value in stated:
+        if name in by_name:
             raise InvalidRequest(
-                "ATTRIBUTE_TWICE", f"Attribute '{attribute.name}' is stated twice. State it once."
+                "ATTRIBUTE_TWICE", f"Attribute '{name}' is stated twice. State it once."
             )
-        attributes[attribute.name] = attribute.value
-    return attributes
+        by_name[name] = value
+    return by_name
 
 
 def _png(image: Grey) -> bytes:

@@ -80,23 +80,47 @@ class ForwardStreamResponse(_message.Message):
     def __init__(self, tile_id: _Optional[str] = ..., result: _Optional[_Union[ForwardResponse, _Mapping]] = ..., error: _Optional[_Union[_tile_pb2.TileError, _Mapping]] = ...) -> None: ...
 
 class BackwardRequest(_message.Message):
-    __slots__ = ("tile", "attributes", "target", "tolerance", "immutable", "max_evaluations")
+    __slots__ = ("tile", "attributes", "target", "tolerance", "immutable", "max_evaluations", "ranges", "costs", "starts")
     TILE_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     TOLERANCE_FIELD_NUMBER: _ClassVar[int]
     IMMUTABLE_FIELD_NUMBER: _ClassVar[int]
     MAX_EVALUATIONS_FIELD_NUMBER: _ClassVar[int]
+    RANGES_FIELD_NUMBER: _ClassVar[int]
+    COSTS_FIELD_NUMBER: _ClassVar[int]
+    STARTS_FIELD_NUMBER: _ClassVar[int]
     tile: _tile_pb2.Tile
     attributes: _containers.RepeatedCompositeFieldContainer[AttributeValue]
     target: float
     tolerance: float
     immutable: _containers.RepeatedScalarFieldContainer[str]
     max_evaluations: int
-    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., immutable: _Optional[_Iterable[str]] = ..., max_evaluations: _Optional[int] = ...) -> None: ...
+    ranges: _containers.RepeatedCompositeFieldContainer[AttributeRange]
+    costs: _containers.RepeatedCompositeFieldContainer[AttributeCost]
+    starts: int
+    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., immutable: _Optional[_Iterable[str]] = ..., max_evaluations: _Optional[int] = ..., ranges: _Optional[_Iterable[_Union[AttributeRange, _Mapping]]] = ..., costs: _Optional[_Iterable[_Union[AttributeCost, _Mapping]]] = ..., starts: _Optional[int] = ...) -> None: ...
+
+class AttributeRange(_message.Message):
+    __slots__ = ("name", "minimum", "maximum")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    minimum: float
+    maximum: float
+    def __init__(self, name: _Optional[str] = ..., minimum: _Optional[float] = ..., maximum: _Optional[float] = ...) -> None: ...
+
+class AttributeCost(_message.Message):
+    __slots__ = ("name", "cost")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cost: float
+    def __init__(self, name: _Optional[str] = ..., cost: _Optional[float] = ...) -> None: ...
 
 class BackwardResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "property", "unit", "target", "tolerance", "reached", "before", "after", "changes", "edited_png", "evaluations", "quality", "provenance")
+    __slots__ = ("tile_id", "lot_id", "property", "unit", "target", "tolerance", "reached", "before", "after", "changes", "edited_png", "evaluations", "quality", "provenance", "explanation_quality", "ended_by_deadline")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     PROPERTY_FIELD_NUMBER: _ClassVar[int]
@@ -111,6 +135,8 @@ class BackwardResponse(_message.Message):
     EVALUATIONS_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_QUALITY_FIELD_NUMBER: _ClassVar[int]
+    ENDED_BY_DEADLINE_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     property: str
@@ -125,7 +151,23 @@ class BackwardResponse(_message.Message):
     evaluations: int
     quality: _tile_pb2.Quality
     provenance: _tile_pb2.Provenance
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., reached: _Optional[bool] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., changes: _Optional[_Iterable[_Union[AttributeChange, _Mapping]]] = ..., edited_png: _Optional[bytes] = ..., evaluations: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ...) -> None: ...
+    explanation_quality: ExplanationQuality
+    ended_by_deadline: bool
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., reached: _Optional[bool] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., changes: _Optional[_Iterable[_Union[AttributeChange, _Mapping]]] = ..., edited_png: _Optional[bytes] = ..., evaluations: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., explanation_quality: _Optional[_Union[ExplanationQuality, _Mapping]] = ..., ended_by_deadline: _Optional[bool] = ...) -> None: ...
+
+class ExplanationQuality(_message.Message):
+    __slots__ = ("changed", "cost", "starts", "starts_reached", "spread")
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    STARTS_FIELD_NUMBER: _ClassVar[int]
+    STARTS_REACHED_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
+    changed: int
+    cost: float
+    starts: int
+    starts_reached: int
+    spread: float
+    def __init__(self, changed: _Optional[int] = ..., cost: _Optional[float] = ..., starts: _Optional[int] = ..., starts_reached: _Optional[int] = ..., spread: _Optional[float] = ...) -> None: ...
 
 class AttributeChange(_message.Message):
     __slots__ = ("name", "before", "after")
