@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lotwise.core.calibration import read_calibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training import cli, workshop
@@ -28,7 +29,7 @@ max_seconds = 600
 [network]
 depth = 10
 widen = 1
-epochs = 1
+epochs = 0.1
 batch_size = 8
 optimiser = "adam"
 learning_rate = 5e-3
@@ -54,11 +55,14 @@ curve_share = 0.2
 head_tiles = 8
 test_tiles = 10
 [policy]
-target_coverage = 0.9
-unfamiliar_entropy_quantile = 0.999
-mutual_information_quantile = 0.99
-max_referred_share = 0.4
-confidence = 0.95
+kind = "threshold"
+target = 0.5
+min_familiarity = 0.3
+max_referred_share = 0.6
+confidence = 0.9
+[calibration]
+tiles = 20
+fresh_tiles = 12
 """
 
 
@@ -121,14 +125,14 @@ def recipes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def laboratory(tmp_path_factory):
-    """Three lots of ten pictures of 256 um."""
+    """Three lots of ten pictures of 1,024 um, each of 16 tiles."""
     rows = [f"{lot},{lot},iron,{n / 2}" for n, lot in enumerate(LOTS)]
     header = "lot_id,recipe,origin,size"
     folder = lots_csv(tmp_path_factory.mktemp("laboratory"), "\n".join([header, *rows]) + "\n")
     rng = np.random.default_rng(0)
     for n, lot in enumerate(LOTS):
         for picture in range(10):
-            grey = rng.normal(50 + 70 * n, 10, (64, 64)).clip(0, 255).astype(np.uint8)
+            grey = rng.normal(50 + 70 * n, 10, (256, 256)).clip(0, 255).astype(np.uint8)
             write(folder / lot / f"{picture}.png", grey, um_per_px=4.0)
     return folder
 
@@ -164,7 +168,12 @@ def test_a_laboratorys_lots_become_a_model_that_says_whose_it_is(followed):
     assert stated.attributes == ()
     policy = ReferralPolicy.read(home / "models" / "committee" / "referral_policy.json")
     assert policy.weights_sha256 == stated.weights_sha256
-    assert policy.measured.tiles == 3
+    assert policy.measured.tiles == 3 * 16
+    assert policy.calibration_set.tiles == 3 * 16
+    assert policy.calibration_set.origin == "laboratory"
+    calibrated = read_calibration(home / "models" / "committee")
+    calibrated.check_weights(stated.weights_sha256)
+    assert calibrated.calibration.calibration_version == policy.calibration_version
 
 
 def test_its_card_shows_the_figures_of_its_answers(followed):
@@ -181,6 +190,10 @@ def test_its_answers_are_those_of_every_split(followed):
     outputs, manifest = read_outputs(home / "results")
     assert set(outputs) == {*((split, "test") for split in SPLITS), ("lot-held-out", "unseen")}
     assert all(set(each.answers) == set(METHODS) for each in outputs.values())
+    served = outputs["tile-random", "test"]
+    assert served.familiarity.shape == served.tiles.shape
+    assert ((served.familiarity > 0) & (served.familiarity <= 1)).all()
+    assert outputs["region-blocked", "test"].familiarity is None
     assert manifest["benchmark"] is None
     assert manifest["lot_ids"] == list(LOTS)
     assert [point["share"] for point in manifest["learning_curve"]] == [0.5, 1.0]
