@@ -10,13 +10,16 @@ from lotwise.core.calibration import read_calibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training import cli, workshop
+from lotwise_training.calibration_tiles import FreshTiles
 from lotwise_training.dataset import read_table
+from lotwise_training.fresh_outputs import read_fresh
 from lotwise_training.outputs import METHODS, read_outputs
 from lotwise_training.property_outputs import read_property
 from lotwise_training.splits import SPLITS
 from lotwise_training.training_loop import train_network
 from tests.support.laboratories import lots_csv, write
 from tests.training.small_lots import grey_lots
+from tests.training.small_runs import write_committee
 
 LOTS = ("dark", "middle", "bright")
 RECIPE = """
@@ -258,6 +261,54 @@ def test_its_errors_stand_beside_those_of_forests(tested):
     assert "RMSE, HV" in " ".join(steps[1][1].split())
     card = (home / "models" / "regressor" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "| tile-random, network | MAPE " in card
+
+
+def test_lots_of_the_benchmark_are_calibrated_and_judged_on_fresh_tiles(
+    recipes, tmp_path, monkeypatch
+):
+    write_committee(tmp_path / "runs" / "committee")
+    known = grey_lots(4, regions=12, per_region=5)
+    asked = {}
+
+    def fresh_tiles(name, tiles, cache):
+        asked[name] = tiles
+        drawn = grey_lots(4, regions=1, per_region=tiles, seed=len(asked))
+        return FreshTiles(drawn.images, drawn.lots)
+
+    monkeypatch.setattr(workshop, "benchmark_set", lambda name, cache: known)
+    monkeypatch.setattr(cli, "fresh_tiles", fresh_tiles)
+    for name in ("split_answers", "shifted_answers"):
+        monkeypatch.setattr(cli, name, lambda *_: {})
+    for name in ("manifest", "learning_curve"):
+        monkeypatch.setattr(cli, name, lambda *_, **__: {})
+    common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path)
+    code, text = said("policy", *common)
+    assert code == 0, text
+    policy = ReferralPolicy.read(tmp_path / "runs" / "committee" / "referral_policy.json")
+    assert policy.calibration_set.tiles == 4 * 20
+    assert policy.measured.tiles == len(known) // 10
+    code, text = said("answers", *common, "--results", tmp_path / "results")
+    assert code == 0, text
+    judged = read_fresh(tmp_path / "results")
+    assert len(judged.fresh) == 4 * 12
+    assert judged.policy == policy
+    assert asked == {"calibration": 20, "fresh": 12}
+
+
+def test_a_committee_without_a_policy_is_exported_without_and_said_so(recipes, tmp_path):
+    write_committee(tmp_path / "runs" / "committee")
+    models = tmp_path / "models"
+    where = ("--home", tmp_path, "--repository", models, "--results", tmp_path)
+    assert said("export", *where, "--only", "committee")[0] == 0
+    assert (models / "committee" / "familiarity.npz").exists()
+    for name in ("calibration.json", "familiarity.npz", "referral_policy.json"):
+        (tmp_path / "runs" / "committee" / name).unlink()
+    code, text = said("export", *where, "--only", "committee")
+    assert code == 0, text
+    assert "lotwise calibrate" in text
+    # That of the committee before must not be taken for its own.
+    assert not (models / "committee" / "calibration.json").exists()
+    assert not (models / "committee" / "referral_policy.json").exists()
 
 
 @pytest.fixture
