@@ -101,7 +101,8 @@ class Calibrated:
             raise Contradiction(
                 "CALIBRATION_MISMATCH",
                 f"Calibration {self.calibration.calibration_version} was fitted for other weights "
-                "than the committee that is served. Calibrate again: `lotwise calibrate`.",
+                "than the committee's. Calibrate again: `lotwise calibrate`; after a training, "
+                "`lotwise-train policy`.",
             )
 
 
@@ -119,7 +120,7 @@ def read_calibration(folder: Path) -> Calibrated:
         raise Contradiction(
             "CALIBRATION_MISSING",
             f"{error.filename} cannot be read ({error.strerror}): the committee is not calibrated. "
-            "Calibrate it with `lotwise calibrate`.",
+            "Calibrate it with `lotwise calibrate`; after a training, with `lotwise-train policy`.",
         ) from None
     except ValidationError as error:
         first = error.errors()[0]
