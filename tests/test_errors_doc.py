@@ -16,7 +16,12 @@ SOURCES = sorted(
 # Turns the reason that another service gave into the same error again; it names none itself.
 HANDS_ON = ("runtime/status.py", "error_from_call")
 # End a command or keep a service from starting, so they have no status.
-BEFORE_ANY_CALL = {"ASSEMBLY_FAILED", "LOT_SIDECAR_INVALID", "POLICY_INVALID", "POLICY_MISSING"}
+BEFORE_ANY_CALL = {
+    *("ASSEMBLY_FAILED", "LOT_SIDECAR_INVALID", "POLICY_INVALID", "POLICY_MISSING"),
+    *("POLICY_CONTRADICTORY", "POLICY_UNREACHABLE", "CALIBRATION_ONE_LOT"),
+    *("CALIBRATION_LOT_UNKNOWN", "CALIBRATION_LOT_TOO_SMALL", "CALIBRATION_TOO_SMALL"),
+    *("CALIBRATION_TILE_TWICE", "CALIBRATION_TILES_UNUSABLE"),
+}
 ROW = re.compile(r"^\| `([A-Z_]+)` \| ([^|]+?) \|", re.MULTILINE)
 
 

@@ -126,7 +126,7 @@ async def test_refer(asker, tile, stubs, make_tile, policy):
     refer = direct.decision == referral_pb2.DECISION_REFER
     assert answer.decision == ("refer" if refer else "accept")
     assert answer.score == pytest.approx(direct.score)
-    assert answer.threshold == policy.entropy_threshold_nats
+    assert answer.threshold == policy.max_score
     assert answer.provenance.policy_version == policy.policy_version
 
 
@@ -277,7 +277,11 @@ async def test_answers_hold_no_message_of_the_protocol(asker, tile):
 
     kinds = {type(part) for answer in answers for part in parts(answer)}
     assert not [kind for kind in kinds if issubclass(kind, Message)]
-    plain = {kind for kind in kinds if kind.__module__.split(".")[0] not in ("lotwise", "builtins")}
+    plain = {
+        kind
+        for kind in kinds
+        if kind.__module__.split(".")[0] not in ("lotwise", "builtins", "datetime")
+    }
     assert plain == set()
 
 
@@ -288,7 +292,7 @@ async def test_a_folder_is_a_lot(asker, lot, policy):
     assert (verdict.lot_id, verdict.tiles, verdict.failed) == ("R01", 8, 1)
     assert verdict.accepted + verdict.referred + verdict.failed == verdict.tiles
     assert verdict.verdict in ("accept", "refer", "undecided")
-    assert verdict.confidence == policy.confidence
+    assert verdict.confidence == policy.request.confidence
     assert verdict.simulated
     assert list(verdict.decisions) == seen
     assert [each.tile_id for each in seen] == [f"{index}.png" for index in range(8)]

@@ -1,3 +1,5 @@
+from datetime import UTC
+
 import grpc
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from lotwise.core.verdict import Decision, Reason
 from lotwise.referral.handler import ReferralHandler
 from lotwise.referral.uncertainty_client import UncertaintyClient
 from lotwise.runtime.status import reason_of
-from lotwise.v1 import referral_pb2, tile_pb2
+from lotwise.v1 import calibration_pb2, referral_pb2, tile_pb2
 from tests.support.tiles import bad_tiles, png
 
 ACCEPT, REFER = referral_pb2.DECISION_ACCEPT, referral_pb2.DECISION_REFER
@@ -27,8 +29,10 @@ async def decide_lot(stubs, tiles, policy=""):
 async def test_a_decision_follows_the_policys_threshold(stubs, make_tile, pictures, policy):
     for index in range(len(pictures)):
         answer = await stubs.referral.Decide(request(make_tile(index)))
-        assert answer.threshold == policy.entropy_threshold_nats
-        expected = REFER if answer.score > answer.threshold else ACCEPT
+        assert answer.threshold == policy.max_score
+        assert answer.min_familiarity == policy.request.min_familiarity
+        unfamiliar = answer.familiarity < answer.min_familiarity
+        expected = REFER if unfamiliar or answer.score > answer.threshold else ACCEPT
         assert answer.decision == expected
         assert bool(answer.reasons) == (expected == REFER)
         assert answer.provenance.policy_version == policy.policy_version
@@ -41,9 +45,8 @@ async def test_a_threshold_between_two_tiles_accepts_one_and_refers_the_other(
     tiles = [make_tile(index) for index in range(len(pictures))]
     scores = {tile.tile_id: (await stubs.referral.Decide(request(tile))).score for tile in tiles}
     middle = (min(scores.values()) + max(scores.values())) / 2
-    parting = policy.model_copy(
-        update={"entropy_threshold_nats": middle, "unfamiliar_entropy_nats": middle}
-    )
+    any_tile = policy.request.model_copy(update={"min_familiarity": 1e-9})
+    parting = policy.model_copy(update={"max_score": middle, "request": any_tile})
     assessor = UncertaintyClient(f"127.0.0.1:{services['uncertainty'].port}", 2**20)
     decided = {
         tile.tile_id: await ReferralHandler(assessor, parting).decide(tile) for tile in tiles
@@ -52,7 +55,36 @@ async def test_a_threshold_between_two_tiles_accepts_one_and_refers_the_other(
     referred = {name for name, each in decided.items() if each.decision is Decision.REFER}
     assert referred == {name for name, score in scores.items() if score > middle}
     assert 0 < len(referred) < len(tiles)
-    assert {decided[name].reasons for name in referred} == {(Reason.UNFAMILIAR,)}
+    assert {decided[name].reasons for name in referred} == {(Reason.AMBIGUOUS,)}
+
+
+async def test_a_decision_says_what_it_promises_and_on_which_tiles_that_rests(
+    stubs, make_tile, policy
+):
+    answer = await stubs.referral.Decide(request(make_tile()))
+    assert answer.guarantee.statement == policy.guarantee.statement
+    assert answer.guarantee.quantity == policy.guarantee.quantity
+    assert answer.guarantee.target == policy.guarantee.target
+    assert answer.guarantee.bound == policy.guarantee.bound
+    assert answer.guarantee.confidence == policy.request.confidence
+    used = answer.calibration_set
+    assert (used.tiles, used.lots) == (policy.calibration_set.tiles, policy.calibration_set.lots)
+    assert used.sha256 == policy.calibration_set.sha256
+    assert used.date.ToDatetime(UTC) == policy.calibration_set.date
+    assert used.origin == calibration_pb2.CALIBRATION_ORIGIN_SIMULATED
+
+
+async def test_coverage_reasons_and_scores_are_counted(services, stubs, make_tile, pictures):
+    registry = services["referral"]._service.registry  # what /metrics shows
+    before = registry.get_sample_value("lotwise_referral_score_count") or 0
+    answers = [await stubs.referral.Decide(request(make_tile(i))) for i in range(len(pictures))]
+    after = registry.get_sample_value("lotwise_referral_score_count")
+    assert after - before == len(pictures)
+    assert 0 <= registry.get_sample_value("lotwise_referral_coverage") <= 1
+    assert registry.get_sample_value("lotwise_referral_calibration_coverage") > 0.5
+    accepted = {"decision": "accept", "reason": ""}
+    if any(answer.decision == ACCEPT for answer in answers):
+        assert registry.get_sample_value("lotwise_referral_decisions_total", accepted) > 0
 
 
 async def test_a_decision_says_how_the_tile_was_read(stubs, make_tile, pictures):
@@ -137,7 +169,8 @@ async def test_a_lot_acknowledges_every_tile_and_ends_with_its_verdict(
     verdict = last.verdict
     assert (verdict.lot_id, verdict.tiles, verdict.failed) == ("R01", len(tiles), 1)
     assert verdict.accepted + verdict.referred + verdict.failed == verdict.tiles
-    assert verdict.confidence == policy.confidence
+    assert verdict.confidence == policy.request.confidence
+    assert verdict.guarantee.statement == policy.guarantee.statement
     assert verdict.referred_share_lower < 1 / len(tiles) * (verdict.referred + 1)
     assert verdict == acknowledged[-1].acknowledged.running
 

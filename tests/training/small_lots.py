@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from lotwise_training.config import CommitteeRecipe, ComparisonRecipe, NetworkRecipe, PolicyRecipe
+from lotwise_training.config import (
+    CalibrationRecipe,
+    CommitteeRecipe,
+    ComparisonRecipe,
+    NetworkRecipe,
+    PolicyRecipe,
+)
 from lotwise_training.dataset import LotTable, TileDataset, dataset_version
 
 PX = 16
@@ -51,7 +57,14 @@ RECIPE = CommitteeRecipe(
         head_tiles=12,
         test_tiles=8,
     ),
-    policy=PolicyRecipe(0.9, 0.999, 0.99, 0.4, 0.95),
+    policy=PolicyRecipe(
+        kind="threshold",
+        target=0.5,
+        min_familiarity=0.3,
+        max_referred_share=0.6,
+        confidence=0.9,
+    ),
+    calibration=CalibrationRecipe(tiles=20, fresh_tiles=12),
 )
 
 

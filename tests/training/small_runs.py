@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lotwise.core.policy import MeasuredRisk, ReferralPolicy
+from lotwise.core.calibration_fit import calibrate
 from lotwise_simulator import ATTRIBUTE_NAMES, benchmark, reference_lots
 from lotwise_training.checkpoint import save_checkpoint
 from lotwise_training.dataset import LOTS_FILE, SIMULATED, LotTable, write_table
 from lotwise_training.export.onnx_weights import halve_weights
 from lotwise_training.models.wide_resnet import WideResNet
-from lotwise_training.policy import committee_sha256, write_policy
+from lotwise_training.policy import committee_sha256, write_fitted
 from lotwise_training.prediction import load_members
+from tests.support.committees import COVERAGE, labelled
 
 DEPTH, WIDEN = 10, 1
 LOTS = ("A", "C", "R01", "R30")  # of both sets that the simulator knows
@@ -59,19 +60,7 @@ def write_committee(run: Path, lots: tuple[str, ...] = LOTS, members: int = MEMB
             },
         )
     write_table(known_table(lots), run / LOTS_FILE)
-    policy = ReferralPolicy(
-        policy_version="small",
-        weights_sha256=committee_sha256(load_members(run)[0]),
-        n_tiles=1,
-        target_coverage=0.9,
-        entropy_threshold_nats=0.5,
-        unfamiliar_entropy_nats=1.0,
-        mutual_information_threshold_nats=0.1,
-        max_referred_share=0.2,
-        confidence=0.95,
-        measured=MeasuredRisk(tiles=1, coverage=1.0, error_among_accepted=0.0),
-    )
-    write_policy(policy, run / "referral_policy.json")
+    write_fitted(calibrate(labelled(400), COVERAGE, committee_sha256(load_members(run)[0])), run)
 
 
 def write_regressor(run: Path) -> None:

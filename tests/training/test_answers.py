@@ -20,6 +20,7 @@ from lotwise_training.answers import (
 from lotwise_training.checkpoint import CheckpointError
 from lotwise_training.classifier import ClassifierTrainer
 from lotwise_training.committee import committee_jobs
+from lotwise_training.committee_asked import AskedMembers
 from lotwise_training.outputs import DROPOUT, ENSEMBLE, METHODS, SINGLE, TEST, answers_of
 from lotwise_training.policy import committee_sha256
 from lotwise_training.prediction import (
@@ -125,6 +126,7 @@ def nobody(monkeypatch):
 
     monkeypatch.setattr(answers, "committee_logits", fail)
     monkeypatch.setattr(answers, "dropout_logits", fail)
+    monkeypatch.setattr(AskedMembers, "outputs", fail)
 
 
 def test_a_second_call_asks_nobody(outputs, asker, nobody):

@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lotwise.core.calibration import read_calibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training import cli, workshop
+from lotwise_training.calibration_tiles import FreshTiles
 from lotwise_training.dataset import read_table
+from lotwise_training.fresh_outputs import read_fresh
 from lotwise_training.outputs import METHODS, read_outputs
 from lotwise_training.property_outputs import read_property
 from lotwise_training.splits import SPLITS
 from lotwise_training.training_loop import train_network
 from tests.support.laboratories import lots_csv, write
 from tests.training.small_lots import grey_lots
+from tests.training.small_runs import write_committee
 
 LOTS = ("dark", "middle", "bright")
 RECIPE = """
@@ -28,7 +32,7 @@ max_seconds = 600
 [network]
 depth = 10
 widen = 1
-epochs = 1
+epochs = 0.1
 batch_size = 8
 optimiser = "adam"
 learning_rate = 5e-3
@@ -55,11 +59,14 @@ curve_share = 0.2
 head_tiles = 8
 test_tiles = 10
 [policy]
-target_coverage = 0.9
-unfamiliar_entropy_quantile = 0.999
-mutual_information_quantile = 0.99
-max_referred_share = 0.4
-confidence = 0.95
+kind = "threshold"
+target = 0.5
+min_familiarity = 0.3
+max_referred_share = 0.6
+confidence = 0.9
+[calibration]
+tiles = 20
+fresh_tiles = 12
 """
 
 
@@ -122,14 +129,14 @@ def recipes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def laboratory(tmp_path_factory):
-    """Three lots of ten pictures of 256 um."""
+    """Three lots of ten pictures of 1,024 um, each of 16 tiles."""
     rows = [f"{lot},{lot},iron,{n / 2}" for n, lot in enumerate(LOTS)]
     header = "lot_id,recipe,origin,size"
     folder = lots_csv(tmp_path_factory.mktemp("laboratory"), "\n".join([header, *rows]) + "\n")
     rng = np.random.default_rng(0)
     for n, lot in enumerate(LOTS):
         for picture in range(10):
-            grey = rng.normal(50 + 70 * n, 10, (64, 64)).clip(0, 255).astype(np.uint8)
+            grey = rng.normal(50 + 70 * n, 10, (256, 256)).clip(0, 255).astype(np.uint8)
             write(folder / lot / f"{picture}.png", grey, um_per_px=4.0)
     return folder
 
@@ -165,7 +172,12 @@ def test_a_laboratorys_lots_become_a_model_that_says_whose_it_is(followed):
     assert stated.attributes == ()
     policy = ReferralPolicy.read(home / "models" / "committee" / "referral_policy.json")
     assert policy.weights_sha256 == stated.weights_sha256
-    assert policy.measured.tiles == 3
+    assert policy.measured.tiles == 3 * 16
+    assert policy.calibration_set.tiles == 3 * 16
+    assert policy.calibration_set.origin == "laboratory"
+    calibrated = read_calibration(home / "models" / "committee")
+    calibrated.check_weights(stated.weights_sha256)
+    assert calibrated.calibration.calibration_version == policy.calibration_version
 
 
 def test_its_card_shows_the_figures_of_its_answers(followed):
@@ -182,6 +194,10 @@ def test_its_answers_are_those_of_every_split(followed):
     outputs, manifest = read_outputs(home / "results")
     assert set(outputs) == {*((split, "test") for split in SPLITS), ("lot-held-out", "unseen")}
     assert all(set(each.answers) == set(METHODS) for each in outputs.values())
+    served = outputs["tile-random", "test"]
+    assert served.familiarity.shape == served.tiles.shape
+    assert ((served.familiarity > 0) & (served.familiarity <= 1)).all()
+    assert outputs["region-blocked", "test"].familiarity is None
     assert manifest["benchmark"] is None
     assert manifest["lot_ids"] == list(LOTS)
     assert [point["share"] for point in manifest["learning_curve"]] == [0.5, 1.0]
@@ -246,6 +262,54 @@ def test_its_errors_stand_beside_those_of_forests(tested):
     assert "RMSE, HV" in " ".join(steps[1][1].split())
     card = (home / "models" / "regressor" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "| tile-random, network | MAPE " in card
+
+
+def test_lots_of_the_benchmark_are_calibrated_and_judged_on_fresh_tiles(
+    recipes, tmp_path, monkeypatch
+):
+    write_committee(tmp_path / "runs" / "committee")
+    known = grey_lots(4, regions=12, per_region=5)
+    asked = {}
+
+    def fresh_tiles(name, tiles, cache):
+        asked[name] = tiles
+        drawn = grey_lots(4, regions=1, per_region=tiles, seed=len(asked))
+        return FreshTiles(drawn.images, drawn.lots)
+
+    monkeypatch.setattr(workshop, "benchmark_set", lambda name, cache: known)
+    monkeypatch.setattr(workshop, "fresh_tiles", fresh_tiles)
+    for name in ("split_answers", "shifted_answers"):
+        monkeypatch.setattr(cli, name, lambda *_: {})
+    for name in ("manifest", "learning_curve"):
+        monkeypatch.setattr(cli, name, lambda *_, **__: {})
+    common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path)
+    code, text = said("policy", *common)
+    assert code == 0, text
+    policy = ReferralPolicy.read(tmp_path / "runs" / "committee" / "referral_policy.json")
+    assert policy.calibration_set.tiles == 4 * 20
+    assert policy.measured.tiles == len(known) // 10
+    code, text = said("answers", *common, "--results", tmp_path / "results")
+    assert code == 0, text
+    judged = read_fresh(tmp_path / "results")
+    assert len(judged.fresh) == 4 * 12
+    assert judged.policy == policy
+    assert asked == {"calibration": 20, "fresh": 12}
+
+
+def test_a_committee_without_a_policy_is_exported_without_and_said_so(recipes, tmp_path):
+    write_committee(tmp_path / "runs" / "committee")
+    models = tmp_path / "models"
+    where = ("--home", tmp_path, "--repository", models, "--results", tmp_path)
+    assert said("export", *where, "--only", "committee")[0] == 0
+    assert (models / "committee" / "familiarity.npz").exists()
+    for name in ("calibration.json", "familiarity.npz", "referral_policy.json"):
+        (tmp_path / "runs" / "committee" / name).unlink()
+    code, text = said("export", *where, "--only", "committee")
+    assert code == 0, text
+    assert "lotwise calibrate" in text
+    # That of the committee before must not be taken for its own.
+    assert not (models / "committee" / "calibration.json").exists()
+    assert not (models / "committee" / "referral_policy.json").exists()
 
 
 @pytest.fixture

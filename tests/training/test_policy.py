@@ -1,4 +1,4 @@
-"""The fit of the referral policy, on committees whose uncertainty is known."""
+"""The calibration of a trained committee, and the answers that judge it."""
 
 from dataclasses import replace
 
@@ -6,96 +6,163 @@ import numpy as np
 import pytest
 import torch
 
+from lotwise.core.calibration import read_calibration
 from lotwise.core.errors import Contradiction
 from lotwise.core.policy import ReferralPolicy
-from lotwise.core.uncertainty import mutual_information, predictive_entropy, softmax
-from lotwise_training.config import PolicyRecipe
+from lotwise.core.uncertainty import committee_probabilities, softmax
+from lotwise_training import answers
+from lotwise_training.answers import Asker
+from lotwise_training.committee_asked import AskedMembers
+from lotwise_training.fresh_outputs import FILE, read_fresh, write_fresh
 from lotwise_training.models.wide_resnet import WideResNet
-from lotwise_training.policy import committee_sha256, fit_policy, write_policy
+from lotwise_training.policy import AnsweredTiles, committee_sha256, fit_committee, write_fitted
+from lotwise_training.prediction import committee_logits, load_members
+from lotwise_training.stored import OutputsError
+from tests.training.small_lots import RECIPE
+from tests.training.small_runs import LOTS, write_committee
 
-WEIGHTS = "0" * 64
-RECIPE = PolicyRecipe(
-    target_coverage=0.9,
-    unfamiliar_entropy_quantile=0.999,
-    mutual_information_quantile=0.99,
-    max_referred_share=0.2,
-    confidence=0.95,
-)
+PX = 16
 
 
-def known_tiles(n, seed):
-    """Logits [n, 3, 4] of tiles from plain to ambiguous, and their true labels."""
+def tiles(per_lot, seed):
+    """Noise about a grey that tells the lot."""
     rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 4, n)
-    logits = rng.normal(0, 0.2, (n, 3, 4))
-    logits[np.arange(n), :, labels] += rng.uniform(0, 6, n)[:, None]
-    return logits, labels
+    labels = np.arange(per_lot * len(LOTS)) % len(LOTS)
+    grey = 40 + 50 * labels[:, None, None] + rng.normal(0, 10, (len(labels), PX, PX))
+    return grey.clip(0, 255).astype(np.uint8), labels
 
 
-@pytest.fixture
-def fitted():
-    validation, _ = known_tiles(2000, 0)
-    return fit_policy(validation, *known_tiles(2000, 1), RECIPE, weights_sha256=WEIGHTS)
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    write_committee(runs / "committee")
+    for file in (runs / "committee").glob("*.npz"):
+        file.unlink()
+    for name in ("calibration.json", "referral_policy.json"):
+        (runs / "committee" / name).unlink()
+    return runs
 
 
-def test_threshold_accepts_the_wanted_share_of_validation_tiles(fitted):
-    entropy = predictive_entropy(softmax(known_tiles(2000, 0)[0]))
-    accepted = (entropy <= fitted.entropy_threshold_nats).mean()
-    assert 0.9 <= accepted < 0.902
+def answered(asker, per_lot, seed):
+    images, labels = tiles(per_lot, seed)
+    return AnsweredTiles(images, labels, asker.served(images))
 
 
-def test_measured_figures_are_those_of_the_test_tiles(fitted):
-    logits, labels = known_tiles(2000, 1)
-    probabilities = softmax(logits)
-    accepted = predictive_entropy(probabilities) <= fitted.entropy_threshold_nats
-    wrong = probabilities.mean(axis=1).argmax(axis=1) != labels
-    assert fitted.measured.tiles == 2000
-    assert fitted.measured.coverage == accepted.mean()
-    assert fitted.measured.error_among_accepted == wrong[accepted].mean()
-    # Referral is of use: what is accepted is righter than all.
-    assert fitted.measured.error_among_accepted < wrong.mean()
-
-
-def test_disagreement_threshold_is_crossed_by_one_known_tile_in_a_hundred(fitted):
-    disagreement = mutual_information(softmax(known_tiles(2000, 0)[0]))
-    share = (disagreement > fitted.mutual_information_threshold_nats).mean()
-    assert 0.005 < share <= 0.01
-
-
-def test_policies_that_decide_differently_differ_in_name(fitted):
-    validation, _ = known_tiles(2000, 0)
-    test = known_tiles(2000, 1)
-    again = fit_policy(validation, *test, RECIPE, weights_sha256=WEIGHTS)
-    strict = replace(RECIPE, max_referred_share=0.1)
-    stricter = fit_policy(validation, *test, strict, weights_sha256=WEIGHTS)
-    assert fitted.policy_version == again.policy_version
-    assert fitted.policy_version != stricter.policy_version
-    assert stricter.max_referred_share == 0.1
-
-
-def test_a_certain_committee_still_gets_a_threshold():
-    logits = np.zeros((50, 2, 3))
-    logits[:, :, 0] = 1e3
-    policy = fit_policy(
-        logits, logits, np.zeros(50, dtype=np.int64), RECIPE, weights_sha256=WEIGHTS
+@pytest.fixture(scope="module")
+def fitted(runs):
+    asker = Asker(runs, RECIPE)
+    fitted = fit_committee(
+        answered(asker, 40, 1),
+        answered(asker, 30, 2),
+        RECIPE.policy,
+        lot_ids=LOTS,
+        origins=("simulated", "a furnace", "a furnace", "a furnace"),
+        weights_sha256=committee_sha256(load_members(runs / "committee")[0]),
     )
-    assert policy.entropy_threshold_nats > 0
-    assert policy.measured.coverage == 1.0
+    write_fitted(fitted, runs / "committee")
+    return fitted
 
 
-def test_shapes_that_do_not_fit_are_refused():
-    logits, labels = known_tiles(20, 0)
-    with pytest.raises(ValueError, match=r"\[N, T, K\]"):
-        fit_policy(logits[:, 0], logits, labels, RECIPE, weights_sha256=WEIGHTS)
-    with pytest.raises(ValueError, match="20 test tiles have 19 labels"):
-        fit_policy(logits, logits, labels[1:], RECIPE, weights_sha256=WEIGHTS)
+def test_members_say_all_that_they_serve(runs):
+    members, _ = load_members(runs / "committee")
+    images, _ = tiles(20, 3)
+    outputs = AskedMembers(members).outputs(images)
+    np.testing.assert_allclose(
+        outputs.logits, committee_logits(members, images), rtol=1e-4, atol=1e-5
+    )
+    with torch.no_grad():
+        logits, features, early = members[1](torch.from_numpy(images[:5, None]))
+    np.testing.assert_allclose(outputs.logits[:5, 1], logits, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(outputs.blocks["features"][:5, 1], features, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(outputs.blocks["early"][:5, 1], early, rtol=1e-4, atol=1e-5)
 
 
-def test_the_services_read_what_was_written(fitted, tmp_path):
-    write_policy(fitted, tmp_path / "run" / "policy.json")
-    assert ReferralPolicy.read(tmp_path / "run" / "policy.json") == fitted
-    with pytest.raises(Contradiction, match="lotwise-train policy"):
-        ReferralPolicy.read(tmp_path / "policy.json")
+def test_the_committee_is_asked_once(runs, monkeypatch):
+    asker = Asker(runs, RECIPE)
+    images, _ = tiles(5, 4)
+    first = asker.served(images)
+    monkeypatch.setattr(AskedMembers, "outputs", lambda *_: pytest.fail("asked again"))
+    again = Asker(runs, RECIPE).served(images)
+    np.testing.assert_array_equal(first.logits, again.logits)
+    for name in ("features", "early"):
+        np.testing.assert_array_equal(first.blocks[name], again.blocks[name])
+    with pytest.raises(pytest.fail.Exception, match="asked again"):
+        Asker(runs, RECIPE).served(images ^ 1)
+
+
+def test_the_policy_rests_on_the_calibration_tiles_and_is_measured_on_others(fitted, runs):
+    policy = ReferralPolicy.read(runs / "committee" / "referral_policy.json")
+    assert policy == fitted.policy
+    assert policy.calibration_set.tiles == 40 * len(LOTS)
+    assert policy.measured.tiles == 30 * len(LOTS)
+    assert policy.calibration_set.origin == "simulated"
+    assert policy.request.kind == "threshold"
+    calibrated = read_calibration(runs / "committee")
+    assert calibrated.calibration == fitted.calibrated.calibration
+    # An untrained committee says the same of every lot; what it says is taken back to chance.
+    images, labels = tiles(30, 2)
+    pooled = committee_probabilities(softmax(Asker(runs, RECIPE).served(images).logits))
+    wrong = pooled.argmax(axis=1) != labels
+    if policy.measured.coverage == 1.0:
+        assert policy.measured.error == pytest.approx(wrong.mean())
+
+
+def test_fresh_tiles_are_asked_in_parts_and_stored_with_what_they_judge(
+    fitted, runs, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(answers, "FRESH_AT_ONCE", 50)
+    images, labels = tiles(30, 5)
+    asker = Asker.with_calibration(runs, RECIPE, needed=True)
+    judged = asker.judged(images, labels)
+    outputs = asker.served(images)
+    np.testing.assert_allclose(judged.fresh.pooled, outputs.pooled, atol=1e-3)
+    np.testing.assert_allclose(judged.fresh.familiarity, asker.familiarity(outputs), rtol=1e-6)
+    write_fresh(tmp_path, judged)
+    again = read_fresh(tmp_path)
+    np.testing.assert_array_equal(again.fresh.labels, labels)
+    np.testing.assert_array_equal(again.fresh.log_probabilities, judged.fresh.log_probabilities)
+    assert again.calibration == fitted.calibrated.calibration
+    assert again.policy == fitted.policy
+    # A second call asks nobody.
+    monkeypatch.setattr(AskedMembers, "outputs", lambda *_: pytest.fail("asked again"))
+    Asker(runs, RECIPE).judged(images, labels)
+
+
+def test_fresh_answers_that_were_changed_are_refused(fitted, runs, tmp_path):
+    assert read_fresh(tmp_path) is None
+    images, labels = tiles(5, 6)
+    write_fresh(tmp_path, Asker(runs, RECIPE).judged(images, labels))
+    path = tmp_path / FILE
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(OutputsError, match="manifest"):
+        read_fresh(tmp_path)
+    path.unlink()
+    with pytest.raises(OutputsError, match=r"fresh\.npz"):
+        read_fresh(tmp_path)
+
+
+def test_a_committee_that_is_not_calibrated_says_no_familiarity_or_is_refused(fitted, tmp_path):
+    write_committee(tmp_path / "committee")
+    (tmp_path / "committee" / "referral_policy.json").unlink()
+    asker = Asker.with_calibration(tmp_path, RECIPE, needed=False)
+    assert asker.familiarity(asker.served(tiles(2, 1)[0])) is None
+    (tmp_path / "committee" / "calibration.json").unlink()
+    with pytest.raises(Contradiction) as refused:
+        Asker.with_calibration(tmp_path, RECIPE, needed=True)
+    assert refused.value.reason == "CALIBRATION_MISSING"
+
+
+def test_a_calibration_of_other_members_is_refused(fitted, tmp_path):
+    write_committee(tmp_path / "committee", LOTS[:3])
+    write_fitted(fitted, tmp_path / "committee")
+    with pytest.raises(Contradiction) as refused:
+        Asker.with_calibration(tmp_path, RECIPE, needed=True)
+    assert refused.value.reason == "CALIBRATION_MISMATCH"
+
+
+def test_a_recipe_asks_for_what_a_laboratory_could_ask_for():
+    with pytest.raises(ValueError, match="refers every lot"):
+        replace(RECIPE.policy, max_referred_share=0.2)
 
 
 def test_the_hash_follows_every_weight_and_the_order_of_members():

@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.progress import track
 
+from lotwise.core.calibration import Calibrated, read_calibration
+from lotwise.core.committee_outputs import LOGITS, CommitteeOutputs
+from lotwise.core.policy import ReferralPolicy
 from lotwise.core.uncertainty import committee_probabilities, softmax
 from lotwise_simulator.benchmark import VERSION
 from lotwise_simulator.benchmark_files import frozen
 from lotwise_training.benchmark_data import SHIFTED, SHIFTED_LABELLED, benchmark_set
 from lotwise_training.checkpoint import load_checkpoint
-from lotwise_training.committee import DROPOUT_NAME, arm_folder, curve_folder
+from lotwise_training.committee import DROPOUT_NAME, SERVED, arm_folder, curve_folder
+from lotwise_training.committee_asked import AskedMembers
 from lotwise_training.config import CommitteeRecipe
 from lotwise_training.dataset import Numbers, TileDataset, write_array
+from lotwise_training.fresh_outputs import FreshOutputs, JudgedCalibration
 from lotwise_training.metrics import (
     accuracy,
     expected_calibration_error,
@@ -34,9 +42,10 @@ from lotwise_training.outputs import (
     TEST,
     UNSEEN,
     Outputs,
+    answers_of,
     set_outputs,
 )
-from lotwise_training.policy import committee_sha256
+from lotwise_training.policy import POLICY_FILE, committee_sha256
 from lotwise_training.prediction import (
     Floats,
     Images,
@@ -50,6 +59,8 @@ from lotwise_training.training_loop import checkpoint_path
 
 ANSWERS: Final = "committee-answers"
 """Folder of what was asked before, among the runs."""
+FRESH_AT_ONCE: Final = 1024
+"""Fresh tiles whose features are held at once: tens of megabytes for 16 members."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +70,33 @@ class Asker:
     Attributes:
         runs: Folder of all runs.
         recipe: That they were trained by.
+        calibrated: The served committee's calibration; None before it has one.
     """
 
     runs: Path
     recipe: CommitteeRecipe
+    calibrated: Calibrated | None = None
+    _served: dict[str, AskedMembers] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def with_calibration(cls, runs: Path, recipe: CommitteeRecipe, *, needed: bool) -> Asker:
+        """An asker that says how familiar tiles are, too.
+
+        Args:
+            runs: Folder of all runs.
+            recipe: Of the committee.
+            needed: Whether a committee without a calibration is an error.
+
+        Raises:
+            Contradiction: The calibration is missing, invalid or of other members.
+        """
+        if not needed and not (runs / SERVED / POLICY_FILE).exists():
+            return cls(runs, recipe)
+        # First, so that what is missing altogether is named first.
+        weights = committee_sha256(load_members(runs / SERVED)[0])
+        calibrated = read_calibration(runs / SERVED)
+        calibrated.check_weights(weights)
+        return cls(runs, recipe, calibrated)
 
     def members(self, folder: str, images: Images, title: str) -> Floats:
         """Logits of a folder's committee, float32 [N, T, K]."""
@@ -71,6 +105,67 @@ class Asker:
         return self._once(
             weights, images, lambda: committee_logits(members, images, title=f"{title}, ensemble")
         )
+
+    def served(self, images: Images, title: str | None = None) -> CommitteeOutputs:
+        """All that the served committee says of tiles, asked once.
+
+        Args:
+            images: uint8 [N, px, px].
+            title: Of a progress bar.
+        """
+        weights, asked = self._asked()
+        path = self._path(weights, images, "npz")
+        if path.exists():
+            with np.load(path) as stored:
+                return CommitteeOutputs.of({name: stored[name] for name in stored.files})
+        outputs = asked.outputs(images, title)
+        _write_arrays(path, {LOGITS: outputs.logits, **outputs.blocks})
+        return outputs
+
+    def familiarity(self, outputs: CommitteeOutputs) -> npt.NDArray[np.float64] | None:
+        """P-values of tiles, float64 [N]; None where the committee is not calibrated."""
+        return None if self.calibrated is None else self.calibrated.familiarity.p_values(outputs)
+
+    def judged(self, images: Images, labels: Numbers) -> JudgedCalibration:
+        """What the served committee says of fresh tiles, asked once; features are not kept.
+
+        Args:
+            images: uint8 [N, px, px], of known lots.
+            labels: int64 [N], by the place in the answers.
+
+        Raises:
+            Contradiction: The committee is not calibrated.
+        """
+        calibrated = read_calibration(self.runs / SERVED)
+        policy = ReferralPolicy.read(self.runs / SERVED / POLICY_FILE)
+        weights, asked = self._asked()
+        calibrated.check_weights(weights)
+        key = f"{weights}-{calibrated.calibration.familiarity_sha256}"
+        path = self._path(key, images, "npz")
+        if not path.exists():
+            starts = range(0, len(images), FRESH_AT_ONCE)
+            parts = []
+            for at in track(starts, "fresh tiles, ensemble", console=Console(stderr=True)):
+                outputs = asked.outputs(images[at : at + FRESH_AT_ONCE])
+                parts.append(
+                    {
+                        "log_probabilities": answers_of(outputs.logits).log_probabilities,
+                        "familiarity": calibrated.familiarity.p_values(outputs).astype(np.float32),
+                    }
+                )
+            _write_arrays(path, {k: np.concatenate([part[k] for part in parts]) for k in parts[0]})
+        with np.load(path) as stored:
+            fresh = FreshOutputs(
+                labels.astype(np.int16), stored["log_probabilities"], stored["familiarity"]
+            )
+        return JudgedCalibration(fresh, calibrated.calibration, policy)
+
+    def _asked(self) -> tuple[str, AskedMembers]:
+        members, _ = load_members(self.runs / SERVED)
+        weights = committee_sha256(members)
+        if weights not in self._served:
+            self._served[weights] = AskedMembers(members)
+        return weights, self._served[weights]
 
     def dropout(self, folder: str, images: Images, title: str) -> Floats:
         """Logits of a folder's network with dropout, pass by pass, float32 [N, T, K]."""
@@ -84,14 +179,18 @@ class Asker:
         )
 
     def _once(self, weights: str, images: Images, ask: Callable[[], Floats]) -> Floats:
-        key = hashlib.sha256(weights.encode() + images.tobytes()).hexdigest()[:20]
-        path = self.runs / ANSWERS / f"{key}.npy"
+        path = self._path(weights, images, "npy")
         if path.exists():
             stored: Floats = np.load(path)
             return stored
         logits = ask()
         write_array(path, logits)
         return logits
+
+    def _path(self, weights: str, images: Images, ending: str) -> Path:
+        digest = hashlib.sha256(weights.encode())
+        digest.update(np.ascontiguousarray(images).data)
+        return self.runs / ANSWERS / f"{digest.hexdigest()[:20]}.{ending}"
 
 
 def split_answers(data: TileDataset, name: str, asker: Asker) -> Outputs:
@@ -113,7 +212,12 @@ def split_answers(data: TileDataset, name: str, asker: Asker) -> Outputs:
         if not len(chosen):
             continue
         title = f"{name}, {set_name}"
-        members = asker.members(folder, data.images[chosen], title)
+        familiarity = None
+        if folder == SERVED:
+            answered = asker.served(data.images[chosen], f"{title}, ensemble")
+            members, familiarity = answered.logits, asker.familiarity(answered)
+        else:
+            members = asker.members(folder, data.images[chosen], title)
         outputs[name, set_name] = set_outputs(
             chosen,
             labels(data.lots[chosen], known),
@@ -122,6 +226,7 @@ def split_answers(data: TileDataset, name: str, asker: Asker) -> Outputs:
                 DROPOUT: asker.dropout(folder, data.images[chosen], title),
                 ENSEMBLE: members,
             },
+            familiarity,
         )
     return outputs
 
@@ -137,16 +242,19 @@ def shifted_answers(cache: Path, asker: Asker) -> Outputs:
     """
     outputs: Outputs = {}
     recipe = asker.recipe
-    folder = arm_folder(recipe.split, recipe)
     for name in SHIFTED:
         shifted = benchmark_set(name, cache)
         # The same places of every set that has as many tiles: a filament is compared with none.
         chosen = _sample(np.arange(len(shifted)), recipe.comparison.test_tiles, recipe.network.seed)
         known = name in SHIFTED_LABELLED
         truth = shifted.lots[chosen] if known else np.full(len(chosen), UNKNOWN)
-        members = asker.members(folder, shifted.images[chosen], name)
+        answered = asker.served(shifted.images[chosen], f"{name}, ensemble")
+        members = answered.logits
         outputs[recipe.split, name] = set_outputs(
-            chosen, truth, {SINGLE: members[:, :1], ENSEMBLE: members}
+            chosen,
+            truth,
+            {SINGLE: members[:, :1], ENSEMBLE: members},
+            asker.familiarity(answered),
         )
     return outputs
 
@@ -235,6 +343,15 @@ def _run(data: TileDataset, name: str, asker: Asker) -> Mapping[str, Any]:
         "seconds": sum(state["seconds"] for state in taken),
         "lot_ids": list(lot_ids),
     }
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """As `write_array`, of several."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".partial")
+    with unfinished.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    unfinished.replace(path)
 
 
 def _sample(tiles: Numbers, most: int | None, seed: int) -> Numbers:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.console import Console
 
+from lotwise.core.calibration import CALIBRATION_FILE
 from lotwise.core.errors import LotwiseError
 from lotwise_simulator.benchmark import VERSION, new_lots, reference_lots
 from lotwise_simulator.benchmark_files import UNIT
@@ -24,6 +25,7 @@ from lotwise_training.answers import (
 )
 from lotwise_training.attribute_meter import meter_tiles, meter_work
 from lotwise_training.benchmark_data import GEOMETRY
+from lotwise_training.calibration_tiles import CALIBRATION, FRESH
 from lotwise_training.checkpoint import CheckpointError
 from lotwise_training.classifier import ClassifierTrainer
 from lotwise_training.committee import SERVED, committee_jobs
@@ -31,16 +33,24 @@ from lotwise_training.config import CommitteeRecipe, EditorRecipe, RegressorReci
 from lotwise_training.dataset import (
     LOTS_FILE,
     DatasetError,
+    Images,
+    Numbers,
     write_table,
 )
 from lotwise_training.edit_outputs import write_edits
 from lotwise_training.editor import editor_works
 from lotwise_training.editor_runs import RUN as EDITOR
 from lotwise_training.editor_runs import write_served
+from lotwise_training.fresh_outputs import write_fresh
 from lotwise_training.laboratory import read_laboratory, show_laboratory
 from lotwise_training.lanes import TrainingFailed, Work, train_networks, work_side_by_side
 from lotwise_training.outputs import TEST, Outputs, write_outputs
-from lotwise_training.policy import committee_sha256, fit_policy, write_policy
+from lotwise_training.policy import (
+    AnsweredTiles,
+    committee_sha256,
+    fit_committee,
+    write_fitted,
+)
 from lotwise_training.prediction import load_members
 from lotwise_training.property_outputs import write_property
 from lotwise_training.recipe_files import RECIPES, RecipeError
@@ -94,7 +104,6 @@ Repository = Annotated[Path, typer.Option(help="The model repository to write.")
 HOME: Final = Path(".lotwise")
 MODELS: Final = Path("model_repository")
 RESULTS: Final = Path("training/results")
-POLICY_FILE: Final = "referral_policy.json"
 EVALUATION_FILE: Final = "evaluation.json"
 EDITED_LOTS: Final = 24
 
@@ -184,26 +193,44 @@ def policy(
     home: Home = HOME,
     own_lots: OwnLots = None,
 ) -> None:
-    """Fit the referral policy of the trained committee."""
+    """Calibrate the trained committee and fit its referral policy."""
     with _explained():
         shop = Workshop(home, recipes, profile)
         recipe = shop.recipe(CommitteeRecipe, "committee")
         tiles = shop.committee_tiles(own_lots)
         split = SPLITS[recipe.split](tiles, recipe.network.seed)
+        members, lot_ids = load_members(shop.run(SERVED))
         asker = Asker(shop.runs, recipe)
-        members, _ = load_members(shop.run(SERVED))
-        fitted = fit_policy(
-            asker.members(SERVED, tiles.images[split.validation], "validation tiles"),
-            asker.members(SERVED, tiles.images[split.test], f"{recipe.split}, {TEST}"),
-            labels(tiles.lots[split.test], classes(split, tiles)),
+
+        def answered(images: Images, lots: Numbers, title: str) -> AnsweredTiles:
+            truth = labels(lots, classes(split, tiles))
+            return AnsweredTiles(images, truth, asker.served(images, title))
+
+        if own_lots is None:
+            fresh = shop.fresh_tiles(CALIBRATION)
+            known = answered(fresh.images, fresh.lots, "calibration tiles, ensemble")
+        else:
+            rows = split.validation
+            known = answered(tiles.images[rows], tiles.lots[rows], "validation tiles, ensemble")
+        test = answered(
+            tiles.images[split.test], tiles.lots[split.test], f"{recipe.split}, {TEST}, ensemble"
+        )
+        fitted = fit_committee(
+            known,
+            test,
             recipe.policy,
+            lot_ids=lot_ids,
+            origins=tiles.table.origins,
             weights_sha256=committee_sha256(members),
         )
-        write_policy(fitted, shop.run(SERVED) / POLICY_FILE)
+        write_fitted(fitted, shop.run(SERVED))
+        measured = fitted.policy.measured
+        assert measured is not None
+        out.print(f"Temperature {fitted.calibrated.calibration.temperature:.3f}.")
+        out.print(fitted.policy.guarantee.statement)
         out.print(
-            f"Tiles above {fitted.entropy_threshold_nats:.3f} nats are referred. On "
-            f"{fitted.measured.tiles:,} test tiles that accepts {fitted.measured.coverage:.1%}, "
-            f"{fitted.measured.error_among_accepted:.2%} of them wrongly."
+            f"On {measured.tiles:,} test tiles that accepts {measured.coverage:.1%}, "
+            f"{measured.error:.2%} of them wrongly."
         )
 
 
@@ -220,7 +247,7 @@ def answers(
         shop = Workshop(home, recipes, profile)
         recipe = shop.recipe(CommitteeRecipe, "committee")
         tiles = shop.committee_tiles(own_lots)
-        asker = Asker(shop.runs, recipe)
+        asker = Asker.with_calibration(shop.runs, recipe, needed=own_lots is None)
         outputs: Outputs = {}
         for name in SPLITS:
             outputs |= split_answers(tiles, name, asker)
@@ -229,6 +256,11 @@ def answers(
         stated = manifest(tiles, asker, profile, benchmark=own_lots is None)
         stated["learning_curve"] = learning_curve(tiles, asker)
         write_outputs(results, outputs, stated)
+        if own_lots is None:
+            split = SPLITS[recipe.split](tiles, recipe.network.seed)
+            fresh = shop.fresh_tiles(FRESH)
+            truth = labels(fresh.lots, classes(split, tiles))
+            write_fresh(results, asker.judged(fresh.images, truth))
         out.print(f"wrote {results}; `python -m lotwise_training.report` shows it")
 
 
@@ -290,6 +322,12 @@ def export(
         except ParityError as error:
             _fail(str(error))
         out.print(f"wrote {repository}")
+        committee = repository / "committee"
+        if committee.exists() and not (committee / CALIBRATION_FILE).exists():
+            out.print(
+                "The committee is not calibrated, so the services will not answer with it. Run "
+                "`lotwise calibrate` on tiles that nothing was trained on."
+            )
         if torchscript is not None:
             from lotwise_training.export.torchscript import write_torchscript
 

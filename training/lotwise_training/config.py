@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import ValidationError
+
+from lotwise.core.policy import PolicyRequest
 from lotwise_training.splits import SPLITS
 
 Crops = tuple[tuple[float, int], ...]
@@ -38,20 +41,39 @@ class StrengthDataRecipe:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRecipe:
-    """What a laboratory asks of the referral policy."""
+    """What is asked of the referral policy; see `lotwise.core.policy.PolicyRequest`."""
 
-    target_coverage: float
-    unfamiliar_entropy_quantile: float
-    mutual_information_quantile: float
+    kind: str
+    target: float
+    min_familiarity: float
     max_referred_share: float
     confidence: float
 
     def __post_init__(self) -> None:
-        _open_unit(self, "target_coverage", "mutual_information_quantile")
-        _open_unit(self, "unfamiliar_entropy_quantile")
-        if self.unfamiliar_entropy_quantile < self.target_coverage:
-            raise ValueError("unfamiliar_entropy_quantile must not be below target_coverage")
-        _open_unit(self, "max_referred_share", "confidence")
+        try:
+            PolicyRequest.model_validate(
+                {name: getattr(self, name) for name in PolicyRequest.model_fields}
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = "".join(f"{part}: " for part in first["loc"])
+            raise ValueError(where + first["msg"].removeprefix("Value error, ")) from None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRecipe:
+    """Fresh tiles of the benchmark's lots; lots of one's own are calibrated on validation tiles.
+
+    Attributes:
+        tiles: Of each lot, to calibrate on.
+        fresh_tiles: Of each lot, to judge the calibration by.
+    """
+
+    tiles: int
+    fresh_tiles: int
+
+    def __post_init__(self) -> None:
+        _positive(self, "tiles", "fresh_tiles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +163,7 @@ class CommitteeRecipe:
     network: NetworkRecipe
     comparison: ComparisonRecipe
     policy: PolicyRecipe
+    calibration: CalibrationRecipe
 
     def __post_init__(self) -> None:
         _positive(self, "members", "dropout_passes", "parallel", "max_seconds")

@@ -60,11 +60,14 @@ class SetOutputs:
         tiles: int32 [N], number of each tile in its dataset.
         labels: int16 [N], its lot, or -1 where it belongs to none that the networks know.
         answers: By the name of the method.
+        familiarity: float32 [N], p-values among known tiles by the committee's calibration; None
+            where it was not asked.
     """
 
     tiles: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int16]
     answers: Mapping[str, Answers]
+    familiarity: npt.NDArray[np.float32] | None = None
 
 
 Outputs = dict[tuple[str, str], SetOutputs]
@@ -86,18 +89,25 @@ def answers_of(logits: npt.ArrayLike) -> Answers:
     )
 
 
-def set_outputs(tiles: Numbers, labels: Numbers, logits: Mapping[str, npt.ArrayLike]) -> SetOutputs:
+def set_outputs(
+    tiles: Numbers,
+    labels: Numbers,
+    logits: Mapping[str, npt.ArrayLike],
+    familiarity: npt.NDArray[np.float64] | None = None,
+) -> SetOutputs:
     """Outputs of one set.
 
     Args:
         tiles: int [N].
         labels: int [N].
         logits: By the name of the method, float [N, T, K].
+        familiarity: float64 [N]; None where it was not asked.
     """
     return SetOutputs(
         tiles.astype(np.int32),
         labels.astype(np.int16),
         {method: answers_of(values) for method, values in logits.items()},
+        None if familiarity is None else familiarity.astype(np.float32),
     )
 
 
@@ -116,6 +126,8 @@ def write_outputs(folder: Path, outputs: Outputs, manifest: Mapping[str, Any]) -
     for (split, name), each in outputs.items():
         arrays[f"{split}/{name}/tiles"] = each.tiles
         arrays[f"{split}/{name}/labels"] = each.labels
+        if each.familiarity is not None:
+            arrays[f"{split}/{name}/familiarity"] = each.familiarity
         for method, answers in each.answers.items():
             arrays[f"{split}/{name}/{method}/log_probabilities"] = answers.log_probabilities
             arrays[f"{split}/{name}/{method}/member_entropy"] = answers.member_entropy
@@ -143,5 +155,6 @@ def read_outputs(folder: Path) -> tuple[Outputs, dict[str, Any]]:
                 for method in METHODS
                 if f"{split}/{name}/{method}/member_entropy" in arrays
             },
+            arrays.get(f"{split}/{name}/familiarity"),
         )
     return outputs, manifest

@@ -1,97 +1,95 @@
-"""Fits the referral policy: above which uncertainty a tile goes to an expert.
+"""Calibrates the trained committee and fits its referral policy.
 
-Zhang et al. 2020, case study 2: a tile whose predictive entropy exceeds a threshold is referred.
-The threshold is the entropy quantile that keeps the wanted share of *known* tiles; it is fitted on
-validation tiles and its risk is measured on test tiles. Nothing is fitted on shifted tiles: how
-they will differ is what nobody knows.
+With the code that laboratories use (`lotwise.core.calibration_fit`). Nothing is fitted on shifted
+tiles: how they will differ is what nobody knows.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from torch import nn
 
-from lotwise.core.policy import MeasuredRisk, ReferralPolicy
-from lotwise.core.uncertainty import (
-    Array,
-    committee_probabilities,
-    mutual_information,
-    predictive_entropy,
-    softmax,
-)
+from lotwise.core.calibration import CALIBRATION_FILE, FAMILIARITY_FILE, write_calibration
+from lotwise.core.calibration_fit import Fitted, LabelledTiles, calibrate, tiles_sha256
+from lotwise.core.committee_outputs import CommitteeOutputs
+from lotwise.core.policy import PolicyRequest, write_policy
 from lotwise_training.config import PolicyRecipe
+from lotwise_training.dataset import SIMULATED, Images, Numbers
 
-SMALLEST_THRESHOLD_NATS = 1e-6
-"""A committee that is certain of every validation tile would get a threshold of 0, which refers
-whatever rounds up; this is far below any entropy that means something."""
+POLICY_FILE: Final = "referral_policy.json"
+FILES: Final = (CALIBRATION_FILE, FAMILIARITY_FILE, POLICY_FILE)
+"""What a calibration leaves beside its committee."""
 
 
-def fit_policy(
-    validation_logits: npt.ArrayLike,
-    test_logits: npt.ArrayLike,
-    test_labels: npt.NDArray[np.int64],
+@dataclass(frozen=True, eq=False)
+class AnsweredTiles:
+    """Known tiles with what the committee says of them.
+
+    Attributes:
+        images: uint8 [N, px, px].
+        labels: int64 [N], by the place in the logits.
+        outputs: Of the N tiles.
+    """
+
+    images: Images
+    labels: Numbers
+    outputs: CommitteeOutputs
+
+
+def fit_committee(
+    tiles: AnsweredTiles,
+    measured: AnsweredTiles,
     recipe: PolicyRecipe,
     *,
+    lot_ids: Sequence[str],
+    origins: Sequence[str],
     weights_sha256: str,
-) -> ReferralPolicy:
-    """Fit thresholds on validation tiles and measure them on test tiles.
+) -> Fitted:
+    """Calibrate a committee.
 
     Args:
-        validation_logits: float [N, T, K], of the T members on known tiles.
-        test_logits: float [M, T, K], on known tiles of other regions.
-        test_labels: int64 [M], true lots of the test tiles.
-        recipe: Coverage and quantile to fit, and the laboratory's demands on lots.
-        weights_sha256: The committee that gave the logits, 64 hexadecimal digits.
-
-    Returns:
-        The policy; its version names the weights and the policy's own content.
+        tiles: Nothing was trained on them.
+        measured: Nothing is fitted on them; the policy is measured there.
+        recipe: What the policy must do.
+        lot_ids: Names of the committee's lots.
+        origins: By lot, where it comes from.
+        weights_sha256: The committee, 64 hexadecimal digits.
 
     Raises:
-        ValueError: Logits are not [N, T, K], or labels and logits differ in number.
+        InvalidRequest: The tiles are too few, see `lotwise.core.calibration_fit.check_tiles`.
+        Contradiction: POLICY_UNREACHABLE.
     """
-    validation = _probabilities(validation_logits)
-    test = _probabilities(test_logits)
-    if len(test) != len(test_labels):
-        raise ValueError(f"{len(test)} test tiles have {len(test_labels)} labels")
-    # "higher" is a value that occurred, so at least the wanted share of tiles is accepted.
-    entropy_threshold = np.quantile(
-        predictive_entropy(validation), recipe.target_coverage, method="higher"
+    labelled = LabelledTiles(
+        outputs=tiles.outputs,
+        labels=tiles.labels,
+        lot_ids=tuple(lot_ids),
+        sha256=tiles_sha256(tiles.images, tiles.labels, lot_ids),
+        date=datetime.now(UTC).replace(microsecond=0),
+        origin="simulated" if SIMULATED in origins else "laboratory",
     )
-    unfamiliar_threshold = np.quantile(
-        predictive_entropy(validation), recipe.unfamiliar_entropy_quantile, method="higher"
+    return calibrate(
+        labelled, policy_request(recipe), weights_sha256, (measured.outputs, measured.labels)
     )
-    disagreement_threshold = np.quantile(
-        mutual_information(validation), recipe.mutual_information_quantile, method="higher"
+
+
+def policy_request(recipe: PolicyRecipe) -> PolicyRequest:
+    """A recipe's policy as a laboratory would ask for it."""
+    return PolicyRequest.model_validate(
+        {name: getattr(recipe, name) for name in PolicyRequest.model_fields}
     )
-    accepted = predictive_entropy(test) <= entropy_threshold
-    wrong = committee_probabilities(test).argmax(axis=1) != test_labels
-    policy = ReferralPolicy(
-        policy_version="unnamed",
-        weights_sha256=weights_sha256,
-        n_tiles=len(validation),
-        target_coverage=recipe.target_coverage,
-        entropy_threshold_nats=max(float(entropy_threshold), SMALLEST_THRESHOLD_NATS),
-        unfamiliar_entropy_nats=max(float(unfamiliar_threshold), SMALLEST_THRESHOLD_NATS),
-        mutual_information_threshold_nats=max(
-            float(disagreement_threshold), SMALLEST_THRESHOLD_NATS
-        ),
-        max_referred_share=recipe.max_referred_share,
-        confidence=recipe.confidence,
-        measured=MeasuredRisk(
-            tiles=len(test),
-            coverage=float(accepted.mean()),
-            # Where nothing is accepted, nothing accepted is wrong.
-            error_among_accepted=float(wrong[accepted].mean()) if accepted.any() else 0.0,
-        ),
-    )
-    # Named by all that it says, so that two policies that decide differently differ in name.
-    content = hashlib.sha256(policy.model_dump_json().encode()).hexdigest()
-    return policy.model_copy(update={"policy_version": f"{weights_sha256[:8]}-{content[:8]}"})
+
+
+def write_fitted(fitted: Fitted, folder: Path) -> None:
+    """Write the three files beside a committee."""
+    write_calibration(fitted.calibrated, folder)
+    write_policy(fitted.policy, folder / POLICY_FILE)
 
 
 def committee_sha256(members: Sequence[nn.Module]) -> str:
@@ -103,15 +101,3 @@ def committee_sha256(members: Sequence[nn.Module]) -> str:
             digest.update(f"{number} {name} {values.shape}".encode())
             digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
-
-
-def write_policy(policy: ReferralPolicy, path: Path) -> None:
-    """Write the file that `lotwise.core.policy.ReferralPolicy.read` reads."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(policy.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-
-def _probabilities(logits: npt.ArrayLike) -> Array:
-    if np.ndim(logits) != 3:
-        raise ValueError(f"logits must be [N, T, K], not {np.shape(logits)}")
-    return softmax(logits)

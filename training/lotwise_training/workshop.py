@@ -10,6 +10,7 @@ from rich.console import Console
 
 from lotwise_training.attribute_meter import meter_tiles
 from lotwise_training.benchmark_data import GEOMETRY, REFERENCE, SHIFTED, benchmark_set
+from lotwise_training.calibration_tiles import CALIBRATION, FRESH, FreshTiles, fresh_tiles
 from lotwise_training.config import CommitteeRecipe, EditorRecipe, RegressorRecipe
 from lotwise_training.dataset import TileDataset
 from lotwise_training.laboratory import read_laboratory, show_laboratory
@@ -18,7 +19,7 @@ from lotwise_training.strength_tiles import STRENGTH_GEOMETRY, new_lot_tiles, st
 
 Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorRecipe)
 
-RENDERED: Final = ("strength", "meter", REFERENCE, "shifted", "new")
+RENDERED: Final = ("strength", "meter", REFERENCE, CALIBRATION, "shifted", "new", FRESH)
 """What `Workshop.render` makes, in the order in which trainings that run side by side want it."""
 NEW_LOTS: Final = 200
 NEW_LOT_TILES: Final = 10
@@ -67,6 +68,12 @@ class Workshop:
         """Tiles of the benchmark's new lots, on which the property is measured."""
         return new_lot_tiles(NEW_LOTS, NEW_LOT_TILES, self.cache)
 
+    def fresh_tiles(self, name: str) -> FreshTiles:
+        """Fresh tiles of the reference lots; `name` is CALIBRATION or FRESH."""
+        recipe = self.recipe(CommitteeRecipe, "committee").calibration
+        each = recipe.tiles if name == CALIBRATION else recipe.fresh_tiles
+        return fresh_tiles(name, each, self.cache)
+
     def render(self, name: str) -> int:
         """Make the tiles of simulated lots that are not there yet; how many there are.
 
@@ -79,6 +86,8 @@ class Workshop:
             return len(meter_tiles(self.recipe(EditorRecipe, "editor").meter, self.cache))
         if name == "new":
             return len(self.new_lots())
+        if name in (CALIBRATION, FRESH):
+            return len(self.fresh_tiles(name))
         names = SHIFTED if name == "shifted" else (name,)
         return sum(len(benchmark_set(each, self.cache)) for each in names)
 

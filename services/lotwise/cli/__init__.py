@@ -5,7 +5,7 @@ A distribution adds verbs of its own under the entry point group `lotwise.comman
 
 import typer
 
-from lotwise.cli import ask, explain, files, lots, platform
+from lotwise.cli import ask, calibrate, explain, files, lots, platform
 from lotwise.cli.plugins import Commands
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(ask.uncertainty)
 app.command()(ask.refer)
 app.add_typer(explain.app, name="explain")
 app.command()(files.inspect)
+app.command()(calibrate.calibrate)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -106,7 +107,8 @@ def uncertainty(
     """
 
     def show(place: str, answered: Sequence[tuple[str, Uncertainty]]) -> None:
-        columns = ["~tile", "lot", "looks like", "or", ">entropy\nnats", ">disagreement\nnats"]
+        columns = ["~tile", "lot", "looks like", "or", ">familiar"]
+        columns += [">entropy\nnats", ">disagreement\nnats"]
         rows = []
         for name, answer in answered:
             likely = [f"{lot} ({share:.0%})" for lot, share in answer.probabilities.items()]
@@ -116,6 +118,7 @@ def uncertainty(
                     tables.lot_of(answer),
                     likely[0],
                     likely[1] if len(likely) > 1 else "-",
+                    f"{answer.familiarity:.3f}",
                     f"{answer.predictive_entropy_nats:.3f}",
                     f"{answer.mutual_information_nats:.3f}",
                 )
@@ -126,11 +129,14 @@ def uncertainty(
         return {
             "looks_like": answer.looks_like,
             "confidence": answer.confidence,
+            "error_probability": answer.error_probability,
+            "familiarity": answer.familiarity,
             "probabilities": answer.probabilities,
             "predictive_entropy_nats": answer.predictive_entropy_nats,
             "mean_member_entropy_nats": answer.mean_member_entropy_nats,
             "mutual_information_nats": answer.mutual_information_nats,
             "members": answer.members,
+            "calibration_version": answer.calibration_version,
         }
 
     where = Where(host, start, models, state, triton, engine, as_json)
@@ -162,7 +168,8 @@ def refer(
     """
 
     def show(place: str, answered: Sequence[tuple[str, Decision]]) -> None:
-        columns = ["~tile", "lot", "decision", "~reason", ">entropy\nnats", "looks like"]
+        columns = ["~tile", "lot", "decision", "~reason", ">chance\nof error", ">familiar"]
+        columns.append("looks like")
         rows: list[tuple[str | Text, ...]] = []
         for name, answer in answered:
             seen = answer.score is not None
@@ -172,14 +179,24 @@ def refer(
                     tables.lot_of(answer),
                     tables.DECISIONS[answer.decision],
                     tables.words(answer.reasons),
-                    f"{answer.score:.3f}" if seen else "-",
+                    f"{answer.score:.1%}" if answer.score is not None else "-",
+                    f"{answer.familiarity:.3f}" if answer.familiarity is not None else "-",
                     f"{answer.looks_like} ({answer.confidence:.0%})" if seen else "-",
                 )
             )
         tables.show(f"Decisions{place}", columns, rows)
-        limit = next((a.threshold for _, a in answered if a.threshold), None)
-        if limit is not None:
-            out.print(f"A tile is accepted up to an entropy of {limit:.3f} nats.", style="dim")
+        policy = answered[0][1]
+        out.print(
+            f"A tile is accepted up to a chance of error of {policy.threshold:.1%}, from a "
+            f"familiarity of {policy.min_familiarity:g} on. {policy.guarantee.statement}",
+            style="dim",
+            soft_wrap=True,
+        )
+        out.print(
+            f"Policy {policy.provenance.policy_version}, fitted on "
+            f"{policy.calibration_set.tiles:,} {policy.calibration_set.origin} tiles.",
+            style="dim",
+        )
 
     def data(answer: Decision) -> dict[str, Any]:
         return {
@@ -187,6 +204,11 @@ def refer(
             "reasons": list(answer.reasons),
             "score": answer.score,
             "threshold": answer.threshold,
+            "familiarity": answer.familiarity,
+            "min_familiarity": answer.min_familiarity,
+            "guarantee": asdict(answer.guarantee),
+            "calibration_set": asdict(answer.calibration_set)
+            | {"date": answer.calibration_set.date.isoformat()},
             "looks_like": answer.looks_like,
             "confidence": answer.confidence,
         }

@@ -17,6 +17,7 @@ from lotwise.client.answers import (
     TileFailure,
     Uncertainty,
 )
+from lotwise.client.calibration import CalibrationSet, Guarantee
 from lotwise.client.provenance import ModelVersion, Provenance, Quality, Reading
 from lotwise.client.quantity import PSI_IN_MPA, Quantity
 from lotwise.client.sync import Client
@@ -41,6 +42,7 @@ __all__ = [
     "AsyncClient",
     "AttributeChange",
     "BackwardExplanation",
+    "CalibrationSet",
     "Client",
     "Contradiction",
     "DeadlineExceeded",
@@ -50,6 +52,7 @@ __all__ = [
     "EngineUnavailable",
     "ForwardExplanation",
     "ForwardStep",
+    "Guarantee",
     "InferenceError",
     "InferenceFailed",
     "InstrumentTags",

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from lotwise.client.calibration import CalibrationSet, Guarantee
 from lotwise.client.provenance import ModelVersion, Provenance, Quality, Reading
 from lotwise.client.quantity import Quantity
 from lotwise.core.errors import LotwiseError
@@ -85,21 +86,30 @@ class Uncertainty(Answer):
 
     Attributes:
         looks_like: The likeliest reference lot.
-        confidence: Its probability.
-        probabilities: Of every reference lot, likeliest first; they add up to 1.
-        predictive_entropy_nats: Shannon entropy of the probabilities; 0 is certain.
+        confidence: Its calibrated probability.
+        error_probability: Chance that it is wrong: 1 - `confidence`, with all its digits.
+        probabilities: Calibrated, of every reference lot, likeliest first; they add up to 1.
+        familiarity: P-value of the tile among known tiles, 0 to 1; small is strange.
+        predictive_entropy_nats: Shannon entropy of the members' average before it is calibrated;
+            0 is certain.
         mean_member_entropy_nats: What the members agree is ambiguous.
         mutual_information_nats: The difference of the two: how far the members disagree.
         members: Networks in the committee.
+        calibration_version: Of the calibration.
+        calibration_set: The tiles that it was fitted on.
     """
 
     looks_like: str
     confidence: float
+    error_probability: float
     probabilities: dict[str, float]
+    familiarity: float
     predictive_entropy_nats: float
     mean_member_entropy_nats: float
     mutual_information_nats: float
     members: int
+    calibration_version: str
+    calibration_set: CalibrationSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,19 +119,27 @@ class Decision(Answer):
     Attributes:
         decision: "accept" or "refer".
         reasons: Such as "unfamiliar", the weightiest first; empty where the tile is accepted.
-        score: Predictive entropy in nats that was compared with `threshold`; None where the tile
-            was referred before the committee saw it.
-        threshold: Of the policy, in nats.
+        score: Chance that the named lot is wrong, which was compared with `threshold`; None where
+            the tile was referred before the committee saw it.
+        threshold: Of the policy: a tile with a larger score is referred.
+        familiarity: P-value of the tile among known tiles; None as above.
+        min_familiarity: Of the policy: a tile with a smaller familiarity is referred.
         looks_like: The likeliest reference lot; empty where `score` is None.
-        confidence: Its probability.
+        confidence: Its calibrated probability.
+        guarantee: What the policy promises.
+        calibration_set: The tiles that the policy rests on.
     """
 
     decision: Literal["accept", "refer"]
     reasons: tuple[str, ...]
     score: float | None
     threshold: float
+    familiarity: float | None
+    min_familiarity: float
     looks_like: str
     confidence: float
+    guarantee: Guarantee
+    calibration_set: CalibrationSet
 
 
 @dataclass(frozen=True)
@@ -273,6 +291,8 @@ class LotVerdict:
         confidence, max_referred_share: The policy's limit, and how sure it wants to be.
         looks_like, looks_like_share: The reference lot that most tiles look like; their share.
         provenance: Which networks gave the answer, under which policy.
+        guarantee: What the policy promises.
+        calibration_set: The tiles that the policy rests on.
         decisions: One for each tile, in the order of sending.
         simulated: Whether `lot.json` beside the tiles says that the lot is simulated.
     """
@@ -292,6 +312,8 @@ class LotVerdict:
     looks_like: str
     looks_like_share: float
     provenance: Provenance
+    guarantee: Guarantee
+    calibration_set: CalibrationSet
     decisions: tuple[Decision | TileFailure, ...] = field(repr=False)
     simulated: bool = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC
 from typing import Any, Literal
 
 from lotwise.client.answers import (
@@ -17,11 +18,19 @@ from lotwise.client.answers import (
     TileFailure,
     Uncertainty,
 )
+from lotwise.client.calibration import CalibrationSet, Guarantee
 from lotwise.client.provenance import ModelVersion, Provenance, Quality, Reading
 from lotwise.client.quantity import Quantity
 from lotwise.client.tiles import INSTRUMENT_TAGS
 from lotwise.core.tile import InstrumentTags
-from lotwise.v1 import explain_pb2, predict_pb2, referral_pb2, tile_pb2, uncertainty_pb2
+from lotwise.v1 import (
+    calibration_pb2,
+    explain_pb2,
+    predict_pb2,
+    referral_pb2,
+    tile_pb2,
+    uncertainty_pb2,
+)
 
 
 def prediction(message: predict_pb2.PredictResponse, simulated: bool) -> Prediction:
@@ -40,11 +49,15 @@ def uncertainty(message: uncertainty_pb2.AssessResponse, simulated: bool) -> Unc
         **_common(message, simulated),
         looks_like=message.top[0].reference_lot if message.top else "",
         confidence=message.confidence,
+        error_probability=message.error_probability,
+        familiarity=message.familiarity,
         probabilities={each.reference_lot: each.probability for each in likeliest_first},
         predictive_entropy_nats=message.predictive_entropy_nats,
         mean_member_entropy_nats=message.mean_member_entropy_nats,
         mutual_information_nats=message.mutual_information_nats,
         members=message.members,
+        calibration_version=message.calibration.version,
+        calibration_set=_calibration_set(message.calibration.set),
     )
 
 
@@ -57,8 +70,12 @@ def decision(message: referral_pb2.DecideResponse, simulated: bool) -> Decision:
         reasons=_reasons(message.reasons),
         score=message.score if message.HasField("score") else None,
         threshold=message.threshold,
+        familiarity=message.familiarity if message.HasField("familiarity") else None,
+        min_familiarity=message.min_familiarity,
         looks_like=message.looks_like,
         confidence=message.confidence,
+        guarantee=_guarantee(message.guarantee),
+        calibration_set=_calibration_set(message.calibration_set),
     )
 
 
@@ -131,6 +148,8 @@ def verdict(
         looks_like=message.looks_like,
         looks_like_share=message.looks_like_share,
         provenance=_provenance(message.provenance),
+        guarantee=_guarantee(message.guarantee),
+        calibration_set=_calibration_set(message.calibration_set),
         decisions=tuple(decisions),
         simulated=simulated,
     )
@@ -145,6 +164,26 @@ def _common(message: Any, simulated: bool) -> dict[str, Any]:
         "reading": _reading(message),
         "simulated": simulated,
     }
+
+
+def _calibration_set(message: calibration_pb2.CalibrationSet) -> CalibrationSet:
+    return CalibrationSet(
+        tiles=message.tiles,
+        lots=message.lots,
+        sha256=message.sha256,
+        date=message.date.ToDatetime(UTC),
+        origin=_name(calibration_pb2.CalibrationOrigin, message.origin, "CALIBRATION_ORIGIN_"),
+    )
+
+
+def _guarantee(message: calibration_pb2.Guarantee) -> Guarantee:
+    return Guarantee(
+        quantity=message.quantity,
+        target=message.target if message.HasField("target") else None,
+        bound=message.bound,
+        confidence=message.confidence,
+        statement=message.statement,
+    )
 
 
 def _quality(message: tile_pb2.Quality) -> Quality:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lotwise.core.calibration import read_calibration
 from lotwise.core.errors import Contradiction
 from lotwise.core.policy import ReferralPolicy
 from lotwise.platform.ports import PlatformPorts
@@ -123,11 +124,14 @@ def _policy(repository: Path) -> Finding:
     path = repository / "committee" / "referral_policy.json"
     try:
         policy = ReferralPolicy.read(path)
+        calibration = read_calibration(path.parent).calibration
         served = read_pbtxt(repository / "committee" / "config.pbtxt").metadata.weights_sha256
     except Contradiction as error:
-        return Finding("policy", "missing", error.message, "Run `lotwise-train policy`.")
-    if policy.weights_sha256 != served:
+        return Finding("policy", "missing", error.message, "Run `lotwise calibrate`.")
+    if {policy.weights_sha256, calibration.weights_sha256} != {served}:
+        return Finding("policy", "missing", "fitted for other weights", "Run `lotwise calibrate`.")
+    if policy.calibration_version != calibration.calibration_version:
         return Finding(
-            "policy", "missing", "fitted for other weights", "Run `lotwise-train policy`."
+            "policy", "missing", "fitted with another calibration", "Run `lotwise calibrate`."
         )
     return Finding("policy", "ok", policy.policy_version)

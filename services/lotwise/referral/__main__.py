@@ -26,7 +26,8 @@ def build(settings: ReferralSettings, policy: ReferralPolicy) -> Service:
         settings.uncertainty_address, message_limit(settings.max_tile_bytes)
     )
     handler = ReferralHandler(assessor, policy)
-    servicer = ReferralServicer(handler, settings, ReferralMetrics(registry), rpc_metrics)
+    metrics = ReferralMetrics(registry, policy.fitted.coverage)
+    servicer = ReferralServicer(handler, settings, metrics, rpc_metrics)
     return Service(
         name="referral",
         full_name="lotwise.v1.ReferralService",

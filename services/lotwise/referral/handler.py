@@ -20,13 +20,23 @@ _REFERRED_REFUSALS: Final = {
 
 @dataclass(frozen=True)
 class Assessed:
-    """What referral needs of the uncertainty service's answer. Entropies in nats."""
+    """What referral needs of the uncertainty service's answer.
+
+    Attributes:
+        looks_like: The likeliest reference lot.
+        confidence: Its calibrated probability.
+        error_probability: Chance that it is wrong.
+        familiarity: P-value of the tile among known tiles.
+        weights_sha256, calibration_version: What gave these numbers.
+        quality, provenance, reading: As that service says them.
+    """
 
     looks_like: str
     confidence: float
-    predictive_entropy: float
-    mutual_information: float
+    error_probability: float
+    familiarity: float
     weights_sha256: str
+    calibration_version: str
     quality: tile_pb2.Quality
     provenance: tile_pb2.Provenance
     reading: tile_pb2.Reading = field(default_factory=tile_pb2.Reading)
@@ -55,11 +65,11 @@ class TileDecision:
 
 
 class ReferralHandler:
-    """Decides on tiles by the entropy of the committee; Zhang et al. 2020, case study 2.
+    """Accepts a tile that is familiar and whose named lot is likely enough to be right.
 
     Args:
         assessor: The uncertainty service.
-        policy: Fitted thresholds.
+        policy: Fitted threshold and promise.
     """
 
     def __init__(self, assessor: Assessor, policy: ReferralPolicy) -> None:
@@ -75,7 +85,8 @@ class ReferralHandler:
         Raises:
             InvalidTile: The tile cannot be read.
             NotFound: POLICY_UNKNOWN.
-            Contradiction: POLICY_MISMATCH where the policy was fitted for other weights.
+            Contradiction: POLICY_MISMATCH where the policy was fitted for other weights or with
+                another calibration.
             InferenceError: The uncertainty service gave no answer.
         """
         policy = self.select(policy_version)
@@ -90,20 +101,24 @@ class ReferralHandler:
             raise Contradiction(
                 "POLICY_MISMATCH",
                 f"Policy {policy.policy_version} was fitted for other weights than the committee "
-                "that is served. Fit it again with `lotwise-train policy`.",
+                "that is served. Fit it again with `lotwise calibrate`.",
+            )
+        if seen.calibration_version != policy.calibration_version:
+            raise Contradiction(
+                "POLICY_MISMATCH",
+                f"Policy {policy.policy_version} was fitted with calibration "
+                f"{policy.calibration_version}, the uncertainty service uses "
+                f"{seen.calibration_version}. Restart the services, or fit both again with "
+                "`lotwise calibrate`.",
             )
         reasons: list[Reason] = []
         if seen.quality.verdict == tile_pb2.QUALITY_VERDICT_POOR:
             reasons.append(Reason.POOR_QUALITY)
-        if seen.predictive_entropy > policy.entropy_threshold_nats:
-            # Entropy is what the members agree is ambiguous plus their disagreement. Either an
-            # unusual disagreement points away from the reference lots, or more doubt than any
-            # known tile raises.
-            unfamiliar = (
-                seen.mutual_information > policy.mutual_information_threshold_nats
-                or seen.predictive_entropy > policy.unfamiliar_entropy_nats
-            )
-            reasons.append(Reason.UNFAMILIAR if unfamiliar else Reason.AMBIGUOUS)
+        if seen.familiarity < policy.request.min_familiarity:
+            # What probabilities say of a tile that no reference lot resembles means nothing.
+            reasons.append(Reason.UNFAMILIAR)
+        elif seen.error_probability > policy.max_score:
+            reasons.append(Reason.AMBIGUOUS)
         decision = Decision.REFER if reasons else Decision.ACCEPT
         return TileDecision(decision, tuple(reasons), policy, seen)
 
@@ -124,7 +139,7 @@ class ReferralHandler:
     def tally(self, policy_version: str = "") -> LotTally:
         """An empty tally for one lot under the policy."""
         policy = self.select(policy_version)
-        return LotTally(policy.max_referred_share, policy.confidence)
+        return LotTally(policy.request.max_referred_share, policy.request.confidence)
 
     async def ready(self) -> bool:
         """Whether the uncertainty service can be asked."""

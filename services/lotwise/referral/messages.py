@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from lotwise.core.verdict import Decision, LotTally, Reason, Verdict
 from lotwise.referral.handler import ReferralHandler, TileDecision
+from lotwise.runtime.calibration_messages import calibration_set_message, guarantee_message
 from lotwise.runtime.request import current_request
 from lotwise.v1 import referral_pb2, tile_pb2
 
@@ -25,17 +26,22 @@ REASONS: Final[dict[Reason, Any]] = {
 
 def decision(decided: TileDecision, tile_id: str, lot_id: str) -> referral_pb2.DecideResponse:
     """A decision on a tile."""
+    policy = decided.policy
     response = referral_pb2.DecideResponse(
         tile_id=tile_id,
         lot_id=lot_id,
         decision=_DECISIONS[decided.decision],
         reasons=[REASONS[reason] for reason in decided.reasons],
-        threshold=decided.policy.entropy_threshold_nats,
-        provenance=_provenance(decided, decided.policy.policy_version),
+        threshold=policy.max_score,
+        min_familiarity=policy.request.min_familiarity,
+        guarantee=guarantee_message(policy.guarantee),
+        calibration_set=calibration_set_message(policy.calibration_set),
+        provenance=_provenance(decided, policy.policy_version),
     )
     seen = decided.assessed
     if seen is not None:
-        response.score = seen.predictive_entropy
+        response.score = seen.error_probability
+        response.familiarity = seen.familiarity
         response.looks_like = seen.looks_like
         response.confidence = seen.confidence
         response.quality.CopyFrom(seen.quality)
@@ -69,6 +75,8 @@ def verdict(
         looks_like=favourite[0][0] if favourite else "",
         looks_like_share=favourite[0][1] / judged if favourite else 0.0,
         provenance=_provenance(last, handler.policy.policy_version),
+        guarantee=guarantee_message(handler.policy.guarantee),
+        calibration_set=calibration_set_message(handler.policy.calibration_set),
     )
 
 

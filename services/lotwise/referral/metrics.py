@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from collections import deque
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+COVERAGE_WINDOW: Final = 1000
+"""Tiles over which coverage is shown; beside the policy's own, so that a change is seen."""
 
 
 class ReferralMetrics:
-    """What is accepted, what is referred, and why."""
+    """What is accepted, what is referred, and why.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    Args:
+        registry: Of the service.
+        promised_coverage: Share of calibration tiles that the policy accepted.
+    """
+
+    def __init__(self, registry: CollectorRegistry, promised_coverage: float) -> None:
         self.decisions = Counter(
             "lotwise_referral_decisions",
             "Tiles by decision; of referred tiles also the weightiest reason.",
@@ -16,11 +27,32 @@ class ReferralMetrics:
             registry=registry,
         )
         self.score = Histogram(
-            "lotwise_referral_score_in_thresholds",
-            "Score of a tile as a multiple of the policy's threshold; above 1 it is referred.",
-            buckets=(0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0),
+            "lotwise_referral_score",
+            "Chance that the named lot of a tile is wrong, as the policy sees it.",
+            buckets=(0.0001, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7),
             registry=registry,
         )
+        self.coverage = Gauge(
+            "lotwise_referral_coverage",
+            f"Share of the last {COVERAGE_WINDOW} tiles that was accepted; NaN before the first.",
+            registry=registry,
+        )
+        self.coverage.set(float("nan"))
+        self.calibration_coverage = Gauge(
+            "lotwise_referral_calibration_coverage",
+            "Share of calibration tiles that the policy accepted.",
+            registry=registry,
+        )
+        self.calibration_coverage.set(promised_coverage)
+        self._last: deque[bool] = deque(maxlen=COVERAGE_WINDOW)
         self.verdicts = Counter(
             "lotwise_referral_verdicts", "Lots by verdict.", ["verdict"], registry=registry
         )
+
+    def count(self, decision: str, reason: str, score: float | None) -> None:
+        """Count a decided tile; `score` is None where the committee has not seen it."""
+        self.decisions.labels(decision, reason).inc()
+        if score is not None:
+            self.score.observe(score)
+        self._last.append(decision == "accept")
+        self.coverage.set(sum(self._last) / len(self._last))

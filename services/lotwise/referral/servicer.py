@@ -133,12 +133,9 @@ class ReferralServicer(referral_pb2_grpc.ReferralServiceServicer):
 
     def _count(self, decided: TileDecision, tally: LotTally | None = None) -> None:
         reason = decided.reasons[0].value if decided.reasons else ""
-        self._metrics.decisions.labels(decided.decision.value, reason).inc()
         seen = decided.assessed
-        if seen is not None:
-            self._metrics.score.observe(
-                seen.predictive_entropy / decided.policy.entropy_threshold_nats
-            )
+        score = None if seen is None else seen.error_probability
+        self._metrics.count(decided.decision.value, reason, score)
         if tally is not None:
             tally.add(
                 decided.decision,

@@ -19,7 +19,7 @@ class ReferralSettings(ServiceSettings):
     """gRPC address of the uncertainty service; `dns:///name:port` balances over its pods."""
 
     policy_file: Path = Path("model_repository/committee/referral_policy.json")
-    """The policy; fitted by `lotwise-train policy` for the committee that is served."""
+    """The policy; fitted by `lotwise calibrate` for the committee that is served."""
 
     max_lot_tiles: int = Field(default=100_000, gt=0)
     """A stream of one lot ends with LOT_TOO_LARGE after so many tiles."""

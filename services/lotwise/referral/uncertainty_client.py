@@ -73,9 +73,10 @@ class UncertaintyClient:
         return Assessed(
             looks_like=answer.top[0].reference_lot,
             confidence=answer.confidence,
-            predictive_entropy=answer.predictive_entropy_nats,
-            mutual_information=answer.mutual_information_nats,
+            error_probability=answer.error_probability,
+            familiarity=answer.familiarity,
             weights_sha256=answer.provenance.models[0].weights_sha256,
+            calibration_version=answer.calibration.version,
             quality=answer.quality,
             provenance=answer.provenance,
             reading=answer.reading,

@@ -58,4 +58,4 @@ class InferenceSettings(ServiceSettings):
     """Triton's gRPC address."""
 
     model_repository: Path = Path("model_repository")
-    """Read by the in-process engine alone."""
+    """Networks for the in-process engine; calibration of a committee, whatever the engine."""

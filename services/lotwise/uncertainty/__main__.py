@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 from prometheus_client import CollectorRegistry
 
+from lotwise.core.errors import Contradiction
 from lotwise.runtime.engines import connect
 from lotwise.runtime.metrics import RpcMetrics
 from lotwise.runtime.server import Service, run
+from lotwise.uncertainty.calibrations import Calibrations
 from lotwise.uncertainty.handler import UncertaintyHandler
 from lotwise.uncertainty.metrics import UncertaintyMetrics
 from lotwise.uncertainty.servicer import UncertaintyServicer
@@ -15,12 +19,20 @@ from lotwise.v1 import uncertainty_pb2_grpc
 
 
 def build(settings: UncertaintySettings) -> Service:
-    """The service, not yet listening. Call it inside an event loop."""
+    """The service, not yet listening. Call it inside an event loop.
+
+    Raises:
+        Contradiction: The default committee is not calibrated.
+    """
+    calibrations = Calibrations(settings.model_repository)
+    calibrated = calibrations.of(settings.model)
     registry = CollectorRegistry()
     rpc_metrics = RpcMetrics(registry)
     inference = connect(settings)
-    handler = UncertaintyHandler(inference, settings.model)
-    servicer = UncertaintyServicer(handler, settings, UncertaintyMetrics(registry), rpc_metrics)
+    handler = UncertaintyHandler(inference, calibrations, settings.model)
+    metrics = UncertaintyMetrics(registry, settings.drift_window)
+    metrics.watch(settings.model, calibrated.calibration)
+    servicer = UncertaintyServicer(handler, settings, metrics, rpc_metrics)
     return Service(
         name="uncertainty",
         full_name="lotwise.v1.UncertaintyService",
@@ -36,4 +48,8 @@ def build(settings: UncertaintySettings) -> Service:
 
 if __name__ == "__main__":
     settings = UncertaintySettings()
+    try:
+        Calibrations(settings.model_repository).of(settings.model)
+    except Contradiction as error:
+        sys.exit(f"{error.reason}: {error.message}")
     run("uncertainty", settings, lambda: build(settings))

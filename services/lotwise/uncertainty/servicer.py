@@ -8,6 +8,7 @@ from typing import Any, Final
 import grpc
 
 from lotwise.runtime import tiles
+from lotwise.runtime.calibration_messages import calibration_message
 from lotwise.runtime.metrics import RpcMetrics
 from lotwise.runtime.streaming import stream_responses
 from lotwise.uncertainty.handler import UncertaintyHandler
@@ -63,6 +64,8 @@ class UncertaintyServicer(uncertainty_pb2_grpc.UncertaintyServiceServicer):
         name = seen.model.signature.name
         self._metrics.entropy.labels(name).observe(seen.predictive_entropy)
         self._metrics.mutual_information.labels(name).observe(seen.mutual_information)
+        self._metrics.familiarity.labels(name).observe(seen.familiarity)
+        self._metrics.observe_score(name, seen.calibration, seen.error_probability)
         ranking = [
             uncertainty_pb2.LotProbability(reference_lot=lot, probability=probability)
             for lot, probability in seen.ranking
@@ -80,4 +83,7 @@ class UncertaintyServicer(uncertainty_pb2_grpc.UncertaintyServiceServicer):
             quality=tiles.quality_message(seen.quality),
             provenance=tiles.provenance(self._handler.inference.engine, seen.model),
             reading=tiles.reading_message(tile),
+            familiarity=seen.familiarity,
+            error_probability=seen.error_probability,
+            calibration=calibration_message(seen.calibration),
         )

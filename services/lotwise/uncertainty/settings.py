@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from lotwise.runtime.settings import InferenceSettings
@@ -14,3 +15,6 @@ class UncertaintySettings(InferenceSettings):
 
     model: str = "committee"
     """Committee that answers when a request names none."""
+
+    drift_window: int = Field(default=1000, ge=100)
+    """Tiles over which the drift of scores is measured."""

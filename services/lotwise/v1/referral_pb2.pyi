@@ -1,3 +1,4 @@
+from lotwise.v1 import calibration_pb2 as _calibration_pb2
 from lotwise.v1 import tile_pb2 as _tile_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -62,7 +63,7 @@ class DecideRequest(_message.Message):
     def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., policy: _Optional[str] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "decision", "reasons", "score", "threshold", "looks_like", "confidence", "quality", "provenance", "reading")
+    __slots__ = ("tile_id", "lot_id", "decision", "reasons", "score", "threshold", "looks_like", "confidence", "quality", "provenance", "reading", "familiarity", "min_familiarity", "guarantee", "calibration_set")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +75,10 @@ class DecideResponse(_message.Message):
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     READING_FIELD_NUMBER: _ClassVar[int]
+    FAMILIARITY_FIELD_NUMBER: _ClassVar[int]
+    MIN_FAMILIARITY_FIELD_NUMBER: _ClassVar[int]
+    GUARANTEE_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_SET_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     decision: Decision
@@ -85,7 +90,11 @@ class DecideResponse(_message.Message):
     quality: _tile_pb2.Quality
     provenance: _tile_pb2.Provenance
     reading: _tile_pb2.Reading
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ..., looks_like: _Optional[str] = ..., confidence: _Optional[float] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ...) -> None: ...
+    familiarity: float
+    min_familiarity: float
+    guarantee: _calibration_pb2.Guarantee
+    calibration_set: _calibration_pb2.CalibrationSet
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ..., looks_like: _Optional[str] = ..., confidence: _Optional[float] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ..., familiarity: _Optional[float] = ..., min_familiarity: _Optional[float] = ..., guarantee: _Optional[_Union[_calibration_pb2.Guarantee, _Mapping]] = ..., calibration_set: _Optional[_Union[_calibration_pb2.CalibrationSet, _Mapping]] = ...) -> None: ...
 
 class DecideStreamRequest(_message.Message):
     __slots__ = ("request",)
@@ -132,7 +141,7 @@ class TileAcknowledged(_message.Message):
     def __init__(self, tile_id: _Optional[str] = ..., decision: _Optional[_Union[DecideResponse, _Mapping]] = ..., error: _Optional[_Union[_tile_pb2.TileError, _Mapping]] = ..., running: _Optional[_Union[LotVerdict, _Mapping]] = ...) -> None: ...
 
 class LotVerdict(_message.Message):
-    __slots__ = ("lot_id", "verdict", "reasons", "tiles", "accepted", "referred", "failed", "referred_share_lower", "referred_share_upper", "confidence", "max_referred_share", "reason_counts", "looks_like", "looks_like_share", "provenance")
+    __slots__ = ("lot_id", "verdict", "reasons", "tiles", "accepted", "referred", "failed", "referred_share_lower", "referred_share_upper", "confidence", "max_referred_share", "reason_counts", "looks_like", "looks_like_share", "provenance", "guarantee", "calibration_set")
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
@@ -148,6 +157,8 @@ class LotVerdict(_message.Message):
     LOOKS_LIKE_FIELD_NUMBER: _ClassVar[int]
     LOOKS_LIKE_SHARE_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    GUARANTEE_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_SET_FIELD_NUMBER: _ClassVar[int]
     lot_id: str
     verdict: Verdict
     reasons: _containers.RepeatedScalarFieldContainer[Reason]
@@ -163,7 +174,9 @@ class LotVerdict(_message.Message):
     looks_like: str
     looks_like_share: float
     provenance: _tile_pb2.Provenance
-    def __init__(self, lot_id: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., tiles: _Optional[int] = ..., accepted: _Optional[int] = ..., referred: _Optional[int] = ..., failed: _Optional[int] = ..., referred_share_lower: _Optional[float] = ..., referred_share_upper: _Optional[float] = ..., confidence: _Optional[float] = ..., max_referred_share: _Optional[float] = ..., reason_counts: _Optional[_Iterable[_Union[ReasonCount, _Mapping]]] = ..., looks_like: _Optional[str] = ..., looks_like_share: _Optional[float] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ...) -> None: ...
+    guarantee: _calibration_pb2.Guarantee
+    calibration_set: _calibration_pb2.CalibrationSet
+    def __init__(self, lot_id: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., tiles: _Optional[int] = ..., accepted: _Optional[int] = ..., referred: _Optional[int] = ..., failed: _Optional[int] = ..., referred_share_lower: _Optional[float] = ..., referred_share_upper: _Optional[float] = ..., confidence: _Optional[float] = ..., max_referred_share: _Optional[float] = ..., reason_counts: _Optional[_Iterable[_Union[ReasonCount, _Mapping]]] = ..., looks_like: _Optional[str] = ..., looks_like_share: _Optional[float] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., guarantee: _Optional[_Union[_calibration_pb2.Guarantee, _Mapping]] = ..., calibration_set: _Optional[_Union[_calibration_pb2.CalibrationSet, _Mapping]] = ...) -> None: ...
 
 class ReasonCount(_message.Message):
     __slots__ = ("reason", "tiles")

@@ -1,3 +1,4 @@
+from lotwise.v1 import calibration_pb2 as _calibration_pb2
 from lotwise.v1 import tile_pb2 as _tile_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -18,7 +19,7 @@ class AssessRequest(_message.Message):
     def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., model: _Optional[str] = ..., top_k: _Optional[int] = ...) -> None: ...
 
 class AssessResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "top", "confidence", "predictive_entropy_nats", "mean_member_entropy_nats", "mutual_information_nats", "probabilities", "members", "quality", "provenance", "reading")
+    __slots__ = ("tile_id", "lot_id", "top", "confidence", "predictive_entropy_nats", "mean_member_entropy_nats", "mutual_information_nats", "probabilities", "members", "quality", "provenance", "reading", "familiarity", "error_probability", "calibration")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     TOP_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +32,9 @@ class AssessResponse(_message.Message):
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     READING_FIELD_NUMBER: _ClassVar[int]
+    FAMILIARITY_FIELD_NUMBER: _ClassVar[int]
+    ERROR_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     top: _containers.RepeatedCompositeFieldContainer[LotProbability]
@@ -43,7 +47,10 @@ class AssessResponse(_message.Message):
     quality: _tile_pb2.Quality
     provenance: _tile_pb2.Provenance
     reading: _tile_pb2.Reading
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., top: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., predictive_entropy_nats: _Optional[float] = ..., mean_member_entropy_nats: _Optional[float] = ..., mutual_information_nats: _Optional[float] = ..., probabilities: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., members: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ...) -> None: ...
+    familiarity: float
+    error_probability: float
+    calibration: _calibration_pb2.Calibration
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., top: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., predictive_entropy_nats: _Optional[float] = ..., mean_member_entropy_nats: _Optional[float] = ..., mutual_information_nats: _Optional[float] = ..., probabilities: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., members: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ..., familiarity: _Optional[float] = ..., error_probability: _Optional[float] = ..., calibration: _Optional[_Union[_calibration_pb2.Calibration, _Mapping]] = ...) -> None: ...
 
 class LotProbability(_message.Message):
     __slots__ = ("reference_lot", "probability")

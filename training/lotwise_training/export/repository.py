@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
+from lotwise.core.calibration import read_calibration, write_calibration
 from lotwise.core.errors import Contradiction
-from lotwise.core.policy import ReferralPolicy
+from lotwise.core.policy import ReferralPolicy, write_policy
 from lotwise.core.preprocessing import resample_area
 from lotwise.core.signature import ModelMetadata, ModelSignature, TensorSpec
 from lotwise.runtime.assemble import assemble_repository, has_parts
@@ -34,14 +35,13 @@ from lotwise_training.export.exporter import (
 from lotwise_training.export.lots import stated_lots
 from lotwise_training.export.onnx_export import check_parity, export_module
 from lotwise_training.models.wide_resnet import MEMBER_OUTPUTS
-from lotwise_training.policy import committee_sha256, write_policy
+from lotwise_training.policy import FILES, POLICY_FILE, committee_sha256
 from lotwise_training.prediction import load_members, load_regressor
 from lotwise_training.regressor import served_name
 from lotwise_training.strength_tiles import STRENGTH_GEOMETRY
 from lotwise_training.training_loop import checkpoint_path
 
 LABELS: Final = "labels.txt"
-POLICY: Final = "referral_policy.json"
 EXAMPLES: Final = 3  # an odd batch that no graph can have been specialised to
 
 
@@ -63,8 +63,8 @@ def write_repository(
     Raises:
         CheckpointError: A run is missing or unfinished.
         ParityError: An exported graph does not compute what its network computes.
-        Contradiction: The committee has no policy, or one of other members; EXPORT_UNKNOWN for a
-            name that is no run.
+        Contradiction: The committee's calibration or policy is invalid or of other members;
+            EXPORT_UNKNOWN for a name that is no run.
     """
     steps = {
         "committee": _export_committee,
@@ -142,18 +142,32 @@ def _export_committee(exporter: Exporter) -> None:
         max_batch_size=16,
     )
     (exporter.repository / "committee" / LABELS).write_text("\n".join(lot_ids) + "\n", "utf-8")
-    policy = ReferralPolicy.read(exporter.runs / "committee" / POLICY)
-    if policy.weights_sha256 != metadata.weights_sha256:
-        raise Contradiction(
-            "POLICY_MISMATCH",
-            "The policy was fitted for other members. Run `lotwise-train policy` first.",
-        )
-    write_policy(policy, exporter.repository / "committee" / POLICY)
+    _export_calibration(exporter, metadata.weights_sha256)
     what = (
         f"{len(members)} WRN-16-2 members; of each its logits, the pooled features of its last "
         "group, and mean and deviation of every channel of its first"
     )
     exporter.describe(signature, parity, what)
+
+
+def _export_calibration(exporter: Exporter, weights_sha256: str) -> None:
+    """Copy calibration and policy; a committee without them loses those of the one before."""
+    run, served = exporter.runs / "committee", exporter.repository / "committee"
+    if not any((run / name).exists() for name in FILES):
+        for name in FILES:
+            (served / name).unlink(missing_ok=True)
+        return
+    calibrated = read_calibration(run)
+    policy = ReferralPolicy.read(run / POLICY_FILE)
+    versions = {policy.calibration_version, calibrated.calibration.calibration_version}
+    if policy.weights_sha256 != weights_sha256 or len(versions) > 1:
+        raise Contradiction(
+            "POLICY_MISMATCH",
+            "The policy was fitted for other members. Run `lotwise-train policy` first.",
+        )
+    calibrated.check_weights(weights_sha256)
+    write_calibration(calibrated, served)
+    write_policy(policy, served / POLICY_FILE)
 
 
 def _export_regressor(exporter: Exporter) -> None:

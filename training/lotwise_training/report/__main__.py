@@ -19,6 +19,7 @@ from lotwise_simulator.benchmark import VERSION
 from lotwise_simulator.benchmark_files import frozen
 from lotwise_training.benchmark_data import render_places, tile_places
 from lotwise_training.outputs import Outputs, read_outputs
+from lotwise_training.report.calibration_page import calibration_section
 from lotwise_training.report.card_figures import CardDisagrees, card_figures, check_card
 from lotwise_training.report.edit_section import edit_section
 from lotwise_training.report.page import index_html, plots
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sections = [
             section
             for section in (
+                calibration_section(options.results, outputs, models, seed=options.seed),
                 property_section(options.results, models, seed=options.seed),
                 edit_section(options.results, models, seed=options.seed),
             )

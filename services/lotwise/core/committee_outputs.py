@@ -1,0 +1,61 @@
+"""What a committee says of many tiles, member by member: from this everything is calibrated.
+
+N tiles, T members, K reference lots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lotwise.core.uncertainty import committee_probabilities, softmax
+
+LOGITS: Final = "logits"
+BLOCKS: Final = ("features", "early")
+"""Outputs of a committee, beside its logits, in whose space distances are measured: the pooled
+last group, and mean and deviation of every channel of the first. A committee may lack them."""
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class CommitteeOutputs:
+    """Answers of all members.
+
+    Attributes:
+        logits: float [N, T, K].
+        blocks: By the output's name, float [N, T, D].
+    """
+
+    logits: Floats
+    blocks: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if np.ndim(self.logits) != 3:
+            raise ValueError(f"logits must be [N, T, K], not {np.shape(self.logits)}")
+        for name, block in self.blocks.items():
+            if np.ndim(block) != 3 or block.shape[:2] != self.logits.shape[:2]:
+                raise ValueError(f"{name} must be [N, T, D], not {np.shape(block)}")
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    @property
+    def pooled(self) -> npt.NDArray[np.float64]:
+        """Members' probabilities, averaged: float64 [N, K]."""
+        return committee_probabilities(softmax(self.logits))
+
+    def take(self, rows: npt.NDArray[Any] | slice) -> CommitteeOutputs:
+        """Some of the tiles."""
+        return CommitteeOutputs(
+            self.logits[rows], {name: block[rows] for name, block in self.blocks.items()}
+        )
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, npt.NDArray[Any]]) -> CommitteeOutputs:
+        """From the tensors of an engine's answer, by their names."""
+        return cls(outputs[LOGITS], {name: outputs[name] for name in BLOCKS if name in outputs})

@@ -1,0 +1,38 @@
+"""Calibrations of the committees that are served, read once each from the model repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lotwise.core.calibration import CALIBRATION_FILE, Calibrated, read_calibration
+from lotwise.core.errors import Contradiction
+
+
+class Calibrations:
+    """By the committee's name.
+
+    Args:
+        repository: The model repository.
+    """
+
+    def __init__(self, repository: Path) -> None:
+        self._repository = repository
+        self._read: dict[str, Calibrated] = {}
+
+    def of(self, model: str) -> Calibrated:
+        """The calibration beside a committee.
+
+        Raises:
+            Contradiction: CALIBRATION_MISSING or CALIBRATION_INVALID.
+        """
+        if model not in self._read:
+            # Compared with what is there: a name from a request never becomes a path.
+            names = {path.parent.name for path in self._repository.glob(f"*/{CALIBRATION_FILE}")}
+            if model not in names:
+                raise Contradiction(
+                    "CALIBRATION_MISSING",
+                    f"Committee '{model}' is not calibrated: there is no {CALIBRATION_FILE} in its "
+                    f"folder of {self._repository}. Calibrate it with `lotwise calibrate`.",
+                )
+            self._read[model] = read_calibration(self._repository / model)
+        return self._read[model]
