@@ -24,6 +24,7 @@ from lotwise_simulator import Attributes, peak_stress_psi
 from lotwise_simulator.lots import Lot
 from lotwise_training.attribute_meter import TILES_PER_SIDE
 from lotwise_training.dataset import Images
+from lotwise_training.device import best_device, place
 from lotwise_training.edit_outputs import DIRECTIONS, EditSet
 from lotwise_training.models.editors import EditorNetwork
 from lotwise_training.prediction import tile_answers
@@ -108,7 +109,7 @@ def simulated_edits(lots: Sequence[Lot], meter: nn.Module, cache: Path) -> tuple
     )
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def measured_edits(
     editor: EditorNetwork,
     lots: Sequence[Lot],
@@ -121,13 +122,16 @@ def measured_edits(
     """What an editor changes.
 
     Args:
-        editor: On the CPU, in evaluation mode.
+        editor: In evaluation mode; it and the next two are moved to the best device.
         lots: Simulated lots.
         tiles: uint8 [N, H, W], TILES_PER_LOT of each lot in order.
         meter: As `simulated_edits` takes it.
         regressor: From grey values [B, 1, H, W] to the property [B, 1], in evaluation mode.
         title: Of the progress bar.
     """
+    device = best_device()
+    for network in (editor, meter, regressor):
+        place(network, device)
     own = own_attributes(lots)
     wanted = wanted_attributes(own)
     n, attributes = len(tiles), own.shape[1]
@@ -140,28 +144,47 @@ def measured_edits(
         redrawn_shift=np.empty(n, dtype=np.float32),
         returned_psnr_db=np.empty((n, attributes), dtype=np.float32),
     )
-    for number in track(range(len(lots)), title, console=Console(stderr=True)):
-        rows = slice(number * TILES_PER_LOT, (number + 1) * TILES_PER_LOT)
-        image = torch.from_numpy(tiles[rows, None])
-        told = torch.from_numpy(own[number]).repeat(len(image), 1)
-        code = editor.encode(image, told)
-        redrawn = editor.decode(*code, told)
-        before, value = meter(redrawn), regressor(redrawn)
-        answers.redrawn_psnr_db[rows] = _psnr_db(redrawn, image)
-        original = regressor(image)
-        answers.redrawn_shift[rows] = ((value - original) / original)[:, 0].numpy()
-        for attribute in range(attributes):
-            for direction in range(DIRECTIONS):
-                asked = torch.from_numpy(wanted[number, attribute, direction])
-                asked = asked.repeat(len(image), 1)
-                edited = editor.decode(*code, asked)
-                answers.measured[rows, attribute, direction] = (meter(edited) - before).numpy()
-                rise = (regressor(edited) - value)[:, 0]
-                answers.property[rows, attribute, direction] = rise.numpy()
-            # The last edit was the one upwards.
-            returned = editor.decode(*editor.encode(edited, asked), told)
-            answers.returned_psnr_db[rows, attribute] = _psnr_db(returned, image)
+    # A GPU would else compute convolutions with ten bits of mantissa.
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        for number in track(range(len(lots)), title, console=Console(stderr=True)):
+            rows = slice(number * TILES_PER_LOT, (number + 1) * TILES_PER_LOT)
+            image, told, asked = (
+                torch.from_numpy(each).to(device)
+                for each in (tiles[rows, None], own[number], wanted[number])
+            )
+            _measure_lot(answers, rows, editor, meter, regressor, image, told, asked)
     return answers
+
+
+def _measure_lot(
+    answers: EditSet,
+    rows: slice,
+    editor: EditorNetwork,
+    meter: nn.Module,
+    regressor: nn.Module,
+    image: Tensor,
+    own: Tensor,
+    wanted: Tensor,
+) -> None:
+    """Fill the rows of one lot: its tiles [B, 1, H, W], attributes [A], and wanted [A, 2, A]."""
+    told = own.repeat(len(image), 1)
+    code = editor.encode(image, told)
+    redrawn = editor.decode(*code, told)
+    before, value = meter(redrawn), regressor(redrawn)
+    original = regressor(image)
+    answers.redrawn_psnr_db[rows] = _psnr_db(redrawn, image)
+    answers.redrawn_shift[rows] = ((value - original) / original)[:, 0].cpu().numpy()
+    for attribute in range(len(own)):
+        for direction in range(DIRECTIONS):
+            asked = wanted[attribute, direction].repeat(len(image), 1)
+            edited = editor.decode(*code, asked)
+            change = meter(edited) - before
+            answers.measured[rows, attribute, direction] = change.cpu().numpy()
+            rise = (regressor(edited) - value)[:, 0]
+            answers.property[rows, attribute, direction] = rise.cpu().numpy()
+        # The last edit was the one upwards.
+        returned = editor.decode(*editor.encode(edited, asked), told)
+        answers.returned_psnr_db[rows, attribute] = _psnr_db(returned, image)
 
 
 def _order(lot: Lot) -> TileOrder:
@@ -184,5 +207,5 @@ def _lot_numbers(lots: Sequence[Lot]) -> Array:
 def _psnr_db(drawn: Tensor, image: Tensor) -> Array:
     """Peak signal-to-noise ratio of each tile, [B]."""
     squared = (drawn - image).square().mean(dim=(1, 2, 3)).clamp(min=1e-6)
-    decibels: Array = (10.0 * torch.log10(PEAK**2 / squared)).numpy()
+    decibels: Array = (10.0 * torch.log10(PEAK**2 / squared)).cpu().numpy()
     return decibels
