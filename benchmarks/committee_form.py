@@ -31,7 +31,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from lotwise.core.preprocessing import resample_area
-from lotwise.runtime.assemble import assemble_committee
+from lotwise.runtime.assemble import assemble_members
 from lotwise_simulator import mosaic, reference_lots
 from lotwise_training.export.onnx_export import PARITY_TOLERANCE, export_module
 from lotwise_training.models.wide_resnet import TileClassifier, WideResNet, channel_statistics
@@ -230,7 +230,7 @@ class Forms:
     def branches(self, outputs: Sequence[str] = OUTPUTS) -> Path:
         """As Lotwise assembles it."""
         path = self.folder / f"branches_{len(outputs)}.onnx"
-        assemble_committee(self.single(outputs), path)
+        assemble_members(self.single(outputs), path)
         return path
 
     def groups(self, outputs: Sequence[str] = OUTPUTS) -> Path:

@@ -2,9 +2,13 @@ import grpc
 import numpy as np
 import pytest
 
+from lotwise.predict.__main__ import build
+from lotwise.predict.settings import PredictSettings
+from lotwise.runtime.server import RunningService
 from lotwise.runtime.status import reason_of
-from lotwise.v1 import predict_pb2, tile_pb2
+from lotwise.v1 import predict_pb2, predict_pb2_grpc, tile_pb2
 from tests.core.tiffs import with_header
+from tests.support import folds
 from tests.support.tiles import BAD_TILE_REASONS, bad_tiles, png
 
 
@@ -113,3 +117,18 @@ async def test_a_deadline_that_is_too_short_is_said(stubs, make_tile):
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await stubs.predict.Predict(request(make_tile()), timeout=0.001)
     assert refused.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_the_networks_of_intervals_are_no_single_regressor(make_tile, tmp_path):
+    folds.add_folds(tmp_path)
+    settings = PredictSettings(engine="onnxruntime", model_repository=tmp_path, drain_s=0.0)
+    async with (
+        RunningService(build(settings), settings) as running,
+        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+    ):
+        stub = predict_pb2_grpc.PredictServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Predict(
+                predict_pb2.PredictRequest(tile=make_tile(), model="regressor_folds")
+            )
+    assert reason_of(refused.value) == "MODEL_WRONG_KIND"

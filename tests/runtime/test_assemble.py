@@ -13,9 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lotwise.runtime.assemble import (
     AssemblyError,
-    assemble_committee,
+    assemble_members,
     assemble_repository,
     assemble_skeleton,
+    has_parts,
 )
 
 TILE = (8, 8)
@@ -83,7 +84,7 @@ def tiles(batch: int) -> NDArray[np.uint8]:
 def test_committee_is_its_members_in_order(tmp_path: Path, batch: int) -> None:
     members = [member(tmp_path / f"{seed}.onnx", seed) for seed in range(3)]
     out = tmp_path / "model.onnx"
-    assert assemble_committee(members, out)
+    assert assemble_members(members, out)
     (logits,) = run(out, image=tiles(batch))
     assert logits.shape == (batch, 3, 3)
     for number, path in enumerate(members):
@@ -95,7 +96,7 @@ def test_every_output_is_stacked_along_the_members(tmp_path: Path, batch: int) -
     further = {"features": [64], "map": [2, 4, 8]}
     members = [member(tmp_path / f"{seed}.onnx", seed, further=further) for seed in range(3)]
     out = tmp_path / "model.onnx"
-    assert assemble_committee(members, out)
+    assert assemble_members(members, out)
     stated = {
         value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
         for value in onnx.load(out).graph.output
@@ -123,27 +124,27 @@ def test_members_must_give_the_same_outputs(tmp_path: Path) -> None:
     ):
         other = member(tmp_path / f"{name}.onnx", 1, further=further)
         with pytest.raises(AssemblyError, match=f"differs from .* in {what}"):
-            assemble_committee([both, other], out)
+            assemble_members([both, other], out)
     late = member(tmp_path / "late.onnx", 0, output="features", further={"logits": [64]})
     with pytest.raises(AssemblyError, match="not image to logits"):
-        assemble_committee([late], out)
+        assemble_members([late], out)
     assert not out.exists()
 
 
 def test_committee_is_written_once_and_again_when_a_member_changes(tmp_path: Path) -> None:
     members = [member(tmp_path / f"{seed}.onnx", seed) for seed in range(2)]
     out = tmp_path / "model.onnx"
-    assert assemble_committee(members, out)
+    assert assemble_members(members, out)
     first = out.read_bytes()
-    assert not assemble_committee(members, out)
-    assert assemble_committee(list(reversed(members)), out)
-    assert assemble_committee(members, out)
+    assert not assemble_members(members, out)
+    assert assemble_members(list(reversed(members)), out)
+    assert assemble_members(members, out)
     assert out.read_bytes() == first
     member(members[0], 7)
-    assert assemble_committee(members, out)
+    assert assemble_members(members, out)
     assert out.read_bytes() != first
     out.write_bytes(first[:100])
-    assert assemble_committee(members, out)
+    assert assemble_members(members, out)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0.onnx", "1.onnx", "model.onnx"]
 
 
@@ -151,17 +152,17 @@ def test_contradictory_members_are_refused(tmp_path: Path) -> None:
     good = member(tmp_path / "good.onnx", 0)
     out = tmp_path / "model.onnx"
     with pytest.raises(AssemblyError, match=r"differs from .* in logits"):
-        assemble_committee([good, member(tmp_path / "classes.onnx", 1, classes=4)], out)
+        assemble_members([good, member(tmp_path / "classes.onnx", 1, classes=4)], out)
     with pytest.raises(AssemblyError, match="not image to logits"):
-        assemble_committee([good, member(tmp_path / "name.onnx", 1, output="scores")], out)
+        assemble_members([good, member(tmp_path / "name.onnx", 1, output="scores")], out)
     with pytest.raises(AssemblyError, match="cannot be read"):
-        assemble_committee([good, tmp_path / "absent.onnx"], out)
+        assemble_members([good, tmp_path / "absent.onnx"], out)
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"version https://git-lfs.github.com/spec/v1")
     with pytest.raises(AssemblyError, match="no ONNX model"):
-        assemble_committee([good, broken], out)
+        assemble_members([good, broken], out)
     with pytest.raises(AssemblyError, match="no members"):
-        assemble_committee([], out)
+        assemble_members([], out)
     assert not out.exists()
 
 
@@ -175,6 +176,23 @@ def test_repository_finds_members_by_number(tmp_path: Path) -> None:
     np.testing.assert_array_equal(logits[:, 10], tenth)
     (folder / "member_4.onnx").unlink()
     with pytest.raises(AssemblyError, match=r"lacks member_4\.onnx"):
+        assemble_repository(tmp_path)
+
+
+def test_fold_networks_of_a_regressor_become_one_graph_too(tmp_path: Path) -> None:
+    folder = tmp_path / "regressor_folds" / "1"
+    assert not has_parts(tmp_path)
+    for number in range(2):
+        member(folder / f"member_0{number}.onnx", number, classes=1, output="property")
+    assert has_parts(tmp_path)
+    assert assemble_repository(tmp_path) == [folder / "model.onnx"]
+    (stacked,) = run(folder / "model.onnx", image=tiles(3))
+    assert stacked.shape == (3, 2, 1)
+    for number in range(2):
+        (own,) = run(folder / f"member_0{number}.onnx", image=tiles(3))
+        np.testing.assert_array_equal(stacked[:, number], own)
+    member(folder / "member_01.onnx", 1, classes=1, output="logits")
+    with pytest.raises(AssemblyError, match="not image to property"):
         assemble_repository(tmp_path)
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from lotwise.core.calibration import read_calibration
 from lotwise.core.errors import Contradiction
+from lotwise.core.intervals import IntervalCalibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.platform.ports import PlatformPorts
 from lotwise.runtime.assemble import AssemblyError, assemble_repository
@@ -47,6 +48,7 @@ def examine(repository: Path, triton_home: Path, ports: PlatformPorts) -> Iterat
     yield _triton(triton_home)
     yield from _models(repository)
     yield _policy(repository)
+    yield _intervals(repository)
     taken = ports.taken()
     yield Finding(
         "ports",
@@ -135,3 +137,19 @@ def _policy(repository: Path) -> Finding:
             "policy", "missing", "fitted with another calibration", "Run `lotwise calibrate`."
         )
     return Finding("policy", "ok", policy.policy_version)
+
+
+def _intervals(repository: Path) -> Finding:
+    remedy = "Run `lotwise-train regressor` and `lotwise-train export`."
+    folder = repository / "regressor_folds"
+    try:
+        calibration = IntervalCalibration.read(folder / "intervals.json")
+        served = read_pbtxt(folder / "config.pbtxt").metadata.weights_sha256
+    except Contradiction as error:
+        # All else is served without intervals, but not what is there and cannot be used.
+        state = "limited" if error.reason == "INTERVALS_MISSING" else "missing"
+        return Finding("intervals", state, error.message, remedy)
+    if calibration.weights_sha256 != served:
+        return Finding("intervals", "missing", "calibrated for other weights", remedy)
+    lots = f"{len(calibration.lots):,} lots of {calibration.recipes:,} recipes"
+    return Finding("intervals", "ok", f"calibrated with {lots}")

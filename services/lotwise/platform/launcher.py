@@ -153,6 +153,8 @@ class Platform:
             wanted["ENGINE"] = self.engine
             wanted["TRITON_ADDRESS"] = f"127.0.0.1:{self.ports.triton.grpc}"
             wanted["MODEL_REPOSITORY"] = str(self.repository)
+        if name == "uncertainty":
+            wanted["INTERVALS_FILE"] = str(self.repository / "regressor_folds" / "intervals.json")
         # What the operator has set goes before what the launcher would choose, but for the ports,
         # which the launcher itself has to know.
         chosen = {prefix + key: value for key, value in wanted.items()}

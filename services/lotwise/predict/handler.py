@@ -44,7 +44,7 @@ class PredictHandler:
         """
         served = await self.inference.describe(model or self.default_model)
         metadata = served.signature.metadata
-        if metadata.property is None or metadata.geometry is None or _takes_more(served):
+        if metadata.property is None or metadata.geometry is None or _is_other(served):
             raise InvalidRequest(
                 "MODEL_WRONG_KIND",
                 f"Model '{served.signature.name}' does not predict a property from a tile. "
@@ -61,5 +61,8 @@ class PredictHandler:
         return await self.inference.ready([self.default_model])
 
 
-def _takes_more(served: ServedModel) -> bool:
-    return [spec.name for spec in served.signature.inputs] != ["image"]
+def _is_other(served: ServedModel) -> bool:
+    """Whether it takes more than a tile, or holds several networks."""
+    signature = served.signature
+    takes_more = [spec.name for spec in signature.inputs] != ["image"]
+    return takes_more or signature.metadata.members is not None

@@ -2,8 +2,9 @@
 
 Some models are not stored whole, because other files hold their weights already:
 
-- ``committee/<version>/model.onnx``: all members as branches of one graph, from ``member_*.onnx``
-  beside it. One request then costs one call of the engine, not one for each member.
+- ``model.onnx`` of the committee and of the regressor's folds: all members as branches of one
+  graph, from ``member_*.onnx`` beside it. One request then costs one call of the engine, not one
+  for each member.
 - Any ``model.onnx`` with a ``skeleton.onnx`` beside it, which names weights of other models:
   ``edit_gradient`` those of the decoder and the regressor, ``editor_encoder`` those of the decoder
   where it draws the tile itself. ``lotwise_training.export.skeleton`` writes it; what the two
@@ -22,6 +23,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -35,7 +37,10 @@ from lotwise.core.errors import Contradiction
 REFERENCES_KEY: Final = "lotwise.weights"
 SOURCES_KEY: Final = "lotwise.sources"
 ASSEMBLED_KEY: Final = "lotwise.assembled_from"
-ASSEMBLER: Final = "2"  # raise it when the output changes, so that old files count as stale
+ASSEMBLER: Final = "3"  # raise it when the output changes, so that old files count as stale
+
+BRANCHED: Final = MappingProxyType({"committee": "logits", "regressor_folds": "property"})
+"""Models whose members are branches, with the output that comes first, [B, K] of each member."""
 
 _MEMBER: Final = re.compile(r"member_(\d+)\.onnx")
 _HALF: Final = ".half"
@@ -58,13 +63,14 @@ def assemble_repository(root: Path) -> list[Path]:
         The assembled files, fresh or up to date already, in the order of their paths.
 
     Raises:
-        AssemblyError: nothing to assemble, or as :func:`assemble_committee` and
+        AssemblyError: nothing to assemble, or as :func:`assemble_members` and
             :func:`assemble_skeleton`.
     """
     assembled = []
-    for folder in sorted(root.glob("committee/*/")):
-        assemble_committee(find_members(folder), folder / "model.onnx")
-        assembled.append(folder / "model.onnx")
+    for model, output in BRANCHED.items():
+        for folder in sorted(root.glob(f"{model}/*/")):
+            assemble_members(find_members(folder), folder / "model.onnx", output)
+            assembled.append(folder / "model.onnx")
     for skeleton in sorted(root.glob("*/*/skeleton.onnx")):
         assemble_skeleton(skeleton, root, skeleton.with_name("model.onnx"))
         assembled.append(skeleton.with_name("model.onnx"))
@@ -75,7 +81,8 @@ def assemble_repository(root: Path) -> list[Path]:
 
 def has_parts(root: Path) -> bool:
     """Whether a repository holds anything to be assembled."""
-    return any(root.glob("committee/*/member_*.onnx")) or any(root.glob("*/*/skeleton.onnx"))
+    members = (root.glob(f"{model}/*/member_*.onnx") for model in BRANCHED)
+    return any(map(any, members)) or any(root.glob("*/*/skeleton.onnx"))
 
 
 def find_members(folder: Path) -> list[Path]:
@@ -97,15 +104,16 @@ def find_members(folder: Path) -> list[Path]:
     return [numbered[number] for number in sorted(numbered)]
 
 
-def assemble_committee(member_paths: Sequence[Path], out_path: Path) -> bool:
+def assemble_members(member_paths: Sequence[Path], out_path: Path, output: str = "logits") -> bool:
     """Merge members into one graph.
 
     Args:
         member_paths: T graphs, each with the one input ``image`` [B, ...], the first output
-            ``logits`` float32 [B, K] and any further outputs [B, ...]; alike in names, shapes,
+            ``output`` float32 [B, K] and any further outputs [B, ...]; alike in names, shapes,
             types, opset and IR version.
         out_path: the graph with input ``image`` and the same outputs, each stacked along axis 1:
-            ``logits`` float32 [B, T, K], others [B, T, ...], members in the given order.
+            ``output`` float32 [B, T, K], others [B, T, ...], members in the given order.
+        output: name of the members' first output.
 
     Returns:
         Whether it was written; False if it was up to date.
@@ -122,9 +130,9 @@ def assemble_committee(member_paths: Sequence[Path], out_path: Path) -> bool:
     members = [_parse(data, path) for data, path in zip(content, member_paths, strict=True)]
     first = members[0]
     for member, path in zip(members, member_paths, strict=True):
-        _check_member(member, path, first, member_paths[0])
+        _check_member(member, path, first, member_paths[0], output)
 
-    graph = onnx.GraphProto(name="committee")
+    graph = onnx.GraphProto(name="members")
     graph.input.append(first.graph.input[0])
     # In opset 13 and later the axes of Unsqueeze are a tensor.
     graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "member_axis"))
@@ -132,17 +140,17 @@ def assemble_committee(member_paths: Sequence[Path], out_path: Path) -> bool:
         branch = compose.add_prefix_graph(member.graph, f"m{number}/", rename_inputs=False)
         graph.initializer.extend(branch.initializer)
         graph.node.extend(branch.node)
-    for output in first.graph.output:
-        graph.node.extend(_stack(output.name, len(members)))
-        graph.output.append(_with_member_axis(output, len(members)))
+    for value in first.graph.output:
+        graph.node.extend(_stack(value.name, len(members)))
+        graph.output.append(_with_member_axis(value, len(members)))
 
-    committee = onnx.ModelProto(
+    merged = onnx.ModelProto(
         ir_version=first.ir_version,
         producer_name="lotwise",
         opset_import=first.opset_import,
         graph=graph,
     )
-    _write(committee, out_path, origin)
+    _write(merged, out_path, origin)
     return True
 
 
@@ -213,16 +221,18 @@ def _with_member_axis(output: onnx.ValueInfoProto, members: int) -> onnx.ValueIn
     return stacked
 
 
-def _check_member(member: onnx.ModelProto, path: Path, first: onnx.ModelProto, at: Path) -> None:
+def _check_member(
+    member: onnx.ModelProto, path: Path, first: onnx.ModelProto, at: Path, output: str
+) -> None:
     inputs, outputs = (
         {value.name: value.type for value in values}
         for values in (member.graph.input, member.graph.output)
     )
-    if list(inputs) != ["image"] or list(outputs)[:1] != ["logits"]:
-        raise AssemblyError(f"{path} maps {list(inputs)} to {list(outputs)}, not image to logits")
-    if len(outputs["logits"].tensor_type.shape.dim) != 2:
-        raise AssemblyError(f"{path}: logits must have the shape [batch, classes]")
-    if not all(len(output.tensor_type.shape.dim) for output in outputs.values()):
+    if list(inputs) != ["image"] or list(outputs)[:1] != [output]:
+        raise AssemblyError(f"{path} maps {list(inputs)} to {list(outputs)}, not image to {output}")
+    if len(outputs[output].tensor_type.shape.dim) != 2:
+        raise AssemblyError(f"{path}: {output} must have the shape [batch, classes]")
+    if not all(len(each.tensor_type.shape.dim) for each in outputs.values()):
         raise AssemblyError(f"{path} has an output without a batch")
     if len(member.functions):
         raise AssemblyError(f"{path} has functions of its own, which are not supported")

@@ -41,6 +41,12 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or not method.startswith("/lotwise."):
             return handler
         name = method.rpartition("/")[2]
+        if handler.request_streaming and not handler.response_streaming:
+            return grpc.stream_unary_rpc_method_handler(
+                self._unary(name, handler.stream_unary),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
         if handler.request_streaming:
             return grpc.stream_stream_rpc_method_handler(
                 self._stream(name, handler.stream_stream),

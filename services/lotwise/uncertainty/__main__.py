@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from prometheus_client import CollectorRegistry
 
 from lotwise.core.errors import Contradiction
+from lotwise.core.intervals import IntervalCalibration
 from lotwise.runtime.engines import connect
 from lotwise.runtime.metrics import RpcMetrics
 from lotwise.runtime.server import Service, run
 from lotwise.uncertainty.calibrations import Calibrations
 from lotwise.uncertainty.handler import UncertaintyHandler
+from lotwise.uncertainty.interval_metrics import IntervalMetrics
+from lotwise.uncertainty.interval_servicer import IntervalServicer
+from lotwise.uncertainty.intervals import IntervalHandler
 from lotwise.uncertainty.metrics import UncertaintyMetrics
 from lotwise.uncertainty.servicer import UncertaintyServicer
 from lotwise.uncertainty.settings import UncertaintySettings
 from lotwise.v1 import uncertainty_pb2_grpc
+
+logger = logging.getLogger(__name__)
 
 
 def build(settings: UncertaintySettings) -> Service:
@@ -32,7 +39,13 @@ def build(settings: UncertaintySettings) -> Service:
     handler = UncertaintyHandler(inference, calibrations, settings.model)
     metrics = UncertaintyMetrics(registry, settings.drift_window)
     metrics.watch(settings.model, calibrated.calibration)
-    servicer = UncertaintyServicer(handler, settings, metrics, rpc_metrics)
+    intervals = IntervalServicer(
+        IntervalHandler(inference, settings.intervals_model, _calibration(settings)),
+        settings,
+        IntervalMetrics(registry),
+        rpc_metrics,
+    )
+    servicer = UncertaintyServicer(handler, settings, metrics, rpc_metrics, intervals)
     return Service(
         name="uncertainty",
         full_name="lotwise.v1.UncertaintyService",
@@ -44,6 +57,17 @@ def build(settings: UncertaintySettings) -> Service:
         registry=registry,
         rpc_metrics=rpc_metrics,
     )
+
+
+def _calibration(settings: UncertaintySettings) -> IntervalCalibration | Contradiction:
+    """The calibration of intervals, or why there is none: all else is served without it."""
+    try:
+        return IntervalCalibration.read(settings.intervals_file)
+    except Contradiction as error:
+        logger.warning(
+            "no intervals are served", extra={"reason": error.reason, "detail": error.message}
+        )
+        return error
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ class UncertaintyHandler:
         """
         served = await self.inference.describe(model or self.default_model)
         metadata = served.signature.metadata
-        if metadata.members is None or metadata.geometry is None:
+        if metadata.members is None or metadata.geometry is None or metadata.property is not None:
             raise InvalidRequest(
                 "MODEL_WRONG_KIND",
                 f"Model '{served.signature.name}' is no committee. Name one that is.",

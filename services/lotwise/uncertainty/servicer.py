@@ -12,9 +12,10 @@ from lotwise.runtime.calibration_messages import calibration_message
 from lotwise.runtime.metrics import RpcMetrics
 from lotwise.runtime.streaming import stream_responses
 from lotwise.uncertainty.handler import UncertaintyHandler
+from lotwise.uncertainty.interval_servicer import IntervalServicer
 from lotwise.uncertainty.metrics import UncertaintyMetrics
 from lotwise.uncertainty.settings import UncertaintySettings
-from lotwise.v1 import uncertainty_pb2, uncertainty_pb2_grpc
+from lotwise.v1 import interval_pb2, uncertainty_pb2, uncertainty_pb2_grpc
 
 Context = grpc.aio.ServicerContext[Any, Any]
 DEFAULT_TOP_K: Final = 3
@@ -29,11 +30,13 @@ class UncertaintyServicer(uncertainty_pb2_grpc.UncertaintyServiceServicer):
         settings: UncertaintySettings,
         metrics: UncertaintyMetrics,
         rpc_metrics: RpcMetrics,
+        intervals: IntervalServicer,
     ) -> None:
         self._handler = handler
         self._settings = settings
         self._metrics = metrics
         self._rpc_metrics = rpc_metrics
+        self._intervals = intervals
 
     async def Assess(
         self, request: uncertainty_pb2.AssessRequest, context: Context
@@ -55,6 +58,27 @@ class UncertaintyServicer(uncertainty_pb2_grpc.UncertaintyServiceServicer):
             metrics=self._rpc_metrics,
         ):
             yield response
+
+    async def Interval(
+        self, request: interval_pb2.IntervalRequest, context: Context
+    ) -> interval_pb2.IntervalResponse:
+        """Where the property of a tile's lot lies."""
+        return await self._intervals.tile(request)
+
+    async def IntervalStream(
+        self,
+        request_iterator: AsyncIterator[interval_pb2.IntervalStreamRequest],
+        context: Context,
+    ) -> AsyncIterator[interval_pb2.IntervalStreamResponse]:
+        """The same for tiles as they are scanned."""
+        async for response in self._intervals.stream(request_iterator):
+            yield response
+
+    async def LotInterval(
+        self, request_iterator: AsyncIterator[interval_pb2.LotIntervalRequest], context: Context
+    ) -> interval_pb2.LotIntervalResponse:
+        """Where the property of a lot lies, by many of its tiles."""
+        return await self._intervals.lot(request_iterator)
 
     async def _assess(
         self, request: uncertainty_pb2.AssessRequest

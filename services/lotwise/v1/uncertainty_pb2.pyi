@@ -1,4 +1,5 @@
 from lotwise.v1 import calibration_pb2 as _calibration_pb2
+from lotwise.v1 import interval_pb2 as _interval_pb2
 from lotwise.v1 import tile_pb2 as _tile_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor

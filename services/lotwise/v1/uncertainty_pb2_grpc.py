@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from lotwise.v1 import interval_pb2 as lotwise_dot_v1_dot_interval__pb2
 from lotwise.v1 import uncertainty_pb2 as lotwise_dot_v1_dot_uncertainty__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
@@ -26,7 +27,8 @@ if _version_not_supported:
 
 
 class UncertaintyServiceStub:
-    """Which reference lot a tile looks like, and how sure the committee is.
+    """Which reference lot a tile looks like, and how sure the committee is; where the property of the
+    lot lies.
     """
 
     def __init__(self, channel):
@@ -45,10 +47,26 @@ class UncertaintyServiceStub:
                 request_serializer=lotwise_dot_v1_dot_uncertainty__pb2.AssessStreamRequest.SerializeToString,
                 response_deserializer=lotwise_dot_v1_dot_uncertainty__pb2.AssessStreamResponse.FromString,
                 _registered_method=True)
+        self.Interval = channel.unary_unary(
+                '/lotwise.v1.UncertaintyService/Interval',
+                request_serializer=lotwise_dot_v1_dot_interval__pb2.IntervalRequest.SerializeToString,
+                response_deserializer=lotwise_dot_v1_dot_interval__pb2.IntervalResponse.FromString,
+                _registered_method=True)
+        self.IntervalStream = channel.stream_stream(
+                '/lotwise.v1.UncertaintyService/IntervalStream',
+                request_serializer=lotwise_dot_v1_dot_interval__pb2.IntervalStreamRequest.SerializeToString,
+                response_deserializer=lotwise_dot_v1_dot_interval__pb2.IntervalStreamResponse.FromString,
+                _registered_method=True)
+        self.LotInterval = channel.stream_unary(
+                '/lotwise.v1.UncertaintyService/LotInterval',
+                request_serializer=lotwise_dot_v1_dot_interval__pb2.LotIntervalRequest.SerializeToString,
+                response_deserializer=lotwise_dot_v1_dot_interval__pb2.LotIntervalResponse.FromString,
+                _registered_method=True)
 
 
 class UncertaintyServiceServicer:
-    """Which reference lot a tile looks like, and how sure the committee is.
+    """Which reference lot a tile looks like, and how sure the committee is; where the property of the
+    lot lies.
     """
 
     def Assess(self, request, context):
@@ -59,6 +77,27 @@ class UncertaintyServiceServicer:
 
     def AssessStream(self, request_iterator, context):
         """One answer a tile, in the order of arrival.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Interval(self, request, context):
+        """Where the property of the tile's lot lies, by this tile alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IntervalStream(self, request_iterator, context):
+        """One interval a tile, in the order of arrival.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LotInterval(self, request_iterator, context):
+        """The tiles of one lot in, one interval of the lot out, by the mean over its tiles.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,6 +116,21 @@ def add_UncertaintyServiceServicer_to_server(servicer, server):
                     request_deserializer=lotwise_dot_v1_dot_uncertainty__pb2.AssessStreamRequest.FromString,
                     response_serializer=lotwise_dot_v1_dot_uncertainty__pb2.AssessStreamResponse.SerializeToString,
             ),
+            'Interval': grpc.unary_unary_rpc_method_handler(
+                    servicer.Interval,
+                    request_deserializer=lotwise_dot_v1_dot_interval__pb2.IntervalRequest.FromString,
+                    response_serializer=lotwise_dot_v1_dot_interval__pb2.IntervalResponse.SerializeToString,
+            ),
+            'IntervalStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.IntervalStream,
+                    request_deserializer=lotwise_dot_v1_dot_interval__pb2.IntervalStreamRequest.FromString,
+                    response_serializer=lotwise_dot_v1_dot_interval__pb2.IntervalStreamResponse.SerializeToString,
+            ),
+            'LotInterval': grpc.stream_unary_rpc_method_handler(
+                    servicer.LotInterval,
+                    request_deserializer=lotwise_dot_v1_dot_interval__pb2.LotIntervalRequest.FromString,
+                    response_serializer=lotwise_dot_v1_dot_interval__pb2.LotIntervalResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'lotwise.v1.UncertaintyService', rpc_method_handlers)
@@ -86,7 +140,8 @@ def add_UncertaintyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UncertaintyService:
-    """Which reference lot a tile looks like, and how sure the committee is.
+    """Which reference lot a tile looks like, and how sure the committee is; where the property of the
+    lot lies.
     """
 
     @staticmethod
@@ -133,6 +188,87 @@ class UncertaintyService:
             '/lotwise.v1.UncertaintyService/AssessStream',
             lotwise_dot_v1_dot_uncertainty__pb2.AssessStreamRequest.SerializeToString,
             lotwise_dot_v1_dot_uncertainty__pb2.AssessStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Interval(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lotwise.v1.UncertaintyService/Interval',
+            lotwise_dot_v1_dot_interval__pb2.IntervalRequest.SerializeToString,
+            lotwise_dot_v1_dot_interval__pb2.IntervalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IntervalStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/lotwise.v1.UncertaintyService/IntervalStream',
+            lotwise_dot_v1_dot_interval__pb2.IntervalStreamRequest.SerializeToString,
+            lotwise_dot_v1_dot_interval__pb2.IntervalStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LotInterval(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/lotwise.v1.UncertaintyService/LotInterval',
+            lotwise_dot_v1_dot_interval__pb2.LotIntervalRequest.SerializeToString,
+            lotwise_dot_v1_dot_interval__pb2.LotIntervalResponse.FromString,
             options,
             channel_credentials,
             insecure,
