@@ -2,23 +2,29 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from lotwise.core.calibration_fit import calibrate
+from lotwise.core.intervals import CalibrationLot, IntervalCalibration
 from lotwise_simulator import ATTRIBUTE_NAMES, benchmark, reference_lots
 from lotwise_training.checkpoint import save_checkpoint
 from lotwise_training.dataset import LOTS_FILE, SIMULATED, LotTable, write_table
 from lotwise_training.export.onnx_weights import halve_weights
+from lotwise_training.interval_calibration import FOLDS, INTERVALS_FILE, load_folds
 from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.policy import committee_sha256, write_fitted
 from lotwise_training.prediction import load_members
+from lotwise_training.regressor import fold_name, served_name
+from lotwise_training.training_loop import checkpoint_path
 from tests.support.committees import COVERAGE, labelled
 
 DEPTH, WIDEN = 10, 1
 LOTS = ("A", "C", "R01", "R30")  # of both sets that the simulator knows
 MEMBERS = 2
+FOLD_NETWORKS = 2
 
 
 def small_network(outputs: int, channels: int = 1) -> WideResNet:
@@ -63,8 +69,8 @@ def write_committee(run: Path, lots: tuple[str, ...] = LOTS, members: int = MEMB
     write_fitted(calibrate(labelled(400), COVERAGE, committee_sha256(load_members(run)[0])), run)
 
 
-def write_regressor(run: Path) -> None:
-    torch.manual_seed(0)
+def write_regressor(runs: Path) -> None:
+    """The served network, fold networks that differ from it, and their calibration."""
     state = {
         "shape": [DEPTH, WIDEN, 3, 4],
         "pool": 1,
@@ -72,15 +78,37 @@ def write_regressor(run: Path) -> None:
         "property_range": [1000.0, 2000.0],
         "logarithmic": True,
     }
-    network = small_network(3, 4).state_dict()
-    save_checkpoint(run / "regressor.pt", {**state, "network": network, "finished": True})
+    for seed, name in enumerate((served_name(), *map(fold_name, range(FOLD_NETWORKS)))):
+        torch.manual_seed(seed)
+        network = small_network(3, 4).state_dict()
+        path = checkpoint_path(runs, name)
+        save_checkpoint(path, {**state, "network": network, "finished": True})
     table = known_table(LOTS)
     table = replace(table, property_name="peak stress", unit="psi", values=np.full(len(LOTS), 1e3))
-    write_table(table, run / LOTS_FILE)
+    write_table(table, runs / "regressor" / LOTS_FILE)
+    write_calibration(runs)
+
+
+def write_calibration(runs: Path, **changes: Any) -> None:
+    """Of the fold networks' intervals."""
+    stated = {
+        "calibration_version": "small",
+        "weights_sha256": committee_sha256(load_folds(runs, FOLD_NETWORKS)),
+        "coverage": 0.75,
+        "logarithmic": True,
+        "folds": FOLD_NETWORKS,
+        "lots": tuple(
+            CalibrationLot(
+                lot_id=lot, recipe=lot, fold=n % 2, tile_residuals=(0.1, 0.2), lot_residual=0.1
+            )
+            for n, lot in enumerate(LOTS)
+        ),
+    }
+    IntervalCalibration(**{**stated, **changes}).write(runs / FOLDS / INTERVALS_FILE)
 
 
 def write_runs(runs: Path) -> Path:
     """Committee and regressor."""
     write_committee(runs / "committee")
-    write_regressor(runs / "regressor")
+    write_regressor(runs)
     return runs

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from lotwise_training.config import (
+    IntervalRecipe,
     PropertyNetworkRecipe,
     RegressorComparisonRecipe,
     RegressorRecipe,
@@ -49,6 +50,7 @@ RECIPE = RegressorRecipe(
     network=NETWORK,
     comparison=RegressorComparisonRecipe(region_blocked_share=0.5, folds=2, folds_share=0.5),
     data=StrengthDataRecipe(1, 0, 1),
+    intervals=IntervalRecipe(coverage=0.75, lot_tiles=6),
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lotwise.core.calibration import read_calibration
+from lotwise.core.intervals import IntervalCalibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training import cli, workshop
@@ -108,6 +109,9 @@ folds_share = 0.5
 tiles = 1
 further_lots = 0
 further_tiles = 1
+[intervals]
+coverage = 0.9
+lot_tiles = 6
 """
 
 
@@ -241,6 +245,18 @@ def test_a_laboratorys_tests_become_a_model_of_its_property(tested):
     assert (stated.property.name, stated.property.unit) == ("hardness", "HV")
     assert (stated.property.minimum, stated.property.maximum) == (100.0, 250.0)
     assert not stated.trained_on_simulated_lots
+
+
+def test_its_intervals_are_calibrated_and_exported(tested):
+    home, steps = tested
+    said = " ".join(steps[0][1].split())
+    assert "calibrated with 4 lots of 4 recipes, 6 tiles of each" in said
+    # Nothing is lowered in silence.
+    assert "The recipe's 0.9 needs 9 recipes" in said
+    folder = home / "models" / "regressor_folds"
+    calibration = IntervalCalibration.read(folder / "intervals.json")
+    assert {lot.lot_id for lot in calibration.lots} == {*LOTS, "further"}
+    assert calibration.weights_sha256 == read_pbtxt(folder / "config.pbtxt").metadata.weights_sha256
 
 
 def test_its_errors_stand_beside_those_of_forests(tested):

@@ -31,7 +31,7 @@ def exported(request, tmp_path_factory):
     The gradient of an untrained editor is so rough that rounding alone breaks its parity.
     """
     runs, folder = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("repository")
-    write_regressor(runs / "regressor")
+    write_regressor(runs)
     torch.manual_seed(0)
     network = NETWORKS[request.param](DIM, 4)
     with torch.no_grad():

@@ -1,19 +1,23 @@
 """The committed model repository is what an export writes."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from lotwise.core.errors import Contradiction
+from lotwise.core.intervals import IntervalCalibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training.export import repository as repository_module
 from lotwise_training.export.card import run_figures, write_card
 from lotwise_training.export.exporter import Exporter
+from lotwise_training.export.folds_export import export_folds
 from lotwise_training.export.onnx_export import run_onnx
 from lotwise_training.export.repository import write_repository
+from lotwise_training.interval_calibration import load_folds
 from lotwise_training.outputs import (
     ENSEMBLE,
     SINGLE,
@@ -23,13 +27,21 @@ from lotwise_training.outputs import (
     write_outputs,
 )
 from lotwise_training.policy import committee_sha256
-from lotwise_training.prediction import load_members
+from lotwise_training.prediction import load_members, regressed
 from lotwise_training.report.card_figures import card_figures, check_card
 from tests.support.triton import ROOT
-from tests.training.small_runs import LOTS, MEMBERS, known_table, write_committee, write_runs
+from tests.training.small_runs import (
+    FOLD_NETWORKS,
+    LOTS,
+    MEMBERS,
+    known_table,
+    write_calibration,
+    write_committee,
+    write_runs,
+)
 
 RESULTS = ROOT / "training" / "results"
-MODELS = ("regressor", "committee", "editor_encoder", "editor_decoder", "edit_gradient")
+MODELS = sorted(path.parent.name for path in (ROOT / "model_repository").glob("*/config.pbtxt"))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -41,6 +53,11 @@ def test_every_model_has_its_card_with_hash_and_parity(repository, model):
     assert "Trained on simulated lots alone" in card
     parity = float(card.split("trained network: ")[1].split(" ")[0])
     assert 0 <= parity <= (5e-4 if model == "edit_gradient" else 1e-4)
+
+
+def test_the_models_that_services_ask_are_there():
+    wanted = {"regressor", "committee", "editor_encoder", "editor_decoder", "edit_gradient"}
+    assert wanted <= set(MODELS)
 
 
 def test_labels_name_the_reference_lots_in_the_order_of_the_logits(repository):
@@ -134,6 +151,9 @@ def exported(runs, weights, tmp_path_factory):
     former = folder / "committee" / "1" / "member_07.onnx"
     former.parent.mkdir(parents=True)
     former.write_bytes(b"of a larger committee")
+    folds = folder / "regressor_folds" / "1" / "member_07.onnx"
+    folds.parent.mkdir(parents=True)
+    folds.write_bytes(b"of more folds")
     results = write_answers(tmp_path_factory.mktemp("results"), weights)
     write_repository(runs, folder, results, only=("committee", "regressor"))
     return folder
@@ -219,7 +239,7 @@ def test_lots_are_stated_as_their_table_has_them(exported):
 
 async def test_what_is_exported_can_be_served(exported):
     engine = OnnxRuntimeInference(exported)
-    assert await engine.ready(["committee", "regressor"])
+    assert await engine.ready(["committee", "regressor", "regressor_folds"])
     image = np.zeros((2, 1, 64, 64), np.uint8)
     everything = await engine.infer("committee", {"image": image})
     assert list(everything) == ["logits", "features", "early"]
@@ -228,6 +248,47 @@ async def test_what_is_exported_can_be_served(exported):
     # A blank tile has features like any other.
     assert all(np.isfinite(tensor).all() for tensor in everything.values())
     await engine.close()
+
+
+def test_fold_networks_are_exported_with_the_calibration_of_their_intervals(exported, runs):
+    folder = exported / "regressor_folds"
+    calibration = IntervalCalibration.read(folder / "intervals.json")
+    assert calibration == IntervalCalibration.read(runs / "regressor_folds" / "intervals.json")
+    signature = read_pbtxt(folder / "config.pbtxt")
+    stated = signature.metadata
+    assert stated.weights_sha256 == calibration.weights_sha256
+    assert (
+        stated.weights_sha256
+        != read_pbtxt(exported / "regressor" / "config.pbtxt").metadata.weights_sha256
+    )
+    assert stated.members == calibration.folds == FOLD_NETWORKS
+    assert (stated.property.name, stated.property.unit) == ("peak stress", "psi")
+    assert signature.outputs[0].shape == (FOLD_NETWORKS, 1)
+    assert len(list((folder / "1").glob("member_*.onnx"))) == FOLD_NETWORKS
+    image = np.random.default_rng(0).integers(0, 256, (3, 1, 256, 256), dtype=np.uint8)
+    (answers,) = run_onnx(folder / "1" / "model.onnx", [image])
+    for number, network in enumerate(load_folds(runs, FOLD_NETWORKS)):
+        np.testing.assert_allclose(
+            answers[:, number, 0], regressed(network, image[:, 0]), rtol=1e-5
+        )
+    assert not np.allclose(answers[:, 0], answers[:, 1], rtol=1e-3)
+    card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "2 WRN-28-1 with a tanh head that each held other recipes out" in card
+    assert "4 lots of 4 recipes, 2 tiles of each" in card
+    assert stated.weights_sha256 in card
+
+
+def test_a_calibration_of_other_networks_is_refused(runs, tmp_path):
+    shutil.copytree(runs, tmp_path / "runs")
+    write_calibration(tmp_path / "runs", weights_sha256="0" * 64)
+    exporter = Exporter(tmp_path / "runs", tmp_path / "models", tmp_path, None)
+    with pytest.raises(Contradiction, match="calibrated for other fold networks") as refused:
+        export_folds(exporter)
+    assert refused.value.reason == "INTERVALS_MISMATCH"
+    (tmp_path / "runs" / "regressor_folds" / "intervals.json").unlink()
+    with pytest.raises(Contradiction, match="lotwise-train regressor") as refused:
+        export_folds(exporter)
+    assert refused.value.reason == "INTERVALS_MISSING"
 
 
 def test_a_policy_of_other_members_is_refused(runs, tmp_path):

@@ -42,6 +42,12 @@ from lotwise_training.editor import editor_works
 from lotwise_training.editor_runs import RUN as EDITOR
 from lotwise_training.editor_runs import write_served
 from lotwise_training.fresh_outputs import write_fresh
+from lotwise_training.interval_calibration import (
+    FOLDS,
+    INTERVALS_FILE,
+    calibrate_intervals,
+    in_a_sentence,
+)
 from lotwise_training.laboratory import read_laboratory, show_laboratory
 from lotwise_training.lanes import TrainingFailed, Work, train_networks, work_side_by_side
 from lotwise_training.outputs import TEST, Outputs, write_outputs
@@ -157,7 +163,10 @@ def regressor(
     max_seconds: MaxSeconds = None,
     own_lots: OwnLots = None,
 ) -> None:
-    """Train the regressor of the property and what it is compared with; go on if broken off."""
+    """Train the regressor of the property, what it is compared with, and calibrate its intervals.
+
+    Goes on where it was broken off.
+    """
     with _explained():
         shop = Workshop(home, recipes, profile)
         recipe = shop.recipe(RegressorRecipe, "regressor", max_seconds)
@@ -166,6 +175,9 @@ def regressor(
         trainer = RegressionTrainer(RegressorTask, tiles, recipe.network)
         train_networks(trainer, jobs, shop.runs, parallel=recipe.parallel)
         write_table(tiles.table, shop.run(REGRESSOR) / LOTS_FILE)
+        calibration = calibrate_intervals(tiles, recipe, shop.runs)
+        calibration.write(shop.run(FOLDS) / INTERVALS_FILE)
+        out.print(in_a_sentence(calibration))
 
 
 @app.command()

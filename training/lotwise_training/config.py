@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from lotwise.core.conformal import LEAST_COVERAGE
 from lotwise.core.policy import PolicyRequest
 from lotwise_training.splits import SPLITS
 
@@ -225,6 +226,26 @@ class RegressorComparisonRecipe:
 
 
 @dataclass(frozen=True, slots=True)
+class IntervalRecipe:
+    """How the property's intervals are calibrated.
+
+    Attributes:
+        coverage: Nominal, where a request names none.
+        lot_tiles: Of each lot, at most, to calibrate with; a lot interval takes no fewer.
+    """
+
+    coverage: float
+    lot_tiles: int
+
+    def __post_init__(self) -> None:
+        if not LEAST_COVERAGE <= self.coverage < 1.0:
+            raise ValueError(
+                f"coverage must lie from {LEAST_COVERAGE} to below 1, not {self.coverage!r}"
+            )
+        _positive(self, "lot_tiles")
+
+
+@dataclass(frozen=True, slots=True)
 class RegressorRecipe:
     """Which regressors are trained: the one that is served and what it is compared with.
 
@@ -238,6 +259,7 @@ class RegressorRecipe:
     network: PropertyNetworkRecipe
     comparison: RegressorComparisonRecipe
     data: StrengthDataRecipe
+    intervals: IntervalRecipe
 
     def __post_init__(self) -> None:
         _positive(self, "parallel", "max_seconds", "tiles")

@@ -60,7 +60,7 @@ def write_card(
             f"- Gives {learned.name} in {learned.unit}; learned between {learned.minimum:,.0f} "
             f"and {learned.maximum:,.0f}."
         )
-    if metadata.members:
+    if metadata.members and metadata.reference_lots:
         lots = ", ".join(lot.lot_id for lot in metadata.reference_lots)
         lines.append(f"- {metadata.members} members; reference lots {lots}.")
     if metadata.attributes:

@@ -32,6 +32,7 @@ from lotwise_training.export.exporter import (
     sha256,
     simulated_lots,
 )
+from lotwise_training.export.folds_export import export_folds
 from lotwise_training.export.lots import stated_lots
 from lotwise_training.export.onnx_export import check_parity, export_module
 from lotwise_training.models.wide_resnet import MEMBER_OUTPUTS
@@ -63,8 +64,9 @@ def write_repository(
     Raises:
         CheckpointError: A run is missing or unfinished.
         ParityError: An exported graph does not compute what its network computes.
-        Contradiction: The committee's calibration or policy is invalid or of other members;
-            EXPORT_UNKNOWN for a name that is no run.
+        Contradiction: The committee's calibration or policy is invalid or of other members, or the
+            regressor's intervals are not calibrated or for other networks; EXPORT_UNKNOWN for a
+            name that is no run.
     """
     steps = {
         "committee": _export_committee,
@@ -188,3 +190,4 @@ def _export_regressor(exporter: Exporter) -> None:
         max_batch_size=8,
     )
     exporter.describe(signature, parity, "WRN-28-1 with a tanh head")
+    export_folds(exporter)
