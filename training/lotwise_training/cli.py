@@ -48,6 +48,7 @@ from lotwise_training.interval_calibration import (
     calibrate_intervals,
     in_a_sentence,
 )
+from lotwise_training.interval_outputs import interval_answers, write_intervals
 from lotwise_training.laboratory import read_laboratory, show_laboratory
 from lotwise_training.lanes import TrainingFailed, Work, train_networks, work_side_by_side
 from lotwise_training.outputs import TEST, Outputs, write_outputs
@@ -63,6 +64,8 @@ from lotwise_training.recipe_files import RECIPES, RecipeError
 from lotwise_training.regression import RegressionTrainer
 from lotwise_training.regressor import SERVED as REGRESSOR
 from lotwise_training.regressor import RegressorTask, regressor_jobs
+from lotwise_training.report.conformal_page import conformal_sheet
+from lotwise_training.report.conformal_tables import card_rows, coverage_figures
 from lotwise_training.report.edit_page import edits_sheet, redrawn_sheet
 from lotwise_training.report.edit_tables import edit_figures, served_edit_figures
 from lotwise_training.report.property_page import property_sheet
@@ -303,6 +306,21 @@ def evaluate(
         figures = property_figures(sets)
         show(property_sheet(figures, stated["unit"]), out)
         _write_json(shop.run(REGRESSOR) / EVALUATION_FILE, served_figures(figures))
+        if new is not None:
+            answered = interval_answers(
+                tiles,
+                new,
+                recipe,
+                shop.runs,
+                profile=profile,
+                benchmark=VERSION,
+                reference=[lot.lot_id for lot in reference_lots()],
+            )
+            write_intervals(results, *answered)
+            covered = coverage_figures(*answered)
+            show(conformal_sheet(covered), out)
+            shop.run(FOLDS).mkdir(parents=True, exist_ok=True)
+            _write_json(shop.run(FOLDS) / EVALUATION_FILE, card_rows(covered))
         if own_lots is None and shop.run(EDITOR).exists():
             edits = edit_sets(new_lots()[:EDITED_LOTS], shop.runs, shop.cache)
             editors = shop.recipe(EditorRecipe, "editor")

@@ -21,6 +21,7 @@ from lotwise_training.benchmark_data import render_places, tile_places
 from lotwise_training.outputs import Outputs, read_outputs
 from lotwise_training.report.calibration_page import calibration_section
 from lotwise_training.report.card_figures import CardDisagrees, card_figures, check_card
+from lotwise_training.report.conformal_section import conformal_section
 from lotwise_training.report.edit_section import edit_section
 from lotwise_training.report.page import index_html, plots
 from lotwise_training.report.property_section import property_section
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 calibration_section(options.results, outputs, models, seed=options.seed),
                 property_section(options.results, models, seed=options.seed),
                 edit_section(options.results, models, seed=options.seed),
+                conformal_section(options.results, models, seed=options.seed),
             )
             if section is not None
         ]

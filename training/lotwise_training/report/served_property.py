@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from lotwise_simulator import benchmark
+from lotwise_training.dataset import Images
 from lotwise_training.property_outputs import NETWORK, PropertySet
 from lotwise_training.rendering import TileOrder, render
 from lotwise_training.report.served import RecheckFailed, ServedModels
@@ -34,15 +37,48 @@ def check_property(models: ServedModels, stored: PropertySet, *, seed: int) -> t
         RecheckFailed: A prediction differs.
         LotwiseError: The regressor cannot be asked.
     """
+    return compare_anew(
+        lambda images: models.ask("regressor", {"image": images})["property"],
+        stored.lots,
+        stored.lot_ids,
+        stored.predicted[NETWORK].astype(np.float64)[:, None],
+        "regressor differs",
+        seed=seed,
+    )
+
+
+def compare_anew(
+    ask: Callable[[Images], npt.NDArray[np.float32]],
+    numbers: npt.NDArray[np.int16],
+    lot_ids: Sequence[str],
+    kept: npt.NDArray[np.float64],
+    what: str,
+    *,
+    seed: int,
+) -> tuple[int, float]:
+    """Make the tiles of some of the benchmark's new lots anew and compare answers.
+
+    Args:
+        ask: Answers [n, K] to uint8 [n, 1, H, W].
+        numbers: int16 [N], lot of every stored tile, in the order of the lot's tiles.
+        lot_ids: Names of the lots.
+        kept: float64 [N, K], stored answers.
+        what: Who differs, for the message.
+        seed: Of the choice of lots.
+
+    Returns:
+        How many tiles; the largest difference.
+
+    Raises:
+        RecheckFailed: An answer differs.
+    """
     lots = {lot.lot_id: lot for lot in benchmark.new_lots()}
-    numbers = np.random.default_rng(seed).permutation(np.unique(stored.lots))[:CHECKED_LOTS]
-    kept = stored.predicted[NETWORK].astype(np.float64)
     allowed = MOST_DIFFERENCE * float(np.ptp(kept))
     tiles, worst = 0, 0.0
-    for number in numbers:
-        rows = np.flatnonzero(stored.lots == number)
+    for number in np.random.default_rng(seed).permutation(np.unique(numbers))[:CHECKED_LOTS]:
+        rows = np.flatnonzero(numbers == number)
         order = TileOrder(
-            lots[stored.lot_ids[number]],
+            lots[lot_ids[number]],
             0,
             len(rows),
             STRENGTH_GEOMETRY.px,
@@ -50,13 +86,13 @@ def check_property(models: ServedModels, stored: PropertySet, *, seed: int) -> t
         )
         images = render(order)[:, None]
         batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-        answers = [models.ask("regressor", {"image": batch})["property"] for batch in batches]
-        difference = np.abs(np.concatenate(answers)[:, 0] - kept[rows])
+        answers = np.concatenate([ask(batch) for batch in batches])
+        difference = np.abs(answers - kept[rows]).max(axis=1)
         if not difference.max() <= allowed:
             raise RecheckFailed(
-                f"lot {stored.lot_ids[number]}, tile {int(difference.argmax())}: the served "
-                f"regressor differs from the stored prediction by {difference.max():.1f}, more "
-                f"than {allowed:.1f}. Run `lotwise-train evaluate` and `lotwise-train export`."
+                f"lot {lot_ids[number]}, tile {int(difference.argmax())}: the served {what} from "
+                f"the stored prediction by {difference.max():.1f}, more than {allowed:.1f}. Run "
+                "`lotwise-train evaluate` and `lotwise-train export`."
             )
         tiles, worst = tiles + len(rows), max(worst, float(difference.max()))
     return tiles, worst
