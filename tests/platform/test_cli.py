@@ -1,9 +1,7 @@
-import asyncio
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,10 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.command import LOTWISE, ask, lines_of
 from tests.support.tiles import png
 from tests.support.triton import ROOT
-
-LOTWISE = Path(sys.executable).with_name("lotwise")
 
 
 def lotwise(*arguments, **options):
@@ -27,24 +24,6 @@ def lotwise(*arguments, **options):
         check=False,
         **options,
     )
-
-
-async def ask(verb, *arguments, service=None, services=None, **environment):
-    """As `lotwise`, while the services of this process answer."""
-    where = ["--host", f"127.0.0.1:{services[service].port}"] if service else []
-    process = await asyncio.create_subprocess_exec(
-        LOTWISE, *verb.split(), *map(str, arguments), *where,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"COLUMNS": "120"} | environment,
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 120)
-    assert b"Traceback" not in err, err.decode()
-    return subprocess.CompletedProcess(verb, process.returncode, out.decode(), err.decode())
-
-
-def lines_of(done):
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def children_of(parent):
@@ -383,7 +362,7 @@ async def test_inspect_shows_where_a_scale_comes_from(lot, tmp_path, pictures):
 
 async def test_help_lists_every_verb_with_the_simulators():
     done = await ask("--help")
-    for verb in ("up", "doctor", "screen", "predict", "uncertainty", "refer", "inspect",
+    for verb in ("up", "doctor", "screen", "predict", "uncertainty", "refer", "interval", "inspect",
                  "explain", "simulate"):  # fmt: skip
         assert f" {verb} " in done.stdout
 

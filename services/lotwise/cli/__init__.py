@@ -5,7 +5,7 @@ A distribution adds verbs of its own under the entry point group `lotwise.comman
 
 import typer
 
-from lotwise.cli import ask, calibrate, explain, files, lots, platform
+from lotwise.cli import ask, calibrate, explain, files, interval, lots, platform
 from lotwise.cli.plugins import Commands
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command()(lots.screen)
 app.command()(ask.predict)
 app.command()(ask.uncertainty)
 app.command()(ask.refer)
+app.command()(interval.interval)
 app.add_typer(explain.app, name="explain")
 app.command()(files.inspect)
 app.command()(calibrate.calibrate)

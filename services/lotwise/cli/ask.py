@@ -80,7 +80,7 @@ def predict(
 
     where = Where(host, start, models, state, triton, engine, as_json)
     with where.client("predict") as client:
-        _ask(
+        ask_each(
             files,
             lambda paths: client.predict_many(paths, lot_id=lot, um_per_px=um_per_px),
             show,
@@ -141,7 +141,7 @@ def uncertainty(
 
     where = Where(host, start, models, state, triton, engine, as_json)
     with where.client("uncertainty") as client:
-        _ask(
+        ask_each(
             files,
             lambda paths: client.uncertainty_many(paths, lot_id=lot, um_per_px=um_per_px),
             show,
@@ -215,7 +215,7 @@ def refer(
 
     where = Where(host, start, models, state, triton, engine, as_json)
     with where.client("referral") as client:
-        _ask(
+        ask_each(
             files,
             lambda paths: client.refer_many(paths, lot_id=lot, um_per_px=um_per_px),
             show,
@@ -241,7 +241,7 @@ def with_progress(
         yield from progress.track(answers, total=total)
 
 
-def _ask(
+def ask_each(
     files: list[Path],
     question: Callable[[list[Path]], Iterator[AnswerType | TileFailure]],
     show: Callable[[str, Sequence[tuple[str, AnswerType]]], None],

@@ -16,6 +16,8 @@ from rich.text import Text
 from lotwise.cli.options import PressureUnit, fail, out
 from lotwise.client import Quantity, TileFailure
 from lotwise.client.answers import Answer
+from lotwise.client.interval_answers import LotInterval
+from lotwise.client.provenance import Provenance
 
 MOST_FOLDED: Final = 1.3
 """A table this many times too wide is still folded into its columns."""
@@ -101,7 +103,7 @@ def number(quantity: Quantity) -> str:
     return f"{quantity.value:,.0f}" if abs(quantity.value) >= 1000 else f"{quantity.value:,.4g}"
 
 
-def lot_of(answer: Answer) -> Text:
+def lot_of(answer: Answer | LotInterval) -> Text:
     """The lot's name, and that it is simulated where that is known."""
     text = Text(answer.lot_id or "-")
     if answer.simulated:
@@ -123,11 +125,7 @@ def words(reasons: Iterable[str]) -> str:
 def notes(answers: Iterable[Answer]) -> list[Text]:
     """What a reader must know of the answers above."""
     answers = list(answers)
-    told = []
-    if any(answer.provenance.engine == "onnxruntime" for answer in answers):
-        told.append(Text("Served by in-process ONNX Runtime, without Triton.", style="yellow"))
-    if any(answer.trained_on_simulated_lots for answer in answers):
-        told.append(Text("The models were trained on simulated lots.", style="yellow"))
+    told = origins(answer.provenance for answer in answers)
     if any(answer.reading and answer.reading.grey_levels_stretched for answer in answers):
         told.append(
             Text(
@@ -136,6 +134,17 @@ def notes(answers: Iterable[Answer]) -> list[Text]:
                 style="yellow",
             )
         )
+    return told
+
+
+def origins(provenances: Iterable[Provenance]) -> list[Text]:
+    """What a reader must know of where the answers above come from."""
+    provenances = list(provenances)
+    told = []
+    if any(each.engine == "onnxruntime" for each in provenances):
+        told.append(Text("Served by in-process ONNX Runtime, without Triton.", style="yellow"))
+    if any(model.trained_on_simulated_lots for each in provenances for model in each.models):
+        told.append(Text("The models were trained on simulated lots.", style="yellow"))
     return told
 
 

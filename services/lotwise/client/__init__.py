@@ -18,6 +18,7 @@ from lotwise.client.answers import (
     Uncertainty,
 )
 from lotwise.client.calibration import CalibrationSet, Guarantee
+from lotwise.client.interval_answers import LotInterval, PropertyInterval, TileInterval
 from lotwise.client.provenance import ModelVersion, Provenance, Quality, Reading
 from lotwise.client.quantity import PSI_IN_MPA, Quantity
 from lotwise.client.sync import Client
@@ -58,17 +59,20 @@ __all__ = [
     "InstrumentTags",
     "InvalidRequest",
     "InvalidTile",
+    "LotInterval",
     "LotVerdict",
     "LotwiseError",
     "ModelVersion",
     "NotFound",
     "Prediction",
+    "PropertyInterval",
     "Provenance",
     "Quality",
     "Quantity",
     "Reading",
     "Tile",
     "TileFailure",
+    "TileInterval",
     "TileLike",
     "Uncertainty",
     "WrongMagnification",

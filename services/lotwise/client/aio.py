@@ -18,15 +18,15 @@ from lotwise.client.answers import (
     Uncertainty,
 )
 from lotwise.client.connection import IN_FLIGHT
+from lotwise.client.interval_calls import AsyncIntervalCalls
 from lotwise.client.questions import LotQuestion, OtherUnit, Target
 from lotwise.client.tiles import TileLike
-from lotwise.client.transport import AsyncTransport
 from lotwise.screening.folder import read_lot_folder
 
 Tiles = Iterable[TileLike] | AsyncIterable[TileLike]
 
 
-class AsyncClient(AsyncTransport):
+class AsyncClient(AsyncIntervalCalls):
     """`Client` as coroutines: the same arguments, methods, answers and errors.
 
         async with AsyncClient() as lotwise:

@@ -19,6 +19,7 @@ from lotwise.client.answers import (
     Uncertainty,
 )
 from lotwise.client.calibration import CalibrationSet, Guarantee
+from lotwise.client.interval_answers import LotInterval, PropertyInterval, TileInterval
 from lotwise.client.provenance import ModelVersion, Provenance, Quality, Reading
 from lotwise.client.quantity import Quantity
 from lotwise.client.tiles import INSTRUMENT_TAGS
@@ -26,6 +27,7 @@ from lotwise.core.tile import InstrumentTags
 from lotwise.v1 import (
     calibration_pb2,
     explain_pb2,
+    interval_pb2,
     predict_pb2,
     referral_pb2,
     tile_pb2,
@@ -152,6 +154,42 @@ def verdict(
         calibration_set=_calibration_set(message.calibration_set),
         decisions=tuple(decisions),
         simulated=simulated,
+    )
+
+
+def tile_interval(message: interval_pb2.IntervalResponse, simulated: bool) -> TileInterval:
+    """The answer of the uncertainty service on where the property of a tile's lot lies."""
+    return TileInterval(**_common(message, simulated), interval=_interval(message.interval))
+
+
+def lot_interval(
+    message: interval_pb2.LotIntervalResponse, failed: tuple[TileFailure, ...], simulated: bool
+) -> LotInterval:
+    """The answer of the uncertainty service on where a lot's property lies."""
+    return LotInterval(
+        lot_id=message.lot_id,
+        interval=_interval(message.interval),
+        tiles=message.tiles,
+        poor_tiles=message.poor_tiles,
+        failed=failed,
+        provenance=_provenance(message.provenance),
+        simulated=simulated,
+    )
+
+
+def _interval(message: interval_pb2.PropertyInterval) -> PropertyInterval:
+    return PropertyInterval(
+        kind="lot" if message.kind == interval_pb2.INTERVAL_KIND_LOT else "tile",
+        property_name=message.property,
+        point=Quantity(message.point, message.unit),
+        lower=Quantity(message.lower, message.unit),
+        upper=Quantity(message.upper, message.unit),
+        coverage=message.coverage,
+        guaranteed_coverage=message.guaranteed_coverage,
+        calibration_lots=message.calibration_lots,
+        calibration_recipes=message.calibration_recipes,
+        guarantee=message.guarantee,
+        calibration_version=message.calibration_version,
     )
 
 

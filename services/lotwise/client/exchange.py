@@ -174,6 +174,83 @@ async def exchange_async(
         stream.cancel()
 
 
+def send_all(
+    call: Callable[..., Any],
+    tiles: Iterable[TileLike],
+    prepare: Prepare,
+    message: Message,
+    failure: Failure,
+    *,
+    timeout: float | None,
+) -> tuple[list[Prepared], Any]:
+    """Send tiles and read the one response to all of them.
+
+    Args:
+        call: The stub's method, a stream of messages with one response.
+        tiles: Taken one by one, in a thread of gRPC's.
+        prepare: Reads the tile with this number.
+        message: The message for a tile.
+        failure: What to raise for a call that failed.
+        timeout: For the whole call, in seconds; None for no limit.
+
+    Returns:
+        What was sent, without its pixels; the response.
+
+    Raises:
+        Exception: What `failure` makes of the call's end, or what `tiles` raised.
+    """
+    sent: list[Prepared] = []
+    raised: list[Exception] = []
+
+    def messages() -> Iterator[Any]:
+        try:
+            for index, given in enumerate(tiles):
+                tile = prepare(given, index)
+                sent.append(_without_content(tile))
+                yield message(tile)
+        except Exception as error:
+            raised.append(error)  # the caller's thread is where it belongs
+
+    try:
+        response = call(messages(), timeout=timeout)
+    except grpc.RpcError as error:
+        raise (raised[0] if raised else failure(error)) from None
+    if raised:
+        raise raised[0]
+    return sent, response
+
+
+async def send_all_async(
+    call: Callable[..., Any],
+    tiles: Iterable[TileLike] | AsyncIterable[TileLike],
+    prepare: Prepare,
+    message: Message,
+    failure: Failure,
+    *,
+    timeout: float | None,
+) -> tuple[list[Prepared], Any]:
+    """As `send_all`, in an event loop. Files are read in threads."""
+    sent: list[Prepared] = []
+    raised: list[Exception] = []
+
+    async def messages() -> AsyncIterator[Any]:
+        try:
+            async for given in _aiter(tiles):
+                tile = await asyncio.to_thread(prepare, given, len(sent))
+                sent.append(_without_content(tile))
+                yield message(tile)
+        except Exception as error:
+            raised.append(error)
+
+    try:
+        response = await call(messages(), timeout=timeout)
+    except grpc.RpcError as error:
+        raise (raised[0] if raised else failure(error)) from None
+    if raised:
+        raise raised[0]
+    return sent, response
+
+
 async def _aiter(tiles: Iterable[TileLike] | AsyncIterable[TileLike]) -> AsyncIterator[TileLike]:
     if isinstance(tiles, AsyncIterable):
         async for tile in tiles:

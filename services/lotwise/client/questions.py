@@ -17,10 +17,18 @@ from lotwise.client.answers import (
     Uncertainty,
 )
 from lotwise.client.failures import error_of_tile
+from lotwise.client.interval_answers import LotInterval, TileInterval
 from lotwise.client.quantity import convert as convert_unit
 from lotwise.client.tiles import Prepared
 from lotwise.core.errors import InferenceFailed, InvalidRequest
-from lotwise.v1 import explain_pb2, predict_pb2, referral_pb2, tile_pb2, uncertainty_pb2
+from lotwise.v1 import (
+    explain_pb2,
+    interval_pb2,
+    predict_pb2,
+    referral_pb2,
+    tile_pb2,
+    uncertainty_pb2,
+)
 
 AnswerType = TypeVar("AnswerType")
 
@@ -234,6 +242,50 @@ class LotQuestion:
         if message is None:
             raise InferenceFailed("The referral service gave no verdict. Screen the lot again.")
         return convert.verdict(message, decisions, simulated)
+
+
+def interval(coverage: float | None) -> Question[TileInterval]:
+    """Where the property lies, by a tile."""
+    return Question(
+        "uncertainty",
+        "Interval",
+        "IntervalStream",
+        lambda tile: interval_pb2.IntervalRequest(tile=tile, coverage=coverage),
+        interval_pb2.IntervalStreamRequest,
+        convert.tile_interval,
+    )
+
+
+@dataclass(frozen=True)
+class LotIntervalQuestion:
+    """Where a lot's property lies: its tiles are one stream, with one response to all of them."""
+
+    coverage: float | None
+    service: str = "uncertainty"
+    method: str = "LotInterval"
+
+    def message(self, tile: Prepared) -> Any:
+        """One message of the stream. A tile that cannot be read goes empty, so it is named."""
+        content = tile.message or tile_pb2.Tile(tile_id=tile.tile_id, lot_id=tile.lot_id)
+        return interval_pb2.LotIntervalRequest(tile=content, coverage=self.coverage)
+
+    def read(
+        self,
+        response: interval_pb2.LotIntervalResponse,
+        sent: Sequence[Prepared],
+        simulated: bool,
+    ) -> LotInterval:
+        """The answer; what could not be read here says why, not that it came empty."""
+        unread = {tile.tile_id: tile.error for tile in sent if tile.error is not None}
+        failed = tuple(
+            TileFailure(
+                each.tile_id,
+                response.lot_id,
+                unread.get(each.tile_id) or error_of_tile(each.error),
+            )
+            for each in response.failed
+        )
+        return convert.lot_interval(response, failed, simulated)
 
 
 def names(given: Iterable[str] | str) -> tuple[str, ...]:

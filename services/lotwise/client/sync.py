@@ -16,13 +16,13 @@ from lotwise.client.answers import (
     Uncertainty,
 )
 from lotwise.client.connection import IN_FLIGHT
+from lotwise.client.interval_calls import IntervalCalls
 from lotwise.client.questions import LotQuestion, OtherUnit, Target
 from lotwise.client.tiles import TileLike
-from lotwise.client.transport import Transport
 from lotwise.screening.folder import read_lot_folder
 
 
-class Client(Transport):
+class Client(IntervalCalls):
     """Asks the four services; safe to use from several threads.
 
         with Client() as lotwise:

@@ -20,10 +20,16 @@ from lotwise.client.connection import (
     TIMEOUT_S,
     connection,
 )
-from lotwise.client.exchange import Exchanged, exchange, exchange_async
+from lotwise.client.exchange import (
+    Exchanged,
+    exchange,
+    exchange_async,
+    send_all,
+    send_all_async,
+)
 from lotwise.client.failures import error_of_call
-from lotwise.client.questions import LotQuestion, OtherUnit, Question
-from lotwise.client.tiles import TileLike, TileReader
+from lotwise.client.questions import LotIntervalQuestion, LotQuestion, OtherUnit, Question
+from lotwise.client.tiles import Prepared, TileLike, TileReader
 from lotwise.core.errors import InvalidRequest, LotwiseError
 
 AnswerType = TypeVar("AnswerType")
@@ -143,6 +149,23 @@ class Transport(Reach):
             timeout=timeout,
         )
 
+    def _send_all(
+        self,
+        question: LotIntervalQuestion,
+        tiles: Iterable[TileLike],
+        lot_id: str,
+        um_per_px: float | None,
+        timeout: float | None,
+    ) -> tuple[list[Prepared], Any]:
+        return send_all(
+            getattr(self._stub(question.service), question.method),
+            tiles,
+            self._reader(lot_id, um_per_px).read_or_say,
+            question.message,
+            lambda error: self._failed(question.service, error),
+            timeout=timeout,
+        )
+
     def _ask_many(
         self,
         question: Question[AnswerType],
@@ -211,6 +234,23 @@ class AsyncTransport(Reach):
             question.message,
             lambda error: self._failed(question.service, error),
             in_flight=in_flight,
+            timeout=timeout,
+        )
+
+    async def _send_all(
+        self,
+        question: LotIntervalQuestion,
+        tiles: Iterable[TileLike] | AsyncIterable[TileLike],
+        lot_id: str,
+        um_per_px: float | None,
+        timeout: float | None,
+    ) -> tuple[list[Prepared], Any]:
+        return await send_all_async(
+            getattr(self._stub(question.service), question.method),
+            tiles,
+            self._reader(lot_id, um_per_px).read_or_say,
+            question.message,
+            lambda error: self._failed(question.service, error),
             timeout=timeout,
         )
 
