@@ -31,6 +31,7 @@ def test_assembled_models_are_not_tracked(tracked):
     assert "committee/1/member_00.onnx" in names
     assert "committee/1/model.onnx" not in names
     assert "edit_gradient/1/model.onnx" not in names
+    assert "regressor_folds/1/model.onnx" not in names
 
 
 def test_modules_hold_one_concept(tracked):

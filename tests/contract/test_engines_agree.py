@@ -11,8 +11,9 @@ from lotwise.core.errors import DeadlineExceeded, InferenceFailed, NotFound
 from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 from lotwise.runtime.inference_triton import TritonInference
 from lotwise.runtime.request import Request, continue_trace, set_request
+from tests.support.triton import ROOT
 
-MODELS = ("regressor", "committee", "editor_encoder", "editor_decoder", "edit_gradient")
+MODELS = sorted(path.parent.name for path in (ROOT / "model_repository").glob("*/config.pbtxt"))
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -4,7 +4,13 @@ import re
 
 import pytest
 
-from lotwise_training.config import CommitteeRecipe, EditorRecipe, PolicyRecipe, RegressorRecipe
+from lotwise_training.config import (
+    CommitteeRecipe,
+    EditorRecipe,
+    IntervalRecipe,
+    PolicyRecipe,
+    RegressorRecipe,
+)
 from lotwise_training.recipe_files import RECIPES, RecipeError, load_recipe
 
 KINDS = {"committee": CommitteeRecipe, "regressor": RegressorRecipe, "editor": EditorRecipe}
@@ -168,3 +174,9 @@ def test_a_recipe_without_outliers_or_learning_curve_can_be_followed(written):
 def test_an_unknown_optimiser_is_refused(written):
     with pytest.raises(RecipeError, match="optimiser must be adam or sgd, not 'adamw'"):
         load_recipe(CommitteeRecipe, written(COMMITTEE.replace('"sgd"', '"adamw"'), "committee"))
+
+
+@pytest.mark.parametrize("coverage", [0.4, 1.0])
+def test_a_default_coverage_that_no_interval_can_have_is_refused(coverage, written):
+    with pytest.raises(RecipeError, match=f"coverage must lie from 0.5 to below 1, not {coverage}"):
+        load_recipe(IntervalRecipe, written(f"coverage = {coverage}\nlot_tiles = 10\n"))
