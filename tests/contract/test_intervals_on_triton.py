@@ -17,6 +17,7 @@ from tests.support.triton import triton_home
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     repository = tmp_path_factory.mktemp("models")
+    folds.add_committee(repository)
     folds.add_folds(repository)
     state = tmp_path_factory.mktemp("triton")
     installation = find_installation(triton_home())

@@ -11,7 +11,7 @@ def test_the_commands_of_training_import_nothing_that_only_serving_needs():
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({SERVING!r})); "
         "import lotwise_training.cli, lotwise_training.edit_answers, "
-        "lotwise_training.property_answers"
+        "lotwise_training.interval_evaluation, lotwise_training.property_answers"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

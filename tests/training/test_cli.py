@@ -4,10 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from lotwise.core.calibration import read_calibration
-from lotwise.core.intervals import IntervalCalibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training import cli, workshop
@@ -15,14 +13,12 @@ from lotwise_training.calibration_tiles import FreshTiles
 from lotwise_training.dataset import read_table
 from lotwise_training.fresh_outputs import read_fresh
 from lotwise_training.outputs import METHODS, read_outputs
-from lotwise_training.property_outputs import read_property
 from lotwise_training.splits import SPLITS
-from lotwise_training.training_loop import train_network
 from tests.support.laboratories import lots_csv, write
+from tests.training.commands import LOTS, in_this_process, said
 from tests.training.small_lots import grey_lots
 from tests.training.small_runs import write_committee
 
-LOTS = ("dark", "middle", "bright")
 RECIPE = """
 members = 2
 split = "tile-random"
@@ -71,63 +67,11 @@ fresh_tiles = 12
 """
 
 
-REGRESSOR = """
-parallel = 1
-max_seconds = 600
-tiles = 100
-[network]
-depth = 10
-widen = 1
-epochs = 1
-batch_size = 8
-optimiser = "adam"
-learning_rate = 5e-3
-schedule = "one-cycle"
-warmup_share = 0.2
-halve_every_epochs = 1
-weight_decay = 0
-crops = [[0.0, 64]]
-head_tiles = 20
-validations = 1
-validation_tiles = 10
-patience = 1
-checkpoint_every = 100
-seed = 0
-pool = 4
-fold = 2
-logarithmic = true
-score_weight = 1.0
-gain_range = 0
-offset_range = 0
-max_noise_sigma = 0
-max_blur_sigma_px = 0
-[comparison]
-region_blocked_share = 0.5
-folds = 2
-folds_share = 0.5
-[data]
-tiles = 1
-further_lots = 0
-further_tiles = 1
-[intervals]
-coverage = 0.9
-lot_tiles = 6
-"""
-
-
-def said(*arguments):
-    """What a command says and its exit code."""
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, result.output
-
-
 @pytest.fixture(scope="module")
 def recipes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recipes")
     (folder / "tiny").mkdir()
     (folder / "tiny" / "committee.toml").write_text(RECIPE)
-    (folder / "tiny" / "regressor.toml").write_text(REGRESSOR)
     return folder
 
 
@@ -143,11 +87,6 @@ def laboratory(tmp_path_factory):
             grey = rng.normal(50 + 70 * n, 10, (256, 256)).clip(0, 255).astype(np.uint8)
             write(folder / lot / f"{picture}.png", grey, um_per_px=4.0)
     return folder
-
-
-def in_this_process(trainer, jobs, run, *, parallel):
-    for job in jobs:
-        train_network(trainer, job, run, report=lambda progress, line: None)
 
 
 @pytest.fixture(scope="module")
@@ -212,72 +151,6 @@ def test_the_table_of_the_lots_lies_beside_the_members(followed):
     table = read_table(home / "runs" / "committee" / "lots.json")
     assert table.lot_ids == LOTS
     assert table.origins == ("iron",) * 3
-
-
-@pytest.fixture(scope="module")
-def tested(recipes, tmp_path_factory):
-    """The regressor's commands in turn on four tested lots: their folder and what they said."""
-    rows = [f"{lot},hardness,{100 + 50 * n},HV" for n, lot in enumerate((*LOTS, "further"))]
-    header = "lot_id,property,value,unit"
-    folder = lots_csv(tmp_path_factory.mktemp("tested"), "\n".join([header, *rows]) + "\n")
-    rng = np.random.default_rng(0)
-    for n, lot in enumerate((*LOTS, "further")):
-        for picture in range(10):
-            grey = 120 + 60 * np.sign(np.sin(np.arange(256) / (3 + 3 * n) + picture))
-            noisy = np.tile(grey, (256, 1)) + rng.normal(0, 10, (256, 256))
-            write(folder / lot / f"{picture}.png", noisy.clip(0, 255).astype(np.uint8), um_per_px=1)
-    home = tmp_path_factory.mktemp("home")
-    common = ("--profile", "tiny", "--recipes", recipes, "--home", home, "--lots", folder)
-    results, models = home / "results", home / "models"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "train_networks", in_this_process)
-        trained = said("regressor", *common)
-    measured = said("evaluate", *common, "--results", results)
-    where = ("--repository", models, "--results", results)
-    exported = said("export", "--home", home, *where, "--only", "regressor")
-    return home, (trained, measured, exported)
-
-
-def test_a_laboratorys_tests_become_a_model_of_its_property(tested):
-    home, steps = tested
-    assert [code for code, _ in steps] == [0, 0, 0], steps
-    stated = read_pbtxt(home / "models" / "regressor" / "config.pbtxt").metadata
-    assert (stated.property.name, stated.property.unit) == ("hardness", "HV")
-    assert (stated.property.minimum, stated.property.maximum) == (100.0, 250.0)
-    assert not stated.trained_on_simulated_lots
-
-
-def test_its_intervals_are_calibrated_and_exported(tested):
-    home, steps = tested
-    said = " ".join(steps[0][1].split())
-    assert "calibrated with 4 lots of 4 recipes, 6 tiles of each" in said
-    # Nothing is lowered in silence.
-    assert "The recipe's 0.9 needs 9 recipes" in said
-    folder = home / "models" / "regressor_folds"
-    calibration = IntervalCalibration.read(folder / "intervals.json")
-    assert {lot.lot_id for lot in calibration.lots} == {*LOTS, "further"}
-    assert calibration.weights_sha256 == read_pbtxt(folder / "config.pbtxt").metadata.weights_sha256
-
-
-def test_its_errors_stand_beside_those_of_forests(tested):
-    home, steps = tested
-    sets, manifest = read_property(home / "results")
-    assert list(sets) == [
-        "tile-random",
-        "region-blocked",
-        "lot-held-out",
-        "lot-held-out, first fold",
-    ]
-    # Its lots have no scores, so there is no forest on them.
-    assert set(sets["lot-held-out"].predicted) == {
-        "network",
-        "forest on texture",
-        "mean of the lots",
-    }
-    assert (manifest["unit"], manifest["benchmark"]) == ("HV", None)
-    assert "RMSE, HV" in " ".join(steps[1][1].split())
-    card = (home / "models" / "regressor" / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "| tile-random, network | MAPE " in card
 
 
 def test_lots_of_the_benchmark_are_calibrated_and_judged_on_fresh_tiles(

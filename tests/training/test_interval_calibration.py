@@ -10,6 +10,7 @@ from lotwise_training.interval_calibration import (
     HeldOut,
     calibrate_intervals,
     calibrated,
+    in_a_sentence,
     load_folds,
 )
 from lotwise_training.interval_outputs import interval_answers, read_intervals, write_intervals
@@ -63,6 +64,14 @@ def test_residuals_are_differences_where_they_were_not():
     first, *_ = made(logarithmic=False).lots
     assert first.tile_residuals == (10.0, 11.0)
     assert first.lot_residual == 0.5
+
+
+def test_what_it_rests_on_is_said_and_a_default_is_never_lowered_in_silence():
+    said = in_a_sentence(made())
+    assert "with 3 lots of 2 recipes, 2 tiles of each" in said
+    assert "up to 66.7%" in said
+    assert "The recipe's 0.75 needs 3 recipes: requests must name a lower coverage" in said
+    assert "needs" not in in_a_sentence(made().model_copy(update={"coverage": 0.6}))
 
 
 def test_some_lots_can_calibrate_alone():

@@ -42,13 +42,7 @@ from lotwise_training.editor import editor_works
 from lotwise_training.editor_runs import RUN as EDITOR
 from lotwise_training.editor_runs import write_served
 from lotwise_training.fresh_outputs import write_fresh
-from lotwise_training.interval_calibration import (
-    FOLDS,
-    INTERVALS_FILE,
-    calibrate_intervals,
-    in_a_sentence,
-)
-from lotwise_training.interval_outputs import interval_answers, write_intervals
+from lotwise_training.interval_calibration import write_calibration
 from lotwise_training.laboratory import read_laboratory, show_laboratory
 from lotwise_training.lanes import TrainingFailed, Work, train_networks, work_side_by_side
 from lotwise_training.outputs import TEST, Outputs, write_outputs
@@ -64,8 +58,6 @@ from lotwise_training.recipe_files import RECIPES, RecipeError
 from lotwise_training.regression import RegressionTrainer
 from lotwise_training.regressor import SERVED as REGRESSOR
 from lotwise_training.regressor import RegressorTask, regressor_jobs
-from lotwise_training.report.conformal_page import conformal_sheet
-from lotwise_training.report.conformal_tables import card_rows, coverage_figures
 from lotwise_training.report.edit_page import edits_sheet, redrawn_sheet
 from lotwise_training.report.edit_tables import edit_figures, served_edit_figures
 from lotwise_training.report.property_page import property_sheet
@@ -178,9 +170,7 @@ def regressor(
         trainer = RegressionTrainer(RegressorTask, tiles, recipe.network)
         train_networks(trainer, jobs, shop.runs, parallel=recipe.parallel)
         write_table(tiles.table, shop.run(REGRESSOR) / LOTS_FILE)
-        calibration = calibrate_intervals(tiles, recipe, shop.runs)
-        calibration.write(shop.run(FOLDS) / INTERVALS_FILE)
-        out.print(in_a_sentence(calibration))
+        out.print(write_calibration(tiles, recipe, shop.runs))
 
 
 @app.command()
@@ -290,6 +280,7 @@ def evaluate(
     """Measure regressor and editor on lots that they never saw; the committee has `answers`."""
     # Here, because the forests take seconds to import and no other command needs them.
     from lotwise_training.edit_answers import edit_manifest, edit_sets
+    from lotwise_training.interval_evaluation import evaluate_intervals
     from lotwise_training.property_answers import property_manifest, property_sets
 
     with _explained():
@@ -307,20 +298,7 @@ def evaluate(
         show(property_sheet(figures, stated["unit"]), out)
         _write_json(shop.run(REGRESSOR) / EVALUATION_FILE, served_figures(figures))
         if new is not None:
-            answered = interval_answers(
-                tiles,
-                new,
-                recipe,
-                shop.runs,
-                profile=profile,
-                benchmark=VERSION,
-                reference=[lot.lot_id for lot in reference_lots()],
-            )
-            write_intervals(results, *answered)
-            covered = coverage_figures(*answered)
-            show(conformal_sheet(covered), out)
-            shop.run(FOLDS).mkdir(parents=True, exist_ok=True)
-            _write_json(shop.run(FOLDS) / EVALUATION_FILE, card_rows(covered))
+            show(evaluate_intervals(tiles, new, recipe, shop.runs, results, profile), out)
         if own_lots is None and shop.run(EDITOR).exists():
             edits = edit_sets(new_lots()[:EDITED_LOTS], shop.runs, shop.cache)
             editors = shop.recipe(EditorRecipe, "editor")

@@ -169,6 +169,16 @@ def calibrate_intervals(
     )
 
 
+def write_calibration(data: TileDataset, recipe: RegressorRecipe, runs: Path) -> str:
+    """Calibrate a run and leave the file in it; what it rests on, as a sentence.
+
+    Arguments and errors as in `calibrate_intervals`.
+    """
+    calibration = calibrate_intervals(data, recipe, runs)
+    calibration.write(runs / FOLDS / INTERVALS_FILE)
+    return in_a_sentence(calibration)
+
+
 def in_a_sentence(calibration: IntervalCalibration) -> str:
     """What a calibration rests on and what it can certify."""
     said = (

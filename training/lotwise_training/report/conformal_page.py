@@ -40,7 +40,7 @@ def conformal_sheet(figures: Sequence[CoverageFigures]) -> Sheet:
                 percent(each.coverage, 0),
                 percent(each.measured, 1)
                 if each.measured is not None
-                else f"needs {each.recipes_needed} recipes",
+                else f"needs {each.recipes_needed}",
                 _percent_range(each.band),
                 NONE if each.band_of_both is None else _percent_range(each.band_of_both),
                 percent(each.guaranteed, 1) if each.measured is not None else NONE,
@@ -71,7 +71,8 @@ def conformal_sheet(figures: Sequence[CoverageFigures]) -> Sheet:
         "the mean over a lot's tiles; tile: by one tile, lots counting the same. Band: 95% of "
         "binomial draws of so many lots at the nominal coverage; of tile intervals, several of a "
         "lot, it is too wide. Of both: the calibration lots drawn, too (beta-binomial). In theory: "
-        "what theorem 4 guarantees. Width: as a share of the point.",
+        "what theorem 4 guarantees. Needs: so many recipes to be certified. Width: as a share of "
+        "the point.",
     )
 
 

@@ -20,7 +20,7 @@ from lotwise_training.report.intervals import Interval
 
 NOMINAL: Final = (0.80, 0.90, 0.95)
 ALL_LOTS: Final = "all held-out lots"
-REFERENCE: Final = "the benchmark's lots alone"
+REFERENCE: Final = "benchmark's lots alone"
 """Which lots calibrate. The second shows what a laboratory of so few lots can say."""
 _TAILS: Final = (0.025, 0.975)
 

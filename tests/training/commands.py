@@ -1,0 +1,63 @@
+"""The commands of `lotwise-train`, run in this process, and a recipe for regressors."""
+
+from typer.testing import CliRunner
+
+from lotwise_training import cli
+from lotwise_training.training_loop import train_network
+
+LOTS = ("dark", "middle", "bright")
+
+REGRESSOR = """
+parallel = 1
+max_seconds = 600
+tiles = 100
+[network]
+depth = 10
+widen = 1
+epochs = 1
+batch_size = 8
+optimiser = "adam"
+learning_rate = 5e-3
+schedule = "one-cycle"
+warmup_share = 0.2
+halve_every_epochs = 1
+weight_decay = 0
+crops = [[0.0, 64]]
+head_tiles = 20
+validations = 1
+validation_tiles = 10
+patience = 1
+checkpoint_every = 100
+seed = 0
+pool = 4
+fold = 2
+logarithmic = true
+score_weight = 1.0
+gain_range = 0
+offset_range = 0
+max_noise_sigma = 0
+max_blur_sigma_px = 0
+[comparison]
+region_blocked_share = 0.5
+folds = 2
+folds_share = 0.5
+[data]
+tiles = 1
+further_lots = 0
+further_tiles = 1
+[intervals]
+coverage = 0.9
+lot_tiles = 6
+"""
+
+
+def said(*arguments):
+    """What a command says and its exit code."""
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def in_this_process(trainer, jobs, run, *, parallel):
+    for job in jobs:
+        train_network(trainer, job, run, report=lambda progress, line: None)
