@@ -199,16 +199,7 @@ class AsyncClient(AsyncIntervalCalls):
         timeout: float | None = None,
     ) -> BackwardExplanation:
         """As `Client.explain_backward`."""
-        wanted = Target(
-            value=target,
-            tolerance=tolerance,
-            unit=unit,
-            immutable=questions.names(immutable),
-            ranges=ranges or {},
-            costs=costs or {},
-            starts=starts,
-            max_evaluations=max_evaluations,
-        )
+        wanted = Target(target, tolerance, unit, immutable, ranges, costs, starts, max_evaluations)
         known = attributes or {}
         try:
             question = questions.explain_backward(known, wanted, self._model_unit)
@@ -237,15 +228,6 @@ class AsyncClient(AsyncIntervalCalls):
         timeout: float | None = None,
     ) -> AsyncGenerator[BackwardExplanation | TileFailure, None]:
         """As `Client.explain_backward_many`."""
-        wanted = Target(
-            value=target,
-            tolerance=tolerance,
-            unit=unit,
-            immutable=questions.names(immutable),
-            ranges=ranges or {},
-            costs=costs or {},
-            starts=starts,
-            max_evaluations=max_evaluations,
-        )
+        wanted = Target(target, tolerance, unit, immutable, ranges, costs, starts, max_evaluations)
         question = questions.explain_backward(attributes or {}, wanted, self._model_unit)
         return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from lotwise.client import convert
@@ -141,9 +141,9 @@ class Target:
     Attributes:
         value, tolerance: In `unit`; a tolerance of 0 is 1% of the target.
         unit: "psi", "MPa", or the model's own.
-        immutable: Attributes that must stay.
-        ranges: (minimum, maximum) of attributes, each within 0 to 1.
-        costs: Of a change by 1; 1 where none is stated.
+        immutable: Attributes that must stay; one or several.
+        ranges: (minimum, maximum) of attributes, each within 0 to 1; None for all of it.
+        costs: Of a change by 1, where it is not 1.
         starts: Searches from different places; 0 for the service's default.
         max_evaluations: 0 for the service's default.
     """
@@ -151,9 +151,9 @@ class Target:
     value: float
     tolerance: float
     unit: str
-    immutable: tuple[str, ...] = ()
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    costs: Mapping[str, float] = field(default_factory=dict)
+    immutable: str | Sequence[str] = ()
+    ranges: Mapping[str, tuple[float, float]] | None = None
+    costs: Mapping[str, float] | None = None
     starts: int = 0
     max_evaluations: int = 0
 
@@ -194,14 +194,14 @@ def explain_backward(
             attributes=_values(attributes),
             target=value,
             tolerance=tolerance,
-            immutable=target.immutable,
+            immutable=_names(target.immutable),
             ranges=[
                 explain_pb2.AttributeRange(name=name, minimum=minimum, maximum=maximum)
-                for name, (minimum, maximum) in target.ranges.items()
+                for name, (minimum, maximum) in (target.ranges or {}).items()
             ],
             costs=[
                 explain_pb2.AttributeCost(name=name, cost=cost)
-                for name, cost in target.costs.items()
+                for name, cost in (target.costs or {}).items()
             ],
             starts=target.starts,
             max_evaluations=target.max_evaluations,
@@ -288,7 +288,7 @@ class LotIntervalQuestion:
         return convert.lot_interval(response, failed, simulated)
 
 
-def names(given: Iterable[str] | str) -> tuple[str, ...]:
+def _names(given: Iterable[str] | str) -> tuple[str, ...]:
     """One name or several, as a tuple."""
     return (given,) if isinstance(given, str) else tuple(given)
 

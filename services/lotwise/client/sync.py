@@ -324,16 +324,7 @@ class Client(IntervalCalls):
                 RANGE_EXCLUDES_LOT, COST_INVALID.
             LotwiseError: See the class.
         """
-        wanted = Target(
-            value=target,
-            tolerance=tolerance,
-            unit=unit,
-            immutable=questions.names(immutable),
-            ranges=ranges or {},
-            costs=costs or {},
-            starts=starts,
-            max_evaluations=max_evaluations,
-        )
+        wanted = Target(target, tolerance, unit, immutable, ranges, costs, starts, max_evaluations)
         known = attributes or {}
         try:
             question = questions.explain_backward(known, wanted, self._model_unit)
@@ -366,15 +357,6 @@ class Client(IntervalCalls):
         Raises InvalidRequest (TARGET_INVALID) where the model's property turns out to be in
         another unit; then call again: the client knows it from now on.
         """
-        wanted = Target(
-            value=target,
-            tolerance=tolerance,
-            unit=unit,
-            immutable=questions.names(immutable),
-            ranges=ranges or {},
-            costs=costs or {},
-            starts=starts,
-            max_evaluations=max_evaluations,
-        )
+        wanted = Target(target, tolerance, unit, immutable, ranges, costs, starts, max_evaluations)
         question = questions.explain_backward(attributes or {}, wanted, self._model_unit)
         return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)
