@@ -53,6 +53,29 @@ async def test_a_step_is_what_predict_says_of_its_picture_less_the_editors_shift
     assert step.value == pytest.approx(seen.value - shift, rel=1e-4)
 
 
+async def test_the_sensitivity_is_the_slope_of_the_sweep_at_the_lot(stubs, make_tile):
+    backwards = await stubs.explain.Backward(backward(make_tile(), max_evaluations=1))
+    own = {change.name: change.before for change in backwards.changes}
+    for change in backwards.changes:
+        at = min(max(own[change.name], 0.02), 0.98)
+        stated = [
+            explain_pb2.AttributeValue(name=name, value=at if name == change.name else value)
+            for name, value in own.items()
+        ]
+        swept = await stubs.explain.Forward(
+            forward(make_tile(), attributes=stated, vary=change.name, steps=51,
+                    without_images=True)
+        )  # fmt: skip
+        if at == own[change.name]:
+            assert change.sensitivity == pytest.approx(swept.sensitivity, rel=1e-3)
+        near = [step for step in swept.steps if abs(step.attribute_value - at) < 0.05]
+        x = np.array([step.attribute_value for step in near])
+        # Pictures are rounded to whole grey levels, so the sweep wavers about its slope.
+        numeric, _ = np.polyfit(x, [step.value for step in near], 1)
+        spread = np.ptp([step.value for step in swept.steps])
+        assert swept.sensitivity == pytest.approx(numeric, rel=0.1, abs=0.05 * spread)
+
+
 async def test_eleven_steps_by_default_and_no_pictures_on_request(stubs, make_tile):
     answer = await stubs.explain.Forward(forward(make_tile(), steps=0, without_images=True))
     assert len(answer.steps) == 11

@@ -258,6 +258,9 @@ async def test_explain_backward_takes_its_target_in_either_unit(services, simula
     table = await ask("explain backward", file, "--target", 9000, "--save", tmp_path, **asked)
     assert "not reached" in table.stdout
     assert "0 of 3 searches reached the target" in table.stdout
+    assert "slope" in table.stdout
+    slopes = [[change["sensitivity"] for change in each["changes"]] for each in (psi, mpa)]
+    np.testing.assert_allclose(np.array(slopes[1]) / 0.006894757293168361, slopes[0], rtol=1e-4)
     assert (tmp_path / "0_edited.png").is_file()
     assert (tmp_path / "0_before_after.png").is_file()
 

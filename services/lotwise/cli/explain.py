@@ -104,6 +104,11 @@ def forward(
         f"The tile as it is: {tables.number(original)} {original.unit}; as the editor redraws it "
         f"unchanged: {tables.number(redrawn)} {redrawn.unit}. The values above are less this shift."
     )
+    slope = tables.in_unit(answer.sensitivity, unit)
+    out.print(
+        f"At the lot as it is the slope is {slope.value:+,.4g} {slope.unit} per whole range of "
+        f"{answer.attribute}."
+    )
     _print_notes(answer, saved)
 
 
@@ -169,10 +174,11 @@ def backward(
     for change in answer.changes:
         difference = change.after - change.before
         moved = f"{difference:+.2f}" if abs(difference) >= 0.005 else "-"
-        rows.append((change.name, f"{change.before:.2f}", f"{change.after:.2f}", moved))
+        slope = f"{tables.in_unit(change.sensitivity, unit).value:+,.4g}"
+        rows.append((change.name, f"{change.before:.2f}", f"{change.after:.2f}", moved, slope))
     tables.show(
         f"{file.name}: what to change for {target:,g} {unit.value}",
-        ["attribute", ">before", ">after", ">change"],
+        ["attribute", ">before", ">after", ">change", f">slope\n{unit.value}"],
         rows,
     )
     before, after = (tables.number(tables.in_unit(q, unit)) for q in (answer.before, answer.after))
@@ -296,6 +302,7 @@ def _forward_data(answer: ForwardExplanation, unit: PressureUnit | None) -> dict
             }
             for step in answer.steps
         ],
+        "sensitivity": tables.in_unit(answer.sensitivity, unit).value,
     }
 
 
@@ -308,7 +315,10 @@ def _backward_data(answer: BackwardExplanation, unit: PressureUnit) -> dict[str,
         "reached": answer.reached,
         "before": tables.in_unit(answer.before, unit).value,
         "after": tables.in_unit(answer.after, unit).value,
-        "changes": [vars(change) for change in answer.changes],
+        "changes": [
+            vars(change) | {"sensitivity": tables.in_unit(change.sensitivity, unit).value}
+            for change in answer.changes
+        ],
         "evaluations": answer.evaluations,
         "changed": answer.changed,
         "cost": answer.cost,

@@ -194,6 +194,8 @@ class ForwardExplanation(Answer):
         reconstructed: Prediction for the tile as the editor redraws it, nothing changed. How far
             it lies from `original` says how well the editor knows such a tile.
         steps: One for each value of the attribute, ascending.
+        sensitivity: Derivative of the property along the attribute at the lot as it is, in the
+            property's unit per whole range of the attribute.
     """
 
     property_name: str
@@ -201,15 +203,22 @@ class ForwardExplanation(Answer):
     original: Quantity
     reconstructed: Quantity
     steps: tuple[ForwardStep, ...]
+    sensitivity: Quantity
 
 
 @dataclass(frozen=True)
 class AttributeChange:
-    """An attribute before and after, each 0 to 1."""
+    """An attribute before and after, each 0 to 1.
+
+    Attributes:
+        sensitivity: Derivative of the property at the lot as it is, in the property's unit per
+            whole range of the attribute.
+    """
 
     name: str
     before: float
     after: float
+    sensitivity: Quantity
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,6 +98,7 @@ def forward(message: explain_pb2.ForwardResponse, simulated: bool) -> ForwardExp
             )
             for step in message.steps
         ),
+        sensitivity=Quantity(message.sensitivity, unit),
     )
 
 
@@ -113,7 +114,10 @@ def backward(message: explain_pb2.BackwardResponse, simulated: bool) -> Backward
         before=Quantity(message.before, unit),
         after=Quantity(message.after, unit),
         changes=tuple(
-            AttributeChange(change.name, change.before, change.after) for change in message.changes
+            AttributeChange(
+                change.name, change.before, change.after, Quantity(change.sensitivity, unit)
+            )
+            for change in message.changes
         ),
         image=EditedImage(message.edited_png),
         evaluations=message.evaluations,

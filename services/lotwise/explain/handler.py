@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from lotwise.core.counterfactual import (
     Counterfactual,
+    Evaluation,
     Search,
     beginnings,
     cheapest,
@@ -42,6 +43,7 @@ class ForwardExplanation:
         values: float64 [steps], the property, less the editor's own shift.
         images: uint8 [steps, px, px].
         reconstructed: The property of the tile redrawn unchanged.
+        sensitivity: Derivative of the property along the attribute at the lot as it is.
     """
 
     tile: EditableTile
@@ -50,6 +52,7 @@ class ForwardExplanation:
     values: npt.NDArray[np.float64]
     images: npt.NDArray[np.uint8]
     reconstructed: float
+    sensitivity: float
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class BackwardExplanation:
         tile: The tile.
         names: Of the attributes.
         before: float64 [n_attributes], as the lot is.
+        sensitivities: float64 [n_attributes], derivatives of the property there.
         found: The best of all searches.
         searches: Where each of them ended.
         cost: Of the change that was found.
@@ -74,6 +78,7 @@ class BackwardExplanation:
     tile: EditableTile
     names: tuple[str, ...]
     before: npt.NDArray[np.float64]
+    sensitivities: npt.NDArray[np.float64]
     found: Counterfactual
     searches: tuple[Counterfactual, ...]
     cost: float
@@ -136,6 +141,7 @@ class ExplainHandler:
         wanted[:-1, axis] = grid
         edits = await editable.edit(wanted)
         reconstructed = float(edits.values[-1])
+        (at_lot,) = await editable.evaluate(lot[None])
         return ForwardExplanation(
             tile=editable,
             attribute=vary,
@@ -143,6 +149,7 @@ class ExplainHandler:
             values=editable.original + edits.values[:-1] - reconstructed,
             images=edits.images[:-1],
             reconstructed=reconstructed,
+            sensitivity=float(at_lot.gradient[axis]),
         )
 
     async def backward(
@@ -174,7 +181,7 @@ class ExplainHandler:
         shift = reconstructed - editable.original
         target = question.target + shift
         starts, evaluations = question.searches()
-        searches, ended_by_deadline = await _searched(
+        searches, at_lot, ended_by_deadline = await _searched(
             editable,
             [
                 search(
@@ -196,6 +203,7 @@ class ExplainHandler:
             tile=editable,
             names=names,
             before=lot,
+            sensitivities=at_lot.gradient,
             found=found,
             searches=tuple(searches),
             cost=allowed.cost_of(found.attributes - lot),
@@ -214,22 +222,29 @@ class ExplainHandler:
 
 async def _searched(
     tile: EditableTile, searches: Sequence[Search]
-) -> tuple[list[Counterfactual], bool]:
-    """Run searches side by side; where each ended, and whether the deadline ended them."""
+) -> tuple[list[Counterfactual], Evaluation, bool]:
+    """Run searches side by side, the first of which begins at the lot.
+
+    Returns:
+        Where each ended; what was seen at the lot; whether the deadline ended them.
+    """
     running = side_by_side(searches)
-    questions, slowest, ended = next(running), 0.0, False
+    questions, slowest, at_lot = next(running), 0.0, None
     while True:
         left = current_request().remaining_s()
-        ended = left is not None and left < STEPS_IN_HAND * slowest
+        # The first evaluation is always made: without it there is no answer.
+        ended = at_lot is not None and left is not None and left < STEPS_IN_HAND * slowest
         answers = None
         if not ended:
             began = time.monotonic()
             answers = await tile.evaluate(np.stack([at for _, at in questions]))
             slowest = max(slowest, time.monotonic() - began)
+            at_lot = at_lot or answers[0]
         try:
             questions = running.send(answers)
         except StopIteration as finished:
-            return finished.value, ended
+            assert at_lot is not None
+            return finished.value, at_lot, ended
 
 
 def _names(editor: Editor) -> tuple[str, ...]:

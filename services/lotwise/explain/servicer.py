@@ -103,6 +103,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             ],
             quality=tiles.quality_message(explained.tile.quality),
             provenance=self._provenance(explained.tile),
+            sensitivity=explained.sensitivity,
         )
 
     async def _backward(self, request: explain_pb2.BackwardRequest) -> explain_pb2.BackwardResponse:
@@ -135,9 +136,15 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             before=explained.tile.original,
             after=explained.after,
             changes=[
-                explain_pb2.AttributeChange(name=name, before=before, after=after)
-                for name, before, after in zip(
-                    explained.names, explained.before, explained.found.attributes, strict=True
+                explain_pb2.AttributeChange(
+                    name=name, before=before, after=after, sensitivity=sensitivity
+                )
+                for name, before, after, sensitivity in zip(
+                    explained.names,
+                    explained.before,
+                    explained.found.attributes,
+                    explained.sensitivities,
+                    strict=True,
                 )
             ],
             edited_png=_png(explained.image),

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from lotwise.v1 import tile_pb2 as lotwise_dot_v1_dot_tile__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lotwise/v1/explain.proto\x12\nlotwise.v1\x1a\x15lotwise/v1/tile.proto\"-\n\x0e\x41ttributeValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"\x95\x01\n\x0e\x46orwardRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12.\n\nattributes\x18\x02 \x03(\x0b\x32\x1a.lotwise.v1.AttributeValue\x12\x0c\n\x04vary\x18\x03 \x01(\t\x12\r\n\x05steps\x18\x04 \x01(\r\x12\x16\n\x0ewithout_images\x18\x05 \x01(\x08\"\x88\x02\n\x0f\x46orwardResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x10\n\x08property\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x11\n\tattribute\x18\x05 \x01(\t\x12\x10\n\x08original\x18\x06 \x01(\x01\x12\x15\n\rreconstructed\x18\x07 \x01(\x01\x12&\n\x05steps\x18\x08 \x03(\x0b\x32\x17.lotwise.v1.ForwardStep\x12$\n\x07quality\x18\t \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\n \x01(\x0b\x32\x16.lotwise.v1.Provenance\"I\n\x0b\x46orwardStep\x12\x17\n\x0f\x61ttribute_value\x18\x01 \x01(\x01\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x12\n\nedited_png\x18\x03 \x01(\x0c\"C\n\x14\x46orwardStreamRequest\x12+\n\x07request\x18\x01 \x01(\x0b\x32\x1a.lotwise.v1.ForwardRequest\"\x8a\x01\n\x15\x46orwardStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x1b.lotwise.v1.ForwardResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome\"\x96\x02\n\x0f\x42\x61\x63kwardRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12.\n\nattributes\x18\x02 \x03(\x0b\x32\x1a.lotwise.v1.AttributeValue\x12\x0e\n\x06target\x18\x03 \x01(\x01\x12\x11\n\ttolerance\x18\x04 \x01(\x01\x12\x11\n\timmutable\x18\x05 \x03(\t\x12\x17\n\x0fmax_evaluations\x18\x06 \x01(\r\x12*\n\x06ranges\x18\x07 \x03(\x0b\x32\x1a.lotwise.v1.AttributeRange\x12(\n\x05\x63osts\x18\x08 \x03(\x0b\x32\x19.lotwise.v1.AttributeCost\x12\x0e\n\x06starts\x18\t \x01(\r\"@\n\x0e\x41ttributeRange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07minimum\x18\x02 \x01(\x01\x12\x0f\n\x07maximum\x18\x03 \x01(\x01\"+\n\rAttributeCost\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ost\x18\x02 \x01(\x01\"\xa7\x03\n\x10\x42\x61\x63kwardResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x10\n\x08property\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0e\n\x06target\x18\x05 \x01(\x01\x12\x11\n\ttolerance\x18\x06 \x01(\x01\x12\x0f\n\x07reached\x18\x07 \x01(\x08\x12\x0e\n\x06\x62\x65\x66ore\x18\x08 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\t \x01(\x01\x12,\n\x07\x63hanges\x18\n \x03(\x0b\x32\x1b.lotwise.v1.AttributeChange\x12\x12\n\nedited_png\x18\x0b \x01(\x0c\x12\x13\n\x0b\x65valuations\x18\x0c \x01(\r\x12$\n\x07quality\x18\r \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\x0e \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12;\n\x13\x65xplanation_quality\x18\x0f \x01(\x0b\x32\x1e.lotwise.v1.ExplanationQuality\x12\x19\n\x11\x65nded_by_deadline\x18\x10 \x01(\x08\"k\n\x12\x45xplanationQuality\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\r\x12\x0c\n\x04\x63ost\x18\x02 \x01(\x01\x12\x0e\n\x06starts\x18\x03 \x01(\r\x12\x16\n\x0estarts_reached\x18\x04 \x01(\r\x12\x0e\n\x06spread\x18\x05 \x01(\x01\">\n\x0f\x41ttributeChange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\x01\"E\n\x15\x42\x61\x63kwardStreamRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.lotwise.v1.BackwardRequest\"\x8c\x01\n\x16\x42\x61\x63kwardStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12.\n\x06result\x18\x02 \x01(\x0b\x32\x1c.lotwise.v1.BackwardResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome2\xd2\x02\n\x0e\x45xplainService\x12\x42\n\x07\x46orward\x12\x1a.lotwise.v1.ForwardRequest\x1a\x1b.lotwise.v1.ForwardResponse\x12X\n\rForwardStream\x12 .lotwise.v1.ForwardStreamRequest\x1a!.lotwise.v1.ForwardStreamResponse(\x01\x30\x01\x12\x45\n\x08\x42\x61\x63kward\x12\x1b.lotwise.v1.BackwardRequest\x1a\x1c.lotwise.v1.BackwardResponse\x12[\n\x0e\x42\x61\x63kwardStream\x12!.lotwise.v1.BackwardStreamRequest\x1a\".lotwise.v1.BackwardStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lotwise/v1/explain.proto\x12\nlotwise.v1\x1a\x15lotwise/v1/tile.proto\"-\n\x0e\x41ttributeValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"\x95\x01\n\x0e\x46orwardRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12.\n\nattributes\x18\x02 \x03(\x0b\x32\x1a.lotwise.v1.AttributeValue\x12\x0c\n\x04vary\x18\x03 \x01(\t\x12\r\n\x05steps\x18\x04 \x01(\r\x12\x16\n\x0ewithout_images\x18\x05 \x01(\x08\"\x9d\x02\n\x0f\x46orwardResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x10\n\x08property\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x11\n\tattribute\x18\x05 \x01(\t\x12\x10\n\x08original\x18\x06 \x01(\x01\x12\x15\n\rreconstructed\x18\x07 \x01(\x01\x12&\n\x05steps\x18\x08 \x03(\x0b\x32\x17.lotwise.v1.ForwardStep\x12$\n\x07quality\x18\t \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\n \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12\x13\n\x0bsensitivity\x18\x0b \x01(\x01\"I\n\x0b\x46orwardStep\x12\x17\n\x0f\x61ttribute_value\x18\x01 \x01(\x01\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x12\n\nedited_png\x18\x03 \x01(\x0c\"C\n\x14\x46orwardStreamRequest\x12+\n\x07request\x18\x01 \x01(\x0b\x32\x1a.lotwise.v1.ForwardRequest\"\x8a\x01\n\x15\x46orwardStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x1b.lotwise.v1.ForwardResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome\"\x96\x02\n\x0f\x42\x61\x63kwardRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12.\n\nattributes\x18\x02 \x03(\x0b\x32\x1a.lotwise.v1.AttributeValue\x12\x0e\n\x06target\x18\x03 \x01(\x01\x12\x11\n\ttolerance\x18\x04 \x01(\x01\x12\x11\n\timmutable\x18\x05 \x03(\t\x12\x17\n\x0fmax_evaluations\x18\x06 \x01(\r\x12*\n\x06ranges\x18\x07 \x03(\x0b\x32\x1a.lotwise.v1.AttributeRange\x12(\n\x05\x63osts\x18\x08 \x03(\x0b\x32\x19.lotwise.v1.AttributeCost\x12\x0e\n\x06starts\x18\t \x01(\r\"@\n\x0e\x41ttributeRange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07minimum\x18\x02 \x01(\x01\x12\x0f\n\x07maximum\x18\x03 \x01(\x01\"+\n\rAttributeCost\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ost\x18\x02 \x01(\x01\"\xa7\x03\n\x10\x42\x61\x63kwardResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x10\n\x08property\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0e\n\x06target\x18\x05 \x01(\x01\x12\x11\n\ttolerance\x18\x06 \x01(\x01\x12\x0f\n\x07reached\x18\x07 \x01(\x08\x12\x0e\n\x06\x62\x65\x66ore\x18\x08 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\t \x01(\x01\x12,\n\x07\x63hanges\x18\n \x03(\x0b\x32\x1b.lotwise.v1.AttributeChange\x12\x12\n\nedited_png\x18\x0b \x01(\x0c\x12\x13\n\x0b\x65valuations\x18\x0c \x01(\r\x12$\n\x07quality\x18\r \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\x0e \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12;\n\x13\x65xplanation_quality\x18\x0f \x01(\x0b\x32\x1e.lotwise.v1.ExplanationQuality\x12\x19\n\x11\x65nded_by_deadline\x18\x10 \x01(\x08\"k\n\x12\x45xplanationQuality\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\r\x12\x0c\n\x04\x63ost\x18\x02 \x01(\x01\x12\x0e\n\x06starts\x18\x03 \x01(\r\x12\x16\n\x0estarts_reached\x18\x04 \x01(\r\x12\x0e\n\x06spread\x18\x05 \x01(\x01\"S\n\x0f\x41ttributeChange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\x01\x12\x13\n\x0bsensitivity\x18\x04 \x01(\x01\"E\n\x15\x42\x61\x63kwardStreamRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.lotwise.v1.BackwardRequest\"\x8c\x01\n\x16\x42\x61\x63kwardStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12.\n\x06result\x18\x02 \x01(\x0b\x32\x1c.lotwise.v1.BackwardResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome2\xd2\x02\n\x0e\x45xplainService\x12\x42\n\x07\x46orward\x12\x1a.lotwise.v1.ForwardRequest\x1a\x1b.lotwise.v1.ForwardResponse\x12X\n\rForwardStream\x12 .lotwise.v1.ForwardStreamRequest\x1a!.lotwise.v1.ForwardStreamResponse(\x01\x30\x01\x12\x45\n\x08\x42\x61\x63kward\x12\x1b.lotwise.v1.BackwardRequest\x1a\x1c.lotwise.v1.BackwardResponse\x12[\n\x0e\x42\x61\x63kwardStream\x12!.lotwise.v1.BackwardStreamRequest\x1a\".lotwise.v1.BackwardStreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,29 +37,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORWARDREQUEST']._serialized_start=111
   _globals['_FORWARDREQUEST']._serialized_end=260
   _globals['_FORWARDRESPONSE']._serialized_start=263
-  _globals['_FORWARDRESPONSE']._serialized_end=527
-  _globals['_FORWARDSTEP']._serialized_start=529
-  _globals['_FORWARDSTEP']._serialized_end=602
-  _globals['_FORWARDSTREAMREQUEST']._serialized_start=604
-  _globals['_FORWARDSTREAMREQUEST']._serialized_end=671
-  _globals['_FORWARDSTREAMRESPONSE']._serialized_start=674
-  _globals['_FORWARDSTREAMRESPONSE']._serialized_end=812
-  _globals['_BACKWARDREQUEST']._serialized_start=815
-  _globals['_BACKWARDREQUEST']._serialized_end=1093
-  _globals['_ATTRIBUTERANGE']._serialized_start=1095
-  _globals['_ATTRIBUTERANGE']._serialized_end=1159
-  _globals['_ATTRIBUTECOST']._serialized_start=1161
-  _globals['_ATTRIBUTECOST']._serialized_end=1204
-  _globals['_BACKWARDRESPONSE']._serialized_start=1207
-  _globals['_BACKWARDRESPONSE']._serialized_end=1630
-  _globals['_EXPLANATIONQUALITY']._serialized_start=1632
-  _globals['_EXPLANATIONQUALITY']._serialized_end=1739
-  _globals['_ATTRIBUTECHANGE']._serialized_start=1741
-  _globals['_ATTRIBUTECHANGE']._serialized_end=1803
-  _globals['_BACKWARDSTREAMREQUEST']._serialized_start=1805
-  _globals['_BACKWARDSTREAMREQUEST']._serialized_end=1874
-  _globals['_BACKWARDSTREAMRESPONSE']._serialized_start=1877
-  _globals['_BACKWARDSTREAMRESPONSE']._serialized_end=2017
-  _globals['_EXPLAINSERVICE']._serialized_start=2020
-  _globals['_EXPLAINSERVICE']._serialized_end=2358
+  _globals['_FORWARDRESPONSE']._serialized_end=548
+  _globals['_FORWARDSTEP']._serialized_start=550
+  _globals['_FORWARDSTEP']._serialized_end=623
+  _globals['_FORWARDSTREAMREQUEST']._serialized_start=625
+  _globals['_FORWARDSTREAMREQUEST']._serialized_end=692
+  _globals['_FORWARDSTREAMRESPONSE']._serialized_start=695
+  _globals['_FORWARDSTREAMRESPONSE']._serialized_end=833
+  _globals['_BACKWARDREQUEST']._serialized_start=836
+  _globals['_BACKWARDREQUEST']._serialized_end=1114
+  _globals['_ATTRIBUTERANGE']._serialized_start=1116
+  _globals['_ATTRIBUTERANGE']._serialized_end=1180
+  _globals['_ATTRIBUTECOST']._serialized_start=1182
+  _globals['_ATTRIBUTECOST']._serialized_end=1225
+  _globals['_BACKWARDRESPONSE']._serialized_start=1228
+  _globals['_BACKWARDRESPONSE']._serialized_end=1651
+  _globals['_EXPLANATIONQUALITY']._serialized_start=1653
+  _globals['_EXPLANATIONQUALITY']._serialized_end=1760
+  _globals['_ATTRIBUTECHANGE']._serialized_start=1762
+  _globals['_ATTRIBUTECHANGE']._serialized_end=1845
+  _globals['_BACKWARDSTREAMREQUEST']._serialized_start=1847
+  _globals['_BACKWARDSTREAMREQUEST']._serialized_end=1916
+  _globals['_BACKWARDSTREAMRESPONSE']._serialized_start=1919
+  _globals['_BACKWARDSTREAMRESPONSE']._serialized_end=2059
+  _globals['_EXPLAINSERVICE']._serialized_start=2062
+  _globals['_EXPLAINSERVICE']._serialized_end=2400
 # @@protoc_insertion_point(module_scope)

@@ -30,7 +30,7 @@ class ForwardRequest(_message.Message):
     def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., vary: _Optional[str] = ..., steps: _Optional[int] = ..., without_images: _Optional[bool] = ...) -> None: ...
 
 class ForwardResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "property", "unit", "attribute", "original", "reconstructed", "steps", "quality", "provenance")
+    __slots__ = ("tile_id", "lot_id", "property", "unit", "attribute", "original", "reconstructed", "steps", "quality", "provenance", "sensitivity")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     PROPERTY_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class ForwardResponse(_message.Message):
     STEPS_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    SENSITIVITY_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     property: str
@@ -51,7 +52,8 @@ class ForwardResponse(_message.Message):
     steps: _containers.RepeatedCompositeFieldContainer[ForwardStep]
     quality: _tile_pb2.Quality
     provenance: _tile_pb2.Provenance
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., attribute: _Optional[str] = ..., original: _Optional[float] = ..., reconstructed: _Optional[float] = ..., steps: _Optional[_Iterable[_Union[ForwardStep, _Mapping]]] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ...) -> None: ...
+    sensitivity: float
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., attribute: _Optional[str] = ..., original: _Optional[float] = ..., reconstructed: _Optional[float] = ..., steps: _Optional[_Iterable[_Union[ForwardStep, _Mapping]]] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., sensitivity: _Optional[float] = ...) -> None: ...
 
 class ForwardStep(_message.Message):
     __slots__ = ("attribute_value", "value", "edited_png")
@@ -170,14 +172,16 @@ class ExplanationQuality(_message.Message):
     def __init__(self, changed: _Optional[int] = ..., cost: _Optional[float] = ..., starts: _Optional[int] = ..., starts_reached: _Optional[int] = ..., spread: _Optional[float] = ...) -> None: ...
 
 class AttributeChange(_message.Message):
-    __slots__ = ("name", "before", "after")
+    __slots__ = ("name", "before", "after", "sensitivity")
     NAME_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    SENSITIVITY_FIELD_NUMBER: _ClassVar[int]
     name: str
     before: float
     after: float
-    def __init__(self, name: _Optional[str] = ..., before: _Optional[float] = ..., after: _Optional[float] = ...) -> None: ...
+    sensitivity: float
+    def __init__(self, name: _Optional[str] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., sensitivity: _Optional[float] = ...) -> None: ...
 
 class BackwardStreamRequest(_message.Message):
     __slots__ = ("request",)
