@@ -16,7 +16,7 @@ case "$*" in *committee*) sleep {seconds} ;; esac
 
 @pytest.fixture
 def trained(tmp_path):
-    def run(failing="nothing", seconds=0):
+    def run(*committee, failing="nothing", seconds=0):
         scripts = tmp_path / "scripts"
         scripts.mkdir()
         script = scripts / "train-on-gpu"
@@ -27,7 +27,7 @@ def trained(tmp_path):
         python.chmod(0o755)
         calls = tmp_path / "calls"
         ended = subprocess.run(
-            [script, "500"],
+            [script, "500", *committee],
             env={**os.environ, "PYTHON": str(python), "CALLS": str(calls)},
             capture_output=True,
             text=True,
@@ -50,6 +50,11 @@ def test_tiles_are_made_before_they_are_learned_from(trained):
     assert {"regressor", "editor", "committee"} < set(place)
     assert place["committee"] > verbs.index(["data", "meter", "reference"])
     assert ["regressor", "--max-seconds", "140"] in verbs
+
+
+def test_the_committee_can_be_given_a_time_of_its_own(trained):
+    _, calls = trained("900")
+    assert any(" committee --max-seconds 900 " in each for each in calls)
 
 
 @pytest.mark.parametrize("failing", ["--help", "data strength", "meter reference", "regressor"])
