@@ -4,7 +4,10 @@ import os
 import subprocess
 
 import pytest
+from typer.main import get_command
 
+from lotwise_training.cli import app
+from lotwise_training.workshop import RENDERED
 from tests.support.triton import ROOT
 
 STAND_IN = """#!/usr/bin/env bash
@@ -43,9 +46,16 @@ def trained(tmp_path):
 def test_tiles_are_made_before_they_are_learned_from(trained):
     ended, calls = trained()
     assert ended.returncode == 0, ended.stderr
-    assert all(each.endswith("--profile gpu") for each in calls)
-    verbs = [each.split()[2:-2] for each in calls]
-    assert verbs[:2] == [["--help"], ["data", "strength"]]
+    assert calls[0].startswith("-c import lotwise_training.cli")
+    commands = [each.split()[2:] for each in calls[1:]]
+    for verb, *options in commands:
+        # As the command line reads them: a stand-in takes everything.
+        get_command(app).commands[verb].make_context(verb, [*options])
+        assert options[-2:] == ["--profile", "gpu"]
+    verbs = [each[:-2] for each in commands]
+    assert verbs[0] == ["data", "strength"]
+    rendered = [name for verb in verbs if verb[0] == "data" for name in verb[1:]]
+    assert sorted(rendered) == sorted(RENDERED)
     place = {verb[0]: number for number, verb in enumerate(verbs)}
     assert {"regressor", "editor", "committee"} < set(place)
     assert place["committee"] > verbs.index(["data", "meter", "reference"])
@@ -57,7 +67,7 @@ def test_the_committee_can_be_given_a_time_of_its_own(trained):
     assert any(" committee --max-seconds 900 " in each for each in calls)
 
 
-@pytest.mark.parametrize("failing", ["--help", "data strength", "meter reference", "regressor"])
+@pytest.mark.parametrize("failing", ["-c import", "data strength", "meter reference", "regressor"])
 def test_the_first_failure_ends_all(trained, failing):
     ended, _ = trained(failing=failing, seconds=30)
     assert ended.returncode != 0
