@@ -142,6 +142,17 @@ def test_an_unreachable_target_of_a_curved_property_ends_at_the_best_corner():
     np.testing.assert_allclose(found.attributes, [1, 1, 1])
 
 
+def test_a_search_that_comes_no_nearer_gives_up_with_the_nearest():
+    # Goes up and down between 0 and 100, whatever the slope promises.
+    def wavy(at):
+        return float(50 + 50 * np.sin(40 * at[0])), np.array([2000 * np.cos(40 * at[0])])
+
+    found, asked = drive(wavy, [0.31], 400, budget=500)
+    assert not found.reached
+    assert len(asked) < 100
+    assert found.value == max(wavy(at)[0] for at in asked)
+
+
 def test_with_nothing_mutable_the_start_is_the_answer():
     function = linear(100, 10)
     start = [0.5, 0.5]

@@ -153,14 +153,6 @@ async def test_an_answer_says_how_far_it_is_to_be_believed(stubs, make_tile):
     assert not answer.ended_by_deadline
 
 
-async def test_near_the_deadline_the_best_so_far_is_the_answer(stubs, make_tile):
-    request = backward(make_tile(), target=50_000, max_evaluations=2000, starts=2)
-    answer = await stubs.explain.Backward(request, timeout=8)
-    assert answer.ended_by_deadline
-    assert not answer.reached
-    assert 1 <= answer.evaluations < 2000
-
-
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [

@@ -30,6 +30,10 @@ INITIAL_LAMBDA: Final = 1.0
 LAMBDA_GROWTH: Final = 2.0
 STEPS_PER_LAMBDA: Final = 12
 MAX_MOVE: Final = 0.1  # of an attribute in one step: the networks are only locally linear
+PATIENCE: Final = 2 * STEPS_PER_LAMBDA
+"""Evaluations that come no nearer before a search gives up: lambda has doubled twice."""
+LEAST_NEARER: Final = 0.1
+"""Of the tolerance; less is not nearer."""
 CHEAPENINGS: Final = 6
 """Evaluations spent on making an answer cheaper, at most."""
 LEAST_SAVED: Final = 0.02
@@ -138,7 +142,7 @@ def search(
     origin = np.asarray(start, dtype=np.float64)
     at = origin.copy() if begin is None else np.asarray(begin, dtype=np.float64).copy()
     best = _Best(origin, target, tolerance, allowed)
-    weight = INITIAL_LAMBDA
+    weight, nearest, nearest_at = INITIAL_LAMBDA, float("inf"), 0
     while best.evaluations < max_evaluations:
         seen = yield at.copy()
         if seen is None:
@@ -147,6 +151,10 @@ def search(
         if best.reached:
             break
         miss = seen.value - target
+        if abs(miss) < nearest - LEAST_NEARER * tolerance:
+            nearest, nearest_at = abs(miss), best.evaluations
+        elif best.evaluations - nearest_at >= PATIENCE:
+            break  # out of reach, as far as this search can tell
         if best.evaluations % STEPS_PER_LAMBDA == 0:
             weight *= LAMBDA_GROWTH
         moved = _proximal_step(at, origin, allowed, miss / scale, seen.gradient / scale, weight)

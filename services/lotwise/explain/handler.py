@@ -181,7 +181,7 @@ class ExplainHandler:
         shift = reconstructed - editable.original
         target = question.target + shift
         starts, evaluations = question.searches()
-        searches, at_lot, ended_by_deadline = await _searched(
+        searches, at_lot, ended_by_deadline = await searched(
             editable,
             [
                 search(
@@ -220,7 +220,7 @@ class ExplainHandler:
         return await self.inference.ready(self.models.all)
 
 
-async def _searched(
+async def searched(
     tile: EditableTile, searches: Sequence[Search]
 ) -> tuple[list[Counterfactual], Evaluation, bool]:
     """Run searches side by side, the first of which begins at the lot.
