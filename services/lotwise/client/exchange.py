@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import queue
 import threading
+import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -18,12 +19,14 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
 from lotwise.client.tiles import Prepared, TileLike
-from lotwise.core.errors import EngineUnavailable
+from lotwise.core.errors import DeadlineExceeded, EngineUnavailable
+
+LATE: Final = "The service did not answer within the deadline."
 
 Prepare = Callable[[TileLike, int], Prepared]
 Message = Callable[[Prepared], Any]
@@ -242,10 +245,24 @@ async def send_all_async(
         except Exception as error:
             raised.append(error)
 
+    began = time.monotonic()
+
+    def late() -> bool:
+        return timeout is not None and time.monotonic() - began >= timeout
+
     try:
         response = await call(messages(), timeout=timeout)
     except grpc.RpcError as error:
-        raise (raised[0] if raised else failure(error)) from None
+        told: Exception = raised[0] if raised else failure(error)
+        # Where a deadline passes while messages are being sent, grpc.aio may say anything.
+        if isinstance(told, EngineUnavailable) and late():
+            told = DeadlineExceeded(LATE)
+        raise told from None
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling() or not late():
+            raise
+        raise DeadlineExceeded(LATE) from None
     if raised:
         raise raised[0]
     return sent, response
