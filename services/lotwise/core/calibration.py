@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from lotwise.core.drift import ScoreBins
 from lotwise.core.errors import Contradiction
 from lotwise.core.familiarity import Familiarity
+from lotwise.core.validation import first_problem
 
 CALIBRATION_FILE: Final = "calibration.json"
 FAMILIARITY_FILE: Final = "familiarity.npz"
@@ -123,10 +124,8 @@ def read_calibration(folder: Path) -> Calibrated:
             "Calibrate it with `lotwise calibrate`; after a training, with `lotwise-train policy`.",
         ) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise Contradiction(
-            "CALIBRATION_INVALID", f"Calibration {path}: {where}: {first['msg']}."
+            "CALIBRATION_INVALID", f"Calibration {path}: {first_problem(error)}."
         ) from None
     if hashlib.sha256(content).hexdigest() != calibration.familiarity_sha256:
         raise Contradiction(

@@ -201,16 +201,16 @@ def side_by_side(
     ended: dict[int, Counterfactual] = {}
     asking: list[tuple[int, Array]] = []
 
-    def advance(number: int, answer: Evaluation | None, *, first: bool = False) -> None:
+    def advance(number: int, answer: Evaluation | None) -> None:
         try:
-            question = next(searches[number]) if first else searches[number].send(answer)
+            question = searches[number].send(answer)
         except StopIteration as end:
             ended[number] = end.value
         else:
             asking.append((number, question))
 
     for number in range(len(searches)):
-        advance(number, None, first=True)
+        advance(number, None)  # begins it
     while asking:
         answers = yield list(asking)
         asked, asking = asking, []

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lotwise.core.conformal import LEAST_COVERAGE, Array, Residuals, cv_plus, guaranteed_coverage
 from lotwise.core.errors import Contradiction, InvalidRequest
+from lotwise.core.validation import first_problem
 
 Residual = Annotated[float, Field(ge=0)]
 
@@ -234,8 +235,6 @@ class IntervalCalibration(BaseModel):
                 "`lotwise-train regressor` calibrates, `lotwise-train export` writes it there.",
             ) from None
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
             raise Contradiction(
-                "INTERVALS_INVALID", f"Calibration {path}: {where}: {first['msg']}."
+                "INTERVALS_INVALID", f"Calibration {path}: {first_problem(error)}."
             ) from None

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lotwise.core.calibration import CalibrationSet
 from lotwise.core.errors import Contradiction, LotwiseError
+from lotwise.core.validation import first_problem
 
 Kind = Literal["risk", "coverage", "threshold"]
 
@@ -175,5 +176,4 @@ def _refusal(path: Path, error: ValidationError) -> LotwiseError:
     if first["type"] == "value_error":
         message = first["msg"].removeprefix("Value error, ")
         return Contradiction("POLICY_CONTRADICTORY", f"Policy {path}: {message}.")
-    where = ".".join(str(part) for part in first["loc"]) or "the file"
-    return Contradiction("POLICY_INVALID", f"Policy {path}: {where}: {first['msg']}.")
+    return Contradiction("POLICY_INVALID", f"Policy {path}: {first_problem(error)}.")
