@@ -1,6 +1,7 @@
 """The report's section on edits, on measurements whose figures are known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,10 +57,11 @@ def sets():
 
 def test_targets_are_those_of_the_editor_that_is_served(sets):
     figures = edit_figures(sets)
-    assert [target.reached for target in edit_targets(figures, "difference")] == [True] * 4
+    assert [target.reached for target in edit_targets(figures, "difference")] == [True] * 6
     missed = edit_targets(figures, "attgan")
-    assert [target.reached for target in missed] == [False] * 4
-    assert [target.value for target in missed] == pytest.approx([0.5, 0.3, 24.0, 0.05])
+    assert [target.reached for target in missed] == [False] * 6
+    values = [0.5, 0.3, 0.5 / 0.9, 0.3 / 0.9, 24.0, 0.05]
+    assert [target.value for target in missed] == pytest.approx(values, abs=1e-6)
 
 
 def test_tables_name_editors_once_and_leaks_without_their_sign(sets):
@@ -67,12 +69,35 @@ def test_tables_name_editors_once_and_leaks_without_their_sign(sets):
     rows = edits_sheet(figures, MANIFEST).rows
     assert len(rows) == 3 * 4
     assert rows[4][:2] == ("difference editor", "size")
-    assert rows[4][2:] == ("0.85", "0.85 to 0.85", "0.94", "0.10", "1,000", "100")
-    assert rows[8][6:] == ("−1,000", "0")
+    assert rows[4][2:] == (
+        *("0.85", "0.85 to 0.85", "0.10"),
+        *("0.94", "0.94 to 0.94", "0.11"),
+        *("1,000", "100"),
+    )
+    assert rows[0][5:8] == ("–", "–", "–")  # the meter is corrected by these
+    assert rows[8][8:] == ("−1,000", "0")
     assert rows[0][-1] == "–"  # the truth is not measured against itself
     drawn = redrawn_sheet(figures).rows
     assert [row[0] for row in drawn] == ["difference editor", "AttGAN"]
     assert drawn[1][1:] == ("6", "24.0", "5.00", "25.0")
+
+
+def test_the_meters_own_errors_are_taken_out(sets):
+    """A meter that sees half of one attribute and takes a tenth of it for another."""
+    meter = np.eye(4)
+    meter[2] = [0.1, 0.0, 0.5, 0.0]
+    true = np.diag([0.9, 0.8, 1.0, 0.7])
+    true[0, 2] = 0.2
+    requested = sets["difference"].requested
+
+    def seen(changes):
+        measured = np.einsum("njd,ji->njdi", requested, changes @ meter).astype(np.float32)
+        return replace(sets["difference"], measured=measured)
+
+    figures = edit_figures({SIMULATOR: seen(np.eye(4)), "difference": seen(true)})
+    assert figures[SIMULATOR].response == pytest.approx(meter, abs=1e-6)
+    assert figures["difference"].response[2, 2] == pytest.approx(0.5, abs=1e-6)
+    assert figures["difference"].corrected == pytest.approx(true, abs=1e-5)
 
 
 def test_an_attribute_at_its_end_counts_only_where_it_can_move(sets):

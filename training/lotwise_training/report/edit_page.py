@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lotwise_training.edit_outputs import SIMULATOR
 from lotwise_training.report.edit_figures import KIND_WORDS, curves_figure, response_figure
@@ -16,6 +17,8 @@ from lotwise_training.report.edit_tables import (
     MOST_OFF_DIAGONAL,
     MOST_SHIFT,
     EditFigures,
+    least_diagonal,
+    most_off_diagonal,
 )
 from lotwise_training.report.html_parts import Plot, figure_html, table_html
 from lotwise_training.report.sheets import Sheet
@@ -27,20 +30,18 @@ def edits_sheet(figures: Mapping[str, EditFigures], manifest: Mapping[str, Any])
     """What every editor does to attributes and to the property."""
     rows: list[tuple[str, ...]] = []
     groups: list[int] = []
-    real = np.diag(figures[SIMULATOR].response)
     for kind in (kind for kind in KIND_WORDS if kind in figures):
         each = figures[kind]
         groups.append(len(rows))
         for row, name in enumerate(manifest["attributes"]):
-            off = [abs(v) for i, v in enumerate(each.response[row]) if i != row]
             rows.append(
                 (
                     KIND_WORDS[kind] if row == 0 else "",
                     name,
                     number(each.response[row, row], 2),
                     f"{each.low[row, row]:.2f} to {each.high[row, row]:.2f}",
-                    NONE if kind == SIMULATOR else number(each.response[row, row] / real[row], 2),
-                    number(max(off), 2),
+                    number(_leak(each.response, row), 2),
+                    *_corrected(each, row),
                     f"{each.slopes[row]:,.0f}".replace("-", "−"),
                     NONE if kind == SIMULATOR else percent(each.true_signs[row], 0),
                 )
@@ -53,7 +54,9 @@ def edits_sheet(figures: Mapping[str, EditFigures], manifest: Mapping[str, Any])
             "attribute",
             "measured, of 1 asked",
             "95% interval",
-            "of a real change",
+            "largest leak",
+            "corrected",
+            "95% interval",
             "largest leak",
             f"property, {manifest['unit']} for 1",
             "true direction, %",
@@ -64,11 +67,28 @@ def edits_sheet(figures: Mapping[str, EditFigures], manifest: Mapping[str, Any])
         note="Each attribute of each tile is edited by 0.3 up and down, all others left. A network "
         "that has never seen an editor, and learned from other simulated lots, measures the edited "
         "tiles; the regressor reads their property. First the lots themselves, made again with "
-        "that change, the property being the true one: what the meter sees of a real change is the "
-        'most that can be asked of an editor, and "of a real change" is the share of it that the '
-        "edit shows. Largest leak: into another attribute. True "
+        "that change, the property being the true one: what the meter sees of a real change. "
+        "Corrected: the true change that would make the meter answer as it does to the edit, its "
+        "answers to real changes being known. Largest leak: into another attribute. True "
         "direction: edits that move the property as the truth does. Intervals: bootstrap over "
         "lots.",
+    )
+
+
+def _leak(response: npt.NDArray[np.float64], row: int) -> float:
+    """Largest change of another attribute, where that of `row` was asked for."""
+    return float(np.abs(np.delete(response[row], row)).max())
+
+
+def _corrected(each: EditFigures, row: int) -> tuple[str, str, str]:
+    """Cells: what an edit changes without the meter's own errors."""
+    low, high = each.corrected_low, each.corrected_high
+    if each.corrected is None or low is None or high is None:
+        return NONE, NONE, NONE
+    return (
+        number(each.corrected[row, row], 2),
+        f"{low[row, row]:.2f} to {high[row, row]:.2f}",
+        number(_leak(each.corrected, row), 2),
     )
 
 
@@ -99,22 +119,14 @@ def edit_targets(figures: Mapping[str, EditFigures], served: str) -> tuple[Targe
     """The project's targets for the editor that is served."""
     each = figures[served]
     decibels, shift = each.redrawn_psnr_db, each.shift
+    responses = {"edit response": each.response}
+    if each.corrected is not None:
+        responses["edit response, corrected"] = each.corrected
     return (
-        Target(
-            "edit response, diagonal",
-            f"at least {LEAST_DIAGONAL:.1f}",
-            f"{each.least_diagonal:.2f} (least)",
-            "",
-            each.least_diagonal >= LEAST_DIAGONAL,
-            each.least_diagonal,
-        ),
-        Target(
-            "edit response, off the diagonal",
-            f"at most {MOST_OFF_DIAGONAL:.2f}",
-            f"{each.most_off_diagonal:.2f} (most)",
-            "",
-            each.most_off_diagonal <= MOST_OFF_DIAGONAL,
-            each.most_off_diagonal,
+        *(
+            target
+            for name, response in responses.items()
+            for target in _response_targets(name, response)
         ),
         Target(
             "PSNR of redrawn tiles",
@@ -131,6 +143,28 @@ def edit_targets(figures: Mapping[str, EditFigures], served: str) -> tuple[Targe
             "",
             None if shift is None else shift <= MOST_SHIFT,
             shift,
+        ),
+    )
+
+
+def _response_targets(name: str, response: npt.NDArray[np.float64]) -> tuple[Target, Target]:
+    least, most = least_diagonal(response), most_off_diagonal(response)
+    return (
+        Target(
+            f"{name}, diagonal",
+            f"at least {LEAST_DIAGONAL:.1f}",
+            f"{least:.2f} (least)",
+            "",
+            least >= LEAST_DIAGONAL,
+            least,
+        ),
+        Target(
+            f"{name}, off the diagonal",
+            f"at most {MOST_OFF_DIAGONAL:.2f}",
+            f"{most:.2f} (most)",
+            "",
+            most <= MOST_OFF_DIAGONAL,
+            most,
         ),
     )
 

@@ -30,6 +30,9 @@ class EditFigures:
         response: float64 [A, A], row j: by how much the meter's readings of all attributes change
             for each unit of attribute j that was asked for. The unit matrix is perfect.
         low, high: float64 [A, A], 95% interval of `response`, bootstrap over lots.
+        corrected: float64 [A, A], as `response`, without the meter's own errors: see
+            :func:`edit_figures`. None for the simulator.
+        corrected_low, corrected_high: Its 95% interval, from the same draws of lots.
         slopes: float64 [A], change of the property for each unit of each attribute.
         true_signs: float64 [A], share of edits that move the property in the true direction.
         redrawn_psnr_db, returned_psnr_db: Mean over tiles; None for the simulator.
@@ -42,6 +45,9 @@ class EditFigures:
     response: Array
     low: Array
     high: Array
+    corrected: Array | None
+    corrected_low: Array | None
+    corrected_high: Array | None
     slopes: Array
     true_signs: Array
     redrawn_psnr_db: float | None
@@ -51,13 +57,12 @@ class EditFigures:
     @property
     def least_diagonal(self) -> float:
         """Response of the attribute that answers least."""
-        return float(np.diag(self.response).min())
+        return least_diagonal(self.response)
 
     @property
     def most_off_diagonal(self) -> float:
         """Largest leak into another attribute, either way."""
-        off = self.response[~np.eye(len(self.response), dtype=bool)]
-        return float(np.abs(off).max())
+        return most_off_diagonal(self.response)
 
     def as_json(self) -> dict[str, Any]:
         """The same in JSON's types."""
@@ -67,40 +72,90 @@ class EditFigures:
         }
 
 
+def least_diagonal(response: Array) -> float:
+    """Smallest entry on the diagonal of float64 [A, A]."""
+    return float(np.diag(response).min())
+
+
+def most_off_diagonal(response: Array) -> float:
+    """Largest absolute entry off the diagonal of float64 [A, A]."""
+    return float(np.abs(response[~np.eye(len(response), dtype=bool)]).max())
+
+
 def edit_figures(sets: Mapping[str, EditSet], *, seed: int = 0) -> dict[str, EditFigures]:
     """Figures of every editor and of the simulator, by kind.
+
+    A meter that guesses where it cannot see answers to a change by less than the change, and one
+    that mixes up two attributes sees a leak where there is none. Both show when the simulator makes
+    the same change, whose truth is known: with M [A true, A read] what the meter answers to a true
+    change and E [A asked, A read] what it answers to an edit, the true change that would make it
+    answer so is E M^-1. That holds as far as its answer is linear.
 
     Args:
         sets: Stored measurements; the simulator's hold the truth.
         seed: Of the bootstrap.
     """
-    truth = sets[SIMULATOR].property
-    return {kind: _figures(kind, each, truth, seed) for kind, each in sets.items()}
+    simulated = sets[SIMULATOR]
+    # The same draws for all, so that a lot which the meter misreads counts alike on both sides.
+    drawn = {kind: _responses(each, seed) for kind, each in sets.items()}
+    return {
+        kind: _figures(
+            kind, each, simulated.property, drawn[kind], None if each is simulated else drawn[SIMULATOR]
+        )
+        for kind, each in sets.items()
+    }
 
 
-def _figures(kind: str, each: EditSet, truth: npt.NDArray[np.float32], seed: int) -> EditFigures:
+def _responses(each: EditSet, seed: int) -> Array:
+    """Response of all lots, then of RESAMPLES draws of lots: float64 [1 + RESAMPLES, A, A]."""
     requested = each.requested.astype(np.float64)
     # Least squares through the origin: sums over tiles and directions, lot by lot.
     products = np.einsum("njd,njdi->nji", requested, each.measured.astype(np.float64))
     squares = np.square(requested).sum(axis=2)
     _, lot = np.unique(each.lots, return_inverse=True)
-    by_lot = np.stack([products[lot == number].sum(axis=0) for number in range(lot.max() + 1)])
-    weights = np.stack([squares[lot == number].sum(axis=0) for number in range(lot.max() + 1)])
-    drawn = np.random.default_rng(seed).integers(0, len(by_lot), (RESAMPLES, len(by_lot)))
-    responses = by_lot[drawn].sum(axis=1) / weights[drawn].sum(axis=1)[:, :, None]
-    low, high = np.percentile(responses, [2.5, 97.5], axis=0)
-    rise = (requested * each.property).sum(axis=(0, 2)) / squares.sum(axis=0)
+    lots = int(lot.max()) + 1
+    by_lot = np.stack([products[lot == number].sum(axis=0) for number in range(lots)])
+    weights = np.stack([squares[lot == number].sum(axis=0) for number in range(lots)])
+    drawn = np.random.default_rng(seed).integers(0, lots, (RESAMPLES, lots))
+    rows = np.concatenate([np.arange(lots)[None], drawn])
+    responses: Array = by_lot[rows].sum(axis=1) / weights[rows].sum(axis=1)[:, :, None]
+    return responses
+
+
+def _interval(draws: Array) -> tuple[Array, Array]:
+    """Bounds that hold 95% of draws, [n, A, A]."""
+    low, high = np.percentile(draws, [2.5, 97.5], axis=0)
+    return low, high
+
+
+def _figures(
+    kind: str,
+    each: EditSet,
+    truth: npt.NDArray[np.float32],
+    responses: Array,
+    of_the_meter: Array | None,
+) -> EditFigures:
+    requested = each.requested.astype(np.float64)
+    rise = (requested * each.property).sum(axis=(0, 2)) / np.square(requested).sum(axis=(0, 2))
     # An attribute at the end of its range is not asked to go beyond.
     moved = (requested != 0.0) & (truth != 0.0)
     right = (np.sign(each.property) == np.sign(truth)) & moved
     drew = len(each.redrawn_psnr_db) > 0
+    low, high = _interval(responses[1:])
+    corrected = corrected_low = corrected_high = None
+    if of_the_meter is not None:
+        changes = responses @ np.linalg.pinv(of_the_meter)
+        corrected, (corrected_low, corrected_high) = changes[0], _interval(changes[1:])
     return EditFigures(
         kind=kind,
         tiles=len(requested),
-        lots=len(by_lot),
-        response=products.sum(axis=0) / squares.sum(axis=0)[:, None],
+        lots=len(np.unique(each.lots)),
+        response=responses[0],
         low=low,
         high=high,
+        corrected=corrected,
+        corrected_low=corrected_low,
+        corrected_high=corrected_high,
         slopes=rise,
         true_signs=right.sum(axis=(0, 2)) / np.maximum(1, moved.sum(axis=(0, 2))),
         redrawn_psnr_db=float(each.redrawn_psnr_db.mean()) if drew else None,
@@ -120,6 +175,11 @@ def served_edit_figures(figures: EditFigures, attributes: Sequence[str]) -> dict
         for n, name in enumerate(attributes)
     }
     rows["largest leak into another attribute"] = f"{figures.most_off_diagonal:.2f} of 1 asked"
+    if figures.corrected is not None:
+        rows["without the meter's own errors"] = (
+            f"{least_diagonal(figures.corrected):.2f} at least of 1 asked, "
+            f"leaks of {most_off_diagonal(figures.corrected):.2f} at most"
+        )
     if figures.redrawn_psnr_db is not None and figures.shift is not None:
         rows["redrawn with its own attributes"] = (
             f"{figures.redrawn_psnr_db:.1f} dB, prediction moves by {figures.shift:.2%}"
