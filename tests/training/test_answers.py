@@ -8,15 +8,16 @@ import torch
 
 from lotwise.core.uncertainty import committee_probabilities, softmax
 from lotwise_training import answers
+from lotwise_training import asker as asker_module
 from lotwise_training.answers import (
     UNKNOWN,
     UNSEEN,
-    Asker,
     learning_curve,
     manifest,
     shifted_answers,
     split_answers,
 )
+from lotwise_training.asker import Asker
 from lotwise_training.checkpoint import CheckpointError
 from lotwise_training.classifier import ClassifierTrainer
 from lotwise_training.committee import committee_jobs
@@ -124,8 +125,8 @@ def nobody(monkeypatch):
     def fail(*_, **__):
         pytest.fail("asked again")
 
-    monkeypatch.setattr(answers, "committee_logits", fail)
-    monkeypatch.setattr(answers, "dropout_logits", fail)
+    monkeypatch.setattr(asker_module, "committee_logits", fail)
+    monkeypatch.setattr(asker_module, "dropout_logits", fail)
     monkeypatch.setattr(AskedMembers, "outputs", fail)
 
 
@@ -149,7 +150,7 @@ def test_more_passes_are_asked_anew(outputs, asker, nobody):
 
 def test_networks_that_were_trained_anew_are_asked_anew(outputs, asker, nobody, tmp_path):
     (tmp_path / "committee").mkdir()
-    (tmp_path / answers.ANSWERS).symlink_to(asker.runs / answers.ANSWERS)
+    (tmp_path / asker_module.ANSWERS).symlink_to(asker.runs / asker_module.ANSWERS)
     for name, source in (("member_00", "member_01"), ("member_01", "member_00")):
         content = (asker.runs / "committee" / f"{source}.pt").read_bytes()
         (tmp_path / "committee" / f"{name}.pt").write_bytes(content)

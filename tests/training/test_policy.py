@@ -10,8 +10,8 @@ from lotwise.core.calibration import read_calibration
 from lotwise.core.errors import Contradiction
 from lotwise.core.policy import ReferralPolicy
 from lotwise.core.uncertainty import committee_probabilities, softmax
-from lotwise_training import answers
-from lotwise_training.answers import Asker
+from lotwise_training import asker as asker_module
+from lotwise_training.asker import Asker
 from lotwise_training.committee_asked import AskedMembers
 from lotwise_training.fresh_outputs import FILE, read_fresh, write_fresh
 from lotwise_training.models.wide_resnet import WideResNet
@@ -66,7 +66,7 @@ def fitted(runs):
 def test_members_say_all_that_they_serve(runs):
     members, _ = load_members(runs / "committee")
     images, _ = tiles(20, 3)
-    outputs = AskedMembers(members).outputs(images)
+    outputs = AskedMembers(members, "a" * 64).outputs(images)
     np.testing.assert_allclose(
         outputs.logits, committee_logits(members, images), rtol=1e-4, atol=1e-5
     )
@@ -110,10 +110,10 @@ def test_the_policy_rests_on_the_calibration_tiles_and_is_measured_on_others(fit
 def test_fresh_tiles_are_asked_in_parts_and_stored_with_what_they_judge(
     fitted, runs, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(answers, "FRESH_AT_ONCE", 50)
+    monkeypatch.setattr(asker_module, "FRESH_AT_ONCE", 50)
     images, labels = tiles(30, 5)
     asker = Asker.with_calibration(runs, RECIPE, needed=True)
-    judged = asker.judged(images, labels)
+    judged = asker.judged(images, labels, fitted.calibrated, fitted.policy)
     outputs = asker.served(images)
     np.testing.assert_allclose(judged.fresh.pooled, outputs.pooled, atol=1e-3)
     np.testing.assert_allclose(judged.fresh.familiarity, asker.familiarity(outputs), rtol=1e-6)
@@ -125,13 +125,15 @@ def test_fresh_tiles_are_asked_in_parts_and_stored_with_what_they_judge(
     assert again.policy == fitted.policy
     # A second call asks nobody.
     monkeypatch.setattr(AskedMembers, "outputs", lambda *_: pytest.fail("asked again"))
-    Asker(runs, RECIPE).judged(images, labels)
+    Asker(runs, RECIPE).judged(images, labels, fitted.calibrated, fitted.policy)
 
 
 def test_fresh_answers_that_were_changed_are_refused(fitted, runs, tmp_path):
     assert read_fresh(tmp_path) is None
     images, labels = tiles(5, 6)
-    write_fresh(tmp_path, Asker(runs, RECIPE).judged(images, labels))
+    write_fresh(
+        tmp_path, Asker(runs, RECIPE).judged(images, labels, fitted.calibrated, fitted.policy)
+    )
     path = tmp_path / FILE
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(OutputsError, match="manifest"):

@@ -13,16 +13,17 @@ import typer
 from rich.console import Console
 
 from lotwise.core.calibration import CALIBRATION_FILE
+from lotwise.core.calibration_fit import Fitted
 from lotwise.core.errors import LotwiseError
 from lotwise_simulator.benchmark import VERSION, new_lots, reference_lots
 from lotwise_simulator.benchmark_files import UNIT
 from lotwise_training.answers import (
-    Asker,
     learning_curve,
     manifest,
     shifted_answers,
     split_answers,
 )
+from lotwise_training.asker import Asker
 from lotwise_training.attribute_meter import meter_tiles, meter_work
 from lotwise_training.benchmark_data import GEOMETRY
 from lotwise_training.calibration_tiles import CALIBRATION, FRESH
@@ -50,6 +51,7 @@ from lotwise_training.policy import (
     AnsweredTiles,
     committee_sha256,
     fit_committee,
+    read_fitted,
     write_fitted,
 )
 from lotwise_training.prediction import load_members
@@ -229,14 +231,7 @@ def policy(
             weights_sha256=committee_sha256(members),
         )
         write_fitted(fitted, shop.run(SERVED))
-        measured = fitted.policy.measured
-        assert measured is not None
-        out.print(f"Temperature {fitted.calibrated.calibration.temperature:.3f}.")
-        out.print(fitted.policy.guarantee.statement)
-        out.print(
-            f"On {measured.tiles:,} test tiles that accepts {measured.coverage:.1%}, "
-            f"{measured.error:.2%} of them wrongly."
-        )
+        _say_fitted(fitted)
 
 
 @app.command()
@@ -265,8 +260,28 @@ def answers(
             split = SPLITS[recipe.split](tiles, recipe.network.seed)
             fresh = shop.fresh_tiles(FRESH)
             truth = labels(fresh.lots, classes(split, tiles))
-            write_fresh(results, asker.judged(fresh.images, truth))
+            fitted = read_fitted(shop.run(SERVED))
+            write_fresh(
+                results, asker.judged(fresh.images, truth, fitted.calibrated, fitted.policy)
+            )
         out.print(f"wrote {results}; `python -m lotwise_training.report` shows it")
+
+
+@app.command()
+def judge(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    repository: Repository = MODELS,
+    results: Results = RESULTS,
+) -> None:
+    """Calibrate an exported committee on fresh simulated tiles, and judge it on further ones."""
+    # Here, because it needs the engine that serves, which no training does.
+    from lotwise_training.judging import judge_exported
+
+    with _explained():
+        _say_fitted(judge_exported(Workshop(home, recipes, profile), repository, results))
+        out.print(f"wrote {repository} and {results}")
 
 
 @app.command()
@@ -381,6 +396,17 @@ def _explained() -> Iterator[None]:
         LotwiseError,
     ) as error:
         _fail(str(error))
+
+
+def _say_fitted(fitted: Fitted) -> None:
+    measured = fitted.policy.measured
+    assert measured is not None
+    out.print(f"Temperature {fitted.calibrated.calibration.temperature:.3f}.")
+    out.print(fitted.policy.guarantee.statement)
+    out.print(
+        f"On {measured.tiles:,} test tiles that accepts {measured.coverage:.1%}, "
+        f"{measured.error:.2%} of them wrongly."
+    )
 
 
 def _fail(message: str) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +24,32 @@ KEPT: Final[dict[str, npt.DTypeLike]] = {"features": np.float16}
 their channels vary."""
 
 
+class AskedCommittee(Protocol):
+    """A committee that can be asked about many tiles."""
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of its members' weights."""
+
+    def outputs(self, images: Images, title: str | None = None) -> CommitteeOutputs:
+        """Logits float32 [N, T, K], and blocks of features.
+
+        Args:
+            images: uint8 [N, px, px].
+            title: Of a progress bar; None shows none.
+        """
+
+
 class AskedMembers:
     """Members on the best device, or on a CPU in the engine that serves, which takes half the time.
 
     Args:
         members: In evaluation mode.
+        weights_sha256: Hash of their weights.
     """
 
-    def __init__(self, members: Sequence[TileClassifier]) -> None:
+    def __init__(self, members: Sequence[TileClassifier], weights_sha256: str) -> None:
+        self.weights_sha256 = weights_sha256
         self._device = best_device()
         self._members = list(members)
         self._sessions: list[onnxruntime.InferenceSession] = []

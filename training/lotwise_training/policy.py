@@ -16,10 +16,15 @@ from typing import Final
 import numpy as np
 from torch import nn
 
-from lotwise.core.calibration import CALIBRATION_FILE, FAMILIARITY_FILE, write_calibration
+from lotwise.core.calibration import (
+    CALIBRATION_FILE,
+    FAMILIARITY_FILE,
+    read_calibration,
+    write_calibration,
+)
 from lotwise.core.calibration_fit import Fitted, LabelledTiles, calibrate, tiles_sha256
 from lotwise.core.committee_outputs import CommitteeOutputs
-from lotwise.core.policy import PolicyRequest, write_policy
+from lotwise.core.policy import PolicyRequest, ReferralPolicy, write_policy
 from lotwise_training.config import PolicyRecipe
 from lotwise_training.dataset import SIMULATED, Images, Numbers
 
@@ -90,6 +95,15 @@ def write_fitted(fitted: Fitted, folder: Path) -> None:
     """Write the three files beside a committee."""
     write_calibration(fitted.calibrated, folder)
     write_policy(fitted.policy, folder / POLICY_FILE)
+
+
+def read_fitted(folder: Path) -> Fitted:
+    """What `write_fitted` wrote.
+
+    Raises:
+        Contradiction: A file is missing or invalid.
+    """
+    return Fitted(read_calibration(folder), ReferralPolicy.read(folder / POLICY_FILE))
 
 
 def committee_sha256(members: Sequence[nn.Module]) -> str:

@@ -100,7 +100,11 @@ def edit_figures(sets: Mapping[str, EditSet], *, seed: int = 0) -> dict[str, Edi
     drawn = {kind: _responses(each, seed) for kind, each in sets.items()}
     return {
         kind: _figures(
-            kind, each, simulated.property, drawn[kind], None if each is simulated else drawn[SIMULATOR]
+            kind,
+            each,
+            simulated.property,
+            drawn[kind],
+            None if each is simulated else drawn[SIMULATOR],
         )
         for kind, each in sets.items()
     }

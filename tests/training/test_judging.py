@@ -1,0 +1,123 @@
+"""An exported committee is calibrated and judged without the run that made it."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lotwise.core.calibration import read_calibration
+from lotwise.core.policy import ReferralPolicy
+from lotwise_training import answers, judging
+from lotwise_training.calibration_tiles import CALIBRATION, FRESH, FreshTiles
+from lotwise_training.export.repository import write_repository
+from lotwise_training.fresh_outputs import read_fresh
+from lotwise_training.judging import ExportedCommittee, judge_exported
+from lotwise_training.outputs import ENSEMBLE, SINGLE, read_outputs, set_outputs, write_outputs
+from lotwise_training.policy import POLICY_FILE
+from lotwise_training.stored import OutputsError
+from tests.training.small_lots import RECIPE
+from tests.training.small_runs import LOTS, write_committee
+
+PX = 64
+SPLIT = RECIPE.split
+
+
+def tiles(each, seed):
+    """Tiles of every lot: random pixels, a lot's own brightness."""
+    lots = np.repeat(np.arange(len(LOTS)), each)
+    noise = np.random.default_rng(seed).integers(0, 120, (len(lots), PX, PX))
+    return FreshTiles((noise + 30 * lots[:, None, None]).astype(np.uint8), lots)
+
+
+@dataclass
+class Shop:
+    """Recipes and tiles, small."""
+
+    runs: object
+    cache: object
+
+    def recipe(self, kind, name):
+        return RECIPE
+
+    def fresh_tiles(self, name):
+        return {CALIBRATION: tiles(60, 1), FRESH: tiles(30, 2)}[name]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    write_committee(folder / "runs" / "committee")
+    write_repository(folder / "runs", folder / "models", folder, only=("committee",))
+    return folder / "models"
+
+
+@pytest.fixture
+def results(exported, tmp_path):
+    weights = ExportedCommittee(exported).weights_sha256
+    logits = np.zeros((4, 2, len(LOTS)))
+    test = set_outputs(np.arange(4), np.arange(4), {SINGLE: logits[:, :1], ENSEMBLE: logits})
+    stated = {"runs": {SPLIT: {"weights_sha256": {ENSEMBLE: weights}}}}
+    write_outputs(tmp_path / "results", {(SPLIT, "test"): test}, stated)
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    named = [SimpleNamespace(lot_id=lot) for lot in LOTS]
+    monkeypatch.setattr(judging, "reference_lots", lambda: named)
+
+    def shifted(name, cache):
+        seen = tiles(20, 3 + len(name))
+        return SimpleNamespace(images=seen.images, lots=seen.lots, __len__=lambda: len(seen))
+
+    monkeypatch.setattr(judging, "benchmark_set", shifted)
+    monkeypatch.setattr(answers, "benchmark_set", lambda name, cache: Sized(shifted(name, cache)))
+    return Shop(tmp_path / "runs", tmp_path / "data")
+
+
+class Sized:
+    def __init__(self, dataset):
+        self.images, self.lots = dataset.images, dataset.lots
+
+    def __len__(self):
+        return len(self.lots)
+
+
+def test_calibration_and_judgement_rest_on_the_exported_weights(exported, results, shop):
+    fitted = judge_exported(shop, exported, results)
+    weights = ExportedCommittee(exported).weights_sha256
+    assert read_calibration(exported / "committee").calibration == fitted.calibrated.calibration
+    assert ReferralPolicy.read(exported / "committee" / POLICY_FILE) == fitted.policy
+    assert fitted.policy.weights_sha256 == weights
+    assert fitted.policy.measured.tiles == 20 * len(LOTS)
+    judged = read_fresh(results)
+    assert len(judged.fresh) == 30 * len(LOTS)
+    assert judged.policy == fitted.policy
+    outputs, manifest = read_outputs(results)
+    assert (SPLIT, "test") in outputs  # what is stored of the training stays
+    assert outputs[SPLIT, "ground"].familiarity.shape == outputs[SPLIT, "ground"].tiles.shape
+    assert manifest["runs"][SPLIT]["weights_sha256"][ENSEMBLE] == weights
+
+
+def test_what_was_asked_is_not_asked_again(exported, results, shop, monkeypatch):
+    first = judge_exported(shop, exported, results)
+    monkeypatch.setattr(ExportedCommittee, "outputs", lambda *_: pytest.fail("asked again"))
+    again = judge_exported(shop, exported, results)
+    assert again.calibrated.calibration.temperature == first.calibrated.calibration.temperature
+
+
+def test_answers_of_another_committee_are_left_alone(exported, results, shop):
+    outputs, manifest = read_outputs(results)
+    manifest["runs"][SPLIT]["weights_sha256"][ENSEMBLE] = "0" * 64
+    write_outputs(results, outputs, manifest)
+    with pytest.raises(OutputsError, match="another committee"):
+        judge_exported(shop, exported, results)
+    assert read_fresh(results) is None
+
+
+def test_a_laboratorys_own_committee_is_calibrated_elsewhere(exported, results, shop, monkeypatch):
+    other = [SimpleNamespace(lot_id=lot) for lot in (*LOTS[:-1], "X")]
+    monkeypatch.setattr(judging, "reference_lots", lambda: other)
+    with pytest.raises(OutputsError, match="lotwise calibrate"):
+        judge_exported(shop, exported, results)
