@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from lotwise.core.counterfactual import Allowed, Evaluation, search
-from lotwise.explain.handler import searched
+from lotwise.explain.searching import searched
 from lotwise.runtime.request import Request, continue_trace, set_request
 
 STEP_S = 0.02
@@ -18,11 +18,11 @@ class SlowTile:
     def __init__(self):
         self.evaluations = 0
 
-    async def evaluate(self, attributes):
+    async def evaluate(self, asked):
         await asyncio.sleep(STEP_S)
         self.evaluations += 1
         slope = np.full(2, (-1.0) ** self.evaluations)
-        return [Evaluation(float(self.evaluations), slope) for _ in attributes]
+        return [Evaluation(float(self.evaluations), slope) for _ in asked]
 
 
 def searches(count):
@@ -42,18 +42,18 @@ def searches(count):
 async def under(deadline_s):
     set_request(Request(continue_trace(None), time.monotonic() + deadline_s))
     tile = SlowTile()
-    return await searched(tile, searches(2)), tile
+    return await searched(tile.evaluate, searches(2)), tile
 
 
 async def test_near_the_deadline_all_searches_end_with_the_best_so_far():
-    (found, at_lot, ended), tile = await under(0.5)
-    assert ended
-    assert at_lot.value == 1.0
-    assert [each.evaluations for each in found] == [tile.evaluations] * 2
-    assert all(each.value == tile.evaluations and not each.reached for each in found)
+    done, tile = await under(0.5)
+    assert done.by_deadline
+    assert done.first.value == 1.0
+    assert [each.evaluations for each in done.ended] == [tile.evaluations] * 2
+    assert all(each.value == tile.evaluations and not each.reached for each in done.ended)
 
 
 async def test_one_evaluation_is_made_whatever_the_deadline():
-    (found, at_lot, ended), tile = await under(0.0)
-    assert (ended, tile.evaluations, at_lot.value) == (True, 1, 1.0)
-    assert [each.value for each in found] == [1.0, 1.0]
+    done, tile = await under(0.0)
+    assert (done.by_deadline, tile.evaluations, done.first.value) == (True, 1, 1.0)
+    assert [each.value for each in done.ended] == [1.0, 1.0]

@@ -8,8 +8,9 @@ import pytest
 from lotwise.core.calibration import read_calibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.runtime.model_config import read_pbtxt
-from lotwise_training import cli, workshop
+from lotwise_training import cli, cli_measuring, workshop
 from lotwise_training.calibration_tiles import FreshTiles
+from lotwise_training.config import CommitteeRecipe
 from lotwise_training.dataset import read_table
 from lotwise_training.fresh_outputs import read_fresh
 from lotwise_training.outputs import METHODS, read_outputs
@@ -168,9 +169,9 @@ def test_lots_of_the_benchmark_are_calibrated_and_judged_on_fresh_tiles(
     monkeypatch.setattr(workshop, "benchmark_set", lambda name, cache: known)
     monkeypatch.setattr(workshop, "fresh_tiles", fresh_tiles)
     for name in ("split_answers", "shifted_answers"):
-        monkeypatch.setattr(cli, name, lambda *_: {})
+        monkeypatch.setattr(cli_measuring, name, lambda *_: {})
     for name in ("manifest", "learning_curve"):
-        monkeypatch.setattr(cli, name, lambda *_, **__: {})
+        monkeypatch.setattr(cli_measuring, name, lambda *_, **__: {})
     common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path)
     code, text = said("policy", *common)
     assert code == 0, text
@@ -230,9 +231,9 @@ def test_only_what_is_served_can_be_trained_alone(asked_to_train, recipes, tmp_p
 
 
 def test_time_on_the_command_line_replaces_the_recipes(recipes, tmp_path):
-    shop = cli.Workshop(tmp_path, recipes, "tiny")
-    recipe = shop.recipe(cli.CommitteeRecipe, "committee")
-    assert shop.recipe(cli.CommitteeRecipe, "committee", 5.0) == replace(recipe, max_seconds=5.0)
+    shop = workshop.Workshop(tmp_path, recipes, "tiny")
+    recipe = shop.recipe(CommitteeRecipe, "committee")
+    assert shop.recipe(CommitteeRecipe, "committee", 5.0) == replace(recipe, max_seconds=5.0)
 
 
 def test_all_is_every_step_in_order_with_the_same_folders(monkeypatch, tmp_path):
@@ -260,14 +261,14 @@ def test_all_is_every_step_in_order_with_the_same_folders(monkeypatch, tmp_path)
 
 def test_only_the_tiles_that_are_named_are_made(recipes, tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr(cli.Workshop, "render", lambda _, name: made.append(name) or 1234)
+    monkeypatch.setattr(workshop.Workshop, "render", lambda _, name: made.append(name) or 1234)
     where = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path)
     code, text = said("data", "meter", "reference", *where)
     assert code == 0
     assert made == ["meter", "reference"]
     assert "meter: 1,234 tiles in" in text
     said("data", *where)
-    assert made[2:] == list(cli.RENDERED)
+    assert made[2:] == list(workshop.RENDERED)
     code, text = said("data", "meters", *where)
     assert code == 1
     assert "there are no tiles 'meters'; there are strength, meter, reference" in text

@@ -243,6 +243,20 @@ def cheapest(
     return replace(min(found, key=rank), evaluations=sum(each.evaluations for each in found))
 
 
+def changed_attributes(found: Counterfactual, start: Array) -> int:
+    """Sparsity: how many attributes change from `start`, float64 [n_attributes]."""
+    return int((found.attributes != start).sum())
+
+
+def spread_of_answers(found: Sequence[Counterfactual]) -> float:
+    """Stability: largest standard deviation of an attribute over the searches that met the target.
+
+    0 where none did.
+    """
+    met = [each.attributes for each in found if each.reached]
+    return float(np.std(met, axis=0).max()) if met else 0.0
+
+
 class _Best:
     """The best of what a search has seen."""
 

@@ -1,7 +1,8 @@
-"""One tile, encoded once, edited and judged as often as asked."""
+"""Tiles, encoded once, edited and judged as often as asked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from lotwise.core.counterfactual import Evaluation
-from lotwise.core.errors import Contradiction
-from lotwise.core.preprocessing import prepare
+from lotwise.core.errors import Contradiction, InvalidRequest
+from lotwise.core.preprocessing import PreparedTile, prepare
 from lotwise.core.quality import Quality
 from lotwise.core.signature import ModelMetadata, PropertySpec, TileGeometry
 from lotwise.core.tile import DecodedTile, Grey
+from lotwise.explain.question import index_of
 from lotwise.runtime.inference import Inference, ServedModel, infer_in_chunks
 
 Floats = npt.NDArray[np.float32]
+
+REGRESSOR, ENCODER, DECODER, GRADIENT = range(4)
+"""Places of the models of an `Editor`."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Editor:
     """The models of an explanation, as the engine describes them.
 
     Attributes:
-        models: In the order regressor, encoder, decoder, gradient.
+        models: In the order REGRESSOR, ENCODER, DECODER, GRADIENT.
         geometry: Field that regressor and encoder see.
     """
 
@@ -81,31 +86,66 @@ class Editor:
     @property
     def metadata(self) -> ModelMetadata:
         """Of the decoder: attributes and the lots whose attributes are known."""
-        return self.models[2].signature.metadata
+        return self.models[DECODER].signature.metadata
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """Of the attributes, in the order of every array of them."""
+        return tuple(attribute.name for attribute in self.metadata.attributes)
 
     @property
     def property(self) -> PropertySpec:
         """What the regressor gives."""
-        specification = self.models[0].signature.metadata.property
+        specification = self.models[REGRESSOR].signature.metadata.property
         if specification is None:
             raise Contradiction(
                 "EDITOR_MISMATCH", "The regressor states no property. Export it again."
             )
         return specification
 
-    async def encode(self, tile: DecodedTile, attributes: npt.ArrayLike) -> EditableTile:
+    def lot_attributes(self, lot_id: str, stated: Mapping[str, float]) -> npt.NDArray[np.float64]:
+        """What the caller states of a lot, completed by what the model knows of it.
+
+        Returns:
+            float64 [n_attributes] in 0-1.
+
+        Raises:
+            InvalidRequest: ATTRIBUTE_UNKNOWN, ATTRIBUTE_OUT_OF_RANGE, ATTRIBUTES_MISSING.
+        """
+        names = self.attribute_names
+        for name, value in stated.items():
+            index_of(names, name)
+            if not 0.0 <= value <= 1.0:
+                raise InvalidRequest(
+                    "ATTRIBUTE_OUT_OF_RANGE",
+                    f"Attribute '{name}' must be within 0 to 1, not {value}.",
+                )
+        known = {lot.lot_id: lot.attributes for lot in self.metadata.reference_lots}.get(lot_id)
+        missing = [name for name in names if name not in stated] if known is None else []
+        if missing:
+            raise InvalidRequest(
+                "ATTRIBUTES_MISSING",
+                f"'{lot_id}' is no lot whose attributes the model knows. "
+                f"State {', '.join(missing)}, each within 0 to 1.",
+            )
+        base = dict(zip(names, known or [0.0] * len(names), strict=True))
+        return np.array([stated.get(name, base[name]) for name in names])
+
+    async def encode(
+        self, tile: DecodedTile | PreparedTile, attributes: npt.ArrayLike
+    ) -> EditableTile:
         """Fit the tile to the models and encode it, once for all its edits.
 
         Args:
-            tile: As decoded.
+            tile: As decoded, or fitted already.
             attributes: [n_attributes] in 0-1, of the tile's lot. An encoder that has no such input
                 does without.
 
         Raises:
             InvalidTile, NotFound, InferenceError: As the engine and the scale rule do.
         """
-        encoder = self.models[1].signature
-        prepared = prepare(tile, self.geometry)
+        encoder = self.models[ENCODER].signature
+        prepared = tile if isinstance(tile, PreparedTile) else prepare(tile, self.geometry)
         own = np.asarray(attributes, dtype=np.float32)[None]
         known: dict[str, npt.NDArray[Any]] = {"image": prepared.image, "attributes": own}
         inputs = {spec.name: known[spec.name] for spec in encoder.inputs if spec.name in known}
@@ -122,12 +162,13 @@ class EditableTile:
         editor: Whose edits.
         original: R(I), in the property's unit.
         quality: Of the picture.
+        code: What the encoder gives, each [1, ...].
     """
 
     editor: Editor
     original: float
     quality: Quality
-    _code: dict[str, npt.NDArray[Any]]
+    code: dict[str, npt.NDArray[Any]]
 
     async def edit(self, attributes: npt.ArrayLike) -> Edits:
         """Redraw the tile with other attributes and read the property off the pictures.
@@ -135,15 +176,7 @@ class EditableTile:
         Args:
             attributes: [N, n_attributes] in 0-1.
         """
-        wanted = np.asarray(attributes, dtype=np.float32)
-        drawn = await infer_in_chunks(
-            self.editor.inference, self.editor.names.decoder, self._inputs(wanted)
-        )
-        images = to_pixels(drawn["image"])
-        judged = await infer_in_chunks(
-            self.editor.inference, self.editor.names.regressor, {"image": images}
-        )
-        return Edits(images[:, 0], judged["property"][:, 0].astype(np.float64))
+        return await edit_rows([(self, each) for each in np.asarray(attributes)])
 
     async def evaluate(self, attributes: npt.ArrayLike) -> list[Evaluation]:
         """R(G(I, A)) and its exact gradient in A, from the gradient graph.
@@ -154,25 +187,53 @@ class EditableTile:
         Returns:
             N evaluations.
         """
-        answer = await infer_in_chunks(
-            self.editor.inference,
-            self.editor.names.gradient,
-            self._inputs(np.asarray(attributes, dtype=np.float32)),
-        )
-        return [
-            Evaluation(float(value), gradient)
-            for value, gradient in zip(
-                answer["property"][:, 0], answer["gradient"].astype(np.float64), strict=True
-            )
-        ]
+        return await evaluate_rows([(self, each) for each in np.asarray(attributes)])
 
-    def _inputs(self, attributes: Floats) -> dict[str, npt.NDArray[Any]]:
-        n = len(attributes)
-        code = {
-            name: np.ascontiguousarray(np.broadcast_to(tensor, (n, *tensor.shape[1:])))
-            for name, tensor in self._code.items()
-        }
-        return {**code, "attributes": attributes}
+
+Row = tuple[EditableTile, npt.NDArray[Any]]
+"""A tile and the attributes [n_attributes] in 0-1 that it is to have."""
+
+
+async def edit_rows(rows: Sequence[Row]) -> Edits:
+    """`EditableTile.edit` of several tiles of one editor; one edit a row."""
+    editor = rows[0][0].editor
+    parts = []
+    for chunk in _chunks(rows, editor.models[DECODER]):
+        drawn = await editor.inference.infer(editor.names.decoder, _inputs(chunk))
+        images = to_pixels(drawn["image"])
+        judged = await infer_in_chunks(editor.inference, editor.names.regressor, {"image": images})
+        parts.append(Edits(images[:, 0], judged["property"][:, 0].astype(np.float64)))
+    return Edits(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.values for part in parts]),
+    )
+
+
+async def evaluate_rows(rows: Sequence[Row]) -> list[Evaluation]:
+    """`EditableTile.evaluate` of several tiles of one editor; one evaluation a row."""
+    editor = rows[0][0].editor
+    found = []
+    for chunk in _chunks(rows, editor.models[GRADIENT]):
+        answer = await editor.inference.infer(
+            editor.names.gradient, _inputs(chunk), ("property", "gradient")
+        )
+        gradients = answer["gradient"].astype(np.float64)
+        found += [
+            Evaluation(float(value), gradient)
+            for value, gradient in zip(answer["property"][:, 0], gradients, strict=True)
+        ]
+    return found
+
+
+def _chunks(rows: Sequence[Row], model: ServedModel) -> Iterator[Sequence[Row]]:
+    limit = model.signature.max_batch_size
+    return (rows[start : start + limit] for start in range(0, len(rows), limit))
+
+
+def _inputs(rows: Sequence[Row]) -> dict[str, npt.NDArray[Any]]:
+    names = rows[0][0].code
+    code = {name: np.concatenate([tile.code[name] for tile, _ in rows]) for name in names}
+    return {**code, "attributes": np.stack([wanted for _, wanted in rows]).astype(np.float32)}
 
 
 def to_pixels(grey: Floats) -> Grey:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,23 +11,17 @@ import numpy.typing as npt
 from lotwise.core.counterfactual import (
     Counterfactual,
     Evaluation,
-    Search,
     beginnings,
+    changed_attributes,
     cheapest,
     search,
-    side_by_side,
+    spread_of_answers,
 )
-from lotwise.core.errors import InvalidRequest
 from lotwise.core.tile import DecodedTile, Grey
 from lotwise.explain.editing import EditableTile, Editor, EditorModels
-from lotwise.explain.question import BackwardQuestion, index_of
+from lotwise.explain.question import BackwardQuestion, index_of, steps_of
+from lotwise.explain.searching import Asked, searched
 from lotwise.runtime.inference import Inference
-from lotwise.runtime.request import current_request
-
-DEFAULT_STEPS: Final = 11
-MAX_STEPS: Final = 101
-STEPS_IN_HAND: Final = 3
-"""So many times the slowest evaluation is left of a deadline for the last edit and the answer."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +84,12 @@ class BackwardExplanation:
     @property
     def changed(self) -> int:
         """How many attributes change."""
-        return int((self.found.attributes != self.before).sum())
+        return changed_attributes(self.found, self.before)
 
     @property
     def spread(self) -> float:
         """Largest standard deviation of an attribute over the searches that met the target."""
-        met = [each.attributes for each in self.searches if each.reached]
-        return float(np.std(met, axis=0).max()) if met else 0.0
+        return spread_of_answers(self.searches)
 
 
 class ExplainHandler:
@@ -128,13 +119,11 @@ class ExplainHandler:
                 STEPS_OUT_OF_RANGE.
             InvalidTile, NotFound, Contradiction, InferenceError: As `Editor`.
         """
-        steps = steps or DEFAULT_STEPS
-        if not 2 <= steps <= MAX_STEPS:
-            raise InvalidRequest("STEPS_OUT_OF_RANGE", f"steps must be 2 to {MAX_STEPS}.")
+        steps = steps_of(steps)
         editor = await Editor.describe(self.inference, self.models)
-        names = _names(editor)
+        names = editor.attribute_names
         axis = index_of(names, vary)
-        lot = _lot_attributes(editor, lot_id, attributes)
+        lot = editor.lot_attributes(lot_id, attributes)
         editable = await editor.encode(tile, lot)
         grid = np.linspace(0.0, 1.0, steps)
         wanted = np.tile(lot, (steps + 1, 1))
@@ -172,8 +161,8 @@ class ExplainHandler:
         learned = editor.property
         span = learned.maximum - learned.minimum
         tolerance = question.tolerance_within(span)
-        names = _names(editor)
-        lot = _lot_attributes(editor, lot_id, attributes)
+        names = editor.attribute_names
+        lot = editor.lot_attributes(lot_id, attributes)
         allowed = question.allowed(names, lot)
         editable = await editor.encode(tile, lot)
         reconstructed = float((await editable.edit(lot[None])).values[0])
@@ -181,8 +170,12 @@ class ExplainHandler:
         shift = reconstructed - editable.original
         target = question.target + shift
         starts, evaluations = question.searches()
-        searches, at_lot, ended_by_deadline = await searched(
-            editable,
+
+        async def evaluate(asked: Asked) -> list[Evaluation]:
+            return await editable.evaluate([at for _, at in asked])
+
+        done = await searched(
+            evaluate,
             [
                 search(
                     lot,
@@ -196,18 +189,18 @@ class ExplainHandler:
                 for begin in beginnings(lot, allowed, starts)
             ],
         )
-        found = cheapest(searches, lot, target, allowed)
+        found = cheapest(done.ended, lot, target, allowed)
         edits = await editable.edit(found.attributes[None])
         after = float(edits.values[0]) - shift
         return BackwardExplanation(
             tile=editable,
             names=names,
             before=lot,
-            sensitivities=at_lot.gradient,
+            sensitivities=done.first.gradient,
             found=found,
-            searches=tuple(searches),
+            searches=tuple(done.ended),
             cost=allowed.cost_of(found.attributes - lot),
-            ended_by_deadline=ended_by_deadline,
+            ended_by_deadline=done.by_deadline,
             tolerance=tolerance,
             reached=abs(after - question.target) <= tolerance,
             after=after,
@@ -218,57 +211,3 @@ class ExplainHandler:
     async def ready(self) -> bool:
         """Whether all networks can be asked."""
         return await self.inference.ready(self.models.all)
-
-
-async def searched(
-    tile: EditableTile, searches: Sequence[Search]
-) -> tuple[list[Counterfactual], Evaluation, bool]:
-    """Run searches side by side, the first of which begins at the lot.
-
-    Returns:
-        Where each ended; what was seen at the lot; whether the deadline ended them.
-    """
-    running = side_by_side(searches)
-    questions, slowest, at_lot = next(running), 0.0, None
-    while True:
-        left = current_request().remaining_s()
-        # The first evaluation is always made: without it there is no answer.
-        ended = at_lot is not None and left is not None and left < STEPS_IN_HAND * slowest
-        answers = None
-        if not ended:
-            began = time.monotonic()
-            answers = await tile.evaluate(np.stack([at for _, at in questions]))
-            slowest = max(slowest, time.monotonic() - began)
-            at_lot = at_lot or answers[0]
-        try:
-            questions = running.send(answers)
-        except StopIteration as finished:
-            assert at_lot is not None
-            return finished.value, at_lot, ended
-
-
-def _names(editor: Editor) -> tuple[str, ...]:
-    return tuple(attribute.name for attribute in editor.metadata.attributes)
-
-
-def _lot_attributes(
-    editor: Editor, lot_id: str, stated: Mapping[str, float]
-) -> npt.NDArray[np.float64]:
-    """What the caller states, completed by what the model knows of the lot."""
-    names = _names(editor)
-    for name, value in stated.items():
-        index_of(names, name)
-        if not 0.0 <= value <= 1.0:
-            raise InvalidRequest(
-                "ATTRIBUTE_OUT_OF_RANGE", f"Attribute '{name}' must be within 0 to 1, not {value}."
-            )
-    known = {lot.lot_id: lot.attributes for lot in editor.metadata.reference_lots}.get(lot_id)
-    missing = [name for name in names if name not in stated] if known is None else []
-    if missing:
-        raise InvalidRequest(
-            "ATTRIBUTES_MISSING",
-            f"'{lot_id}' is no lot whose attributes the model knows. "
-            f"State {', '.join(missing)}, each within 0 to 1.",
-        )
-    base = dict(zip(names, known or [0.0] * len(names), strict=True))
-    return np.array([stated.get(name, base[name]) for name in names])

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from lotwise.core.counterfactual import Allowed
 from lotwise.core.errors import InvalidRequest
 
+DEFAULT_STEPS: Final = 11
+MAX_STEPS: Final = 101
 DEFAULT_EVALUATIONS: Final = 200
 MAX_EVALUATIONS: Final = 2000
 DEFAULT_STARTS: Final = 3
@@ -74,9 +76,9 @@ class BackwardQuestion:
                     "COST_INVALID", f"The cost of '{name}' must be above 0 and finite, not {cost}."
                 )
 
-    def searches(self) -> tuple[int, int]:
+    def searches(self, default_evaluations: int = DEFAULT_EVALUATIONS) -> tuple[int, int]:
         """How many searches, and how many evaluations each may spend."""
-        budget = self.max_evaluations or DEFAULT_EVALUATIONS
+        budget = self.max_evaluations or default_evaluations
         starts = min(self.starts or DEFAULT_STARTS, budget)
         return starts, budget // starts
 
@@ -114,6 +116,18 @@ class BackwardQuestion:
                 "NOTHING_MUTABLE", "No attribute may change. Leave one free, or widen its range."
             )
         return allowed
+
+
+def steps_of(steps: int) -> int:
+    """How many values an attribute takes, 0 for the default.
+
+    Raises:
+        InvalidRequest: STEPS_OUT_OF_RANGE.
+    """
+    steps = steps or DEFAULT_STEPS
+    if not 2 <= steps <= MAX_STEPS:
+        raise InvalidRequest("STEPS_OUT_OF_RANGE", f"steps must be 2 to {MAX_STEPS}.")
+    return steps
 
 
 def index_of(names: tuple[str, ...], name: str) -> int:

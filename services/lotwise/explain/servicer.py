@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import AsyncIterator, Iterable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
-from PIL import Image
 
-from lotwise.core.errors import InvalidRequest
-from lotwise.core.tile import Grey
 from lotwise.explain.editing import EditableTile
 from lotwise.explain.handler import ExplainHandler
+from lotwise.explain.lot_servicer import LotServicer
+from lotwise.explain.messages import attributes_of, backward_question, png
 from lotwise.explain.metrics import ExplainMetrics
-from lotwise.explain.question import BackwardQuestion
 from lotwise.explain.settings import ExplainSettings
 from lotwise.runtime import tiles
 from lotwise.runtime.metrics import RpcMetrics
 from lotwise.runtime.streaming import stream_responses
 from lotwise.v1 import explain_pb2, explain_pb2_grpc, tile_pb2
 
-Value = TypeVar("Value")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -39,6 +35,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         self._settings = settings
         self._metrics = metrics
         self._rpc_metrics = rpc_metrics
+        self._lots = LotServicer(handler, settings, metrics, rpc_metrics)
 
     async def Forward(
         self, request: explain_pb2.ForwardRequest, context: Context
@@ -78,10 +75,28 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         ):
             yield response
 
+    async def ForwardLot(
+        self, request_iterator: AsyncIterator[explain_pb2.ForwardLotRequest], context: Context
+    ) -> AsyncIterator[explain_pb2.ForwardLotResponse]:
+        """The tiles of one lot, some attributes."""
+        async for response in self._lots.forward(request_iterator):
+            yield response
+
+    async def BackwardLot(
+        self, request_iterator: AsyncIterator[explain_pb2.BackwardLotRequest], context: Context
+    ) -> AsyncIterator[explain_pb2.BackwardLotResponse]:
+        """The tiles of one lot, one target."""
+        async for response in self._lots.backward(request_iterator):
+            yield response
+
     async def _forward(self, request: explain_pb2.ForwardRequest) -> explain_pb2.ForwardResponse:
         tile = await tiles.decode(request.tile, self._settings)
         explained = await self._handler.forward(
-            tile, request.tile.lot_id, _attributes(request.attributes), request.vary, request.steps
+            tile,
+            request.tile.lot_id,
+            attributes_of(request.attributes),
+            request.vary,
+            request.steps,
         )
         self._observe_shift(explained.tile, explained.reconstructed)
         with_images = not request.without_images
@@ -95,7 +110,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             reconstructed=explained.reconstructed,
             steps=[
                 explain_pb2.ForwardStep(
-                    attribute_value=at, value=value, edited_png=_png(image) if with_images else b""
+                    attribute_value=at, value=value, edited_png=png(image) if with_images else b""
                 )
                 for at, value, image in zip(
                     explained.grid, explained.values, explained.images, strict=True
@@ -111,16 +126,8 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         explained = await self._handler.backward(
             tile,
             request.tile.lot_id,
-            _attributes(request.attributes),
-            BackwardQuestion(
-                target=request.target,
-                tolerance=request.tolerance,
-                immutable=tuple(request.immutable),
-                ranges=_once((each.name, (each.minimum, each.maximum)) for each in request.ranges),
-                costs=_once((each.name, each.cost) for each in request.costs),
-                starts=request.starts,
-                max_evaluations=request.max_evaluations,
-            ),
+            attributes_of(request.attributes),
+            backward_question(request),
         )
         self._observe_shift(explained.tile, explained.reconstructed)
         self._metrics.evaluations.observe(explained.found.evaluations)
@@ -147,7 +154,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
                     strict=True,
                 )
             ],
-            edited_png=_png(explained.image),
+            edited_png=png(explained.image),
             evaluations=explained.found.evaluations,
             quality=tiles.quality_message(explained.tile.quality),
             provenance=self._provenance(explained.tile),
@@ -168,25 +175,3 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
 
     def _provenance(self, tile: EditableTile) -> tile_pb2.Provenance:
         return tiles.provenance(self._handler.inference.engine, *tile.editor.models)
-
-
-def _attributes(given: Iterable[explain_pb2.AttributeValue]) -> dict[str, float]:
-    return _once((each.name, each.value) for each in given)
-
-
-def _once(stated: Iterable[tuple[str, Value]]) -> dict[str, Value]:
-    """What is stated of attributes, by name; each of them once."""
-    by_name: dict[str, Value] = {}
-    for name, value in stated:
-        if name in by_name:
-            raise InvalidRequest(
-                "ATTRIBUTE_TWICE", f"Attribute '{name}' is stated twice. State it once."
-            )
-        by_name[name] = value
-    return by_name
-
-
-def _png(image: Grey) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    return buffer.getvalue()

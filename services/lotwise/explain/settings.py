@@ -27,3 +27,9 @@ class ExplainSettings(InferenceSettings):
 
     stream_window: int = Field(default=2, gt=0, le=64)
     """Explanations of one stream that are worked on at the same time; each is many runs."""
+
+    max_lot_tiles: int = Field(default=100_000, gt=0)
+    """Tiles that a stream of one lot may have; a sample of them is worked on."""
+
+    progress_interval_s: float = Field(default=1.0, gt=0.0)
+    """How often the stream of a lot says how far it is."""

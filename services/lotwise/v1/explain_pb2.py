@@ -22,44 +22,75 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from lotwise.v1 import interval_pb2 as lotwise_dot_v1_dot_interval__pb2
 from lotwise.v1 import tile_pb2 as lotwise_dot_v1_dot_tile__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lotwise/v1/explain.proto\x12\nlotwise.v1\x1a\x15lotwise/v1/tile.proto\"-\n\x0e\x41ttributeValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"\x95\x01\n\x0e\x46orwardRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12.\n\nattributes\x18\x02 \x03(\x0b\x32\x1a.lotwise.v1.AttributeValue\x12\x0c\n\x04vary\x18\x03 \x01(\t\x12\r\n\x05steps\x18\x04 \x01(\r\x12\x16\n\x0ewithout_images\x18\x05 \x01(\x08\"\x9d\x02\n\x0f\x46orwardResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x10\n\x08property\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x11\n\tattribute\x18\x05 \x01(\t\x12\x10\n\x08original\x18\x06 \x01(\x01\x12\x15\n\rreconstructed\x18\x07 \x01(\x01\x12&\n\x05steps\x18\x08 \x03(\x0b\x32\x17.lotwise.v1.ForwardStep\x12$\n\x07quality\x18\t \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\n \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12\x13\n\x0bsensitivity\x18\x0b \x01(\x01\"I\n\x0b\x46orwardStep\x12\x17\n\x0f\x61ttribute_value\x18\x01 \x01(\x01\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x12\n\nedited_png\x18\x03 \x01(\x0c\"C\n\x14\x46orwardStreamRequest\x12+\n\x07request\x18\x01 \x01(\x0b\x32\x1a.lotwise.v1.ForwardRequest\"\x8a\x01\n\x15\x46orwardStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x1b.lotwise.v1.ForwardResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome\"\x96\x02\n\x0f\x42\x61\x63kwardRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12.\n\nattributes\x18\x02 \x03(\x0b\x32\x1a.lotwise.v1.AttributeValue\x12\x0e\n\x06target\x18\x03 \x01(\x01\x12\x11\n\ttolerance\x18\x04 \x01(\x01\x12\x11\n\timmutable\x18\x05 \x03(\t\x12\x17\n\x0fmax_evaluations\x18\x06 \x01(\r\x12*\n\x06ranges\x18\x07 \x03(\x0b\x32\x1a.lotwise.v1.AttributeRange\x12(\n\x05\x63osts\x18\x08 \x03(\x0b\x32\x19.lotwise.v1.AttributeCost\x12\x0e\n\x06starts\x18\t \x01(\r\"@\n\x0e\x41ttributeRange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07minimum\x18\x02 \x01(\x01\x12\x0f\n\x07maximum\x18\x03 \x01(\x01\"+\n\rAttributeCost\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ost\x18\x02 \x01(\x01\"\xa7\x03\n\x10\x42\x61\x63kwardResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x10\n\x08property\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0e\n\x06target\x18\x05 \x01(\x01\x12\x11\n\ttolerance\x18\x06 \x01(\x01\x12\x0f\n\x07reached\x18\x07 \x01(\x08\x12\x0e\n\x06\x62\x65\x66ore\x18\x08 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\t \x01(\x01\x12,\n\x07\x63hanges\x18\n \x03(\x0b\x32\x1b.lotwise.v1.AttributeChange\x12\x12\n\nedited_png\x18\x0b \x01(\x0c\x12\x13\n\x0b\x65valuations\x18\x0c \x01(\r\x12$\n\x07quality\x18\r \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\x0e \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12;\n\x13\x65xplanation_quality\x18\x0f \x01(\x0b\x32\x1e.lotwise.v1.ExplanationQuality\x12\x19\n\x11\x65nded_by_deadline\x18\x10 \x01(\x08\"k\n\x12\x45xplanationQuality\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\r\x12\x0c\n\x04\x63ost\x18\x02 \x01(\x01\x12\x0e\n\x06starts\x18\x03 \x01(\r\x12\x16\n\x0estarts_reached\x18\x04 \x01(\r\x12\x0e\n\x06spread\x18\x05 \x01(\x01\"S\n\x0f\x41ttributeChange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\x01\x12\x13\n\x0bsensitivity\x18\x04 \x01(\x01\"E\n\x15\x42\x61\x63kwardStreamRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.lotwise.v1.BackwardRequest\"\x8c\x01\n\x16\x42\x61\x63kwardStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12.\n\x06result\x18\x02 \x01(\x0b\x32\x1c.lotwise.v1.BackwardResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome2\xd2\x02\n\x0e\x45xplainService\x12\x42\n\x07\x46orward\x12\x1a.lotwise.v1.ForwardRequest\x1a\x1b.lotwise.v1.ForwardResponse\x12X\n\rForwardStream\x12 .lotwise.v1.ForwardStreamRequest\x1a!.lotwise.v1.ForwardStreamResponse(\x01\x30\x01\x12\x45\n\x08\x42\x61\x63kward\x12\x1b.lotwise.v1.BackwardRequest\x1a\x1c.lotwise.v1.BackwardResponse\x12[\n\x0e\x42\x61\x63kwardStream\x12!.lotwise.v1.BackwardStreamRequest\x1a\".lotwise.v1.BackwardStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lotwise/v1/explain.proto\x12\nlotwise.v1\x1a\x19lotwise/v1/interval.proto\x1a\x15lotwise/v1/tile.proto\"-\n\x0e\x41ttributeValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"\x95\x01\n\x0e\x46orwardRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12.\n\nattributes\x18\x02 \x03(\x0b\x32\x1a.lotwise.v1.AttributeValue\x12\x0c\n\x04vary\x18\x03 \x01(\t\x12\r\n\x05steps\x18\x04 \x01(\r\x12\x16\n\x0ewithout_images\x18\x05 \x01(\x08\"\x9d\x02\n\x0f\x46orwardResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x10\n\x08property\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x11\n\tattribute\x18\x05 \x01(\t\x12\x10\n\x08original\x18\x06 \x01(\x01\x12\x15\n\rreconstructed\x18\x07 \x01(\x01\x12&\n\x05steps\x18\x08 \x03(\x0b\x32\x17.lotwise.v1.ForwardStep\x12$\n\x07quality\x18\t \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\n \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12\x13\n\x0bsensitivity\x18\x0b \x01(\x01\"I\n\x0b\x46orwardStep\x12\x17\n\x0f\x61ttribute_value\x18\x01 \x01(\x01\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x12\n\nedited_png\x18\x03 \x01(\x0c\"C\n\x14\x46orwardStreamRequest\x12+\n\x07request\x18\x01 \x01(\x0b\x32\x1a.lotwise.v1.ForwardRequest\"\x8a\x01\n\x15\x46orwardStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x1b.lotwise.v1.ForwardResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome\"\x96\x02\n\x0f\x42\x61\x63kwardRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12.\n\nattributes\x18\x02 \x03(\x0b\x32\x1a.lotwise.v1.AttributeValue\x12\x0e\n\x06target\x18\x03 \x01(\x01\x12\x11\n\ttolerance\x18\x04 \x01(\x01\x12\x11\n\timmutable\x18\x05 \x03(\t\x12\x17\n\x0fmax_evaluations\x18\x06 \x01(\r\x12*\n\x06ranges\x18\x07 \x03(\x0b\x32\x1a.lotwise.v1.AttributeRange\x12(\n\x05\x63osts\x18\x08 \x03(\x0b\x32\x19.lotwise.v1.AttributeCost\x12\x0e\n\x06starts\x18\t \x01(\r\"@\n\x0e\x41ttributeRange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07minimum\x18\x02 \x01(\x01\x12\x0f\n\x07maximum\x18\x03 \x01(\x01\"+\n\rAttributeCost\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ost\x18\x02 \x01(\x01\"\xa7\x03\n\x10\x42\x61\x63kwardResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x10\n\x08property\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0e\n\x06target\x18\x05 \x01(\x01\x12\x11\n\ttolerance\x18\x06 \x01(\x01\x12\x0f\n\x07reached\x18\x07 \x01(\x08\x12\x0e\n\x06\x62\x65\x66ore\x18\x08 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\t \x01(\x01\x12,\n\x07\x63hanges\x18\n \x03(\x0b\x32\x1b.lotwise.v1.AttributeChange\x12\x12\n\nedited_png\x18\x0b \x01(\x0c\x12\x13\n\x0b\x65valuations\x18\x0c \x01(\r\x12$\n\x07quality\x18\r \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\x0e \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12;\n\x13\x65xplanation_quality\x18\x0f \x01(\x0b\x32\x1e.lotwise.v1.ExplanationQuality\x12\x19\n\x11\x65nded_by_deadline\x18\x10 \x01(\x08\"k\n\x12\x45xplanationQuality\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\r\x12\x0c\n\x04\x63ost\x18\x02 \x01(\x01\x12\x0e\n\x06starts\x18\x03 \x01(\r\x12\x16\n\x0estarts_reached\x18\x04 \x01(\r\x12\x0e\n\x06spread\x18\x05 \x01(\x01\"S\n\x0f\x41ttributeChange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\x01\x12\x13\n\x0bsensitivity\x18\x04 \x01(\x01\"E\n\x15\x42\x61\x63kwardStreamRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.lotwise.v1.BackwardRequest\"\x8c\x01\n\x16\x42\x61\x63kwardStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12.\n\x06result\x18\x02 \x01(\x0b\x32\x1c.lotwise.v1.BackwardResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome\"\xab\x01\n\x11\x46orwardLotRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12.\n\nattributes\x18\x02 \x03(\x0b\x32\x1a.lotwise.v1.AttributeValue\x12\x0c\n\x04vary\x18\x03 \x03(\t\x12\r\n\x05steps\x18\x04 \x01(\r\x12)\n\x08sampling\x18\x05 \x01(\x0b\x32\x17.lotwise.v1.LotSampling\"*\n\x0bLotSampling\x12\r\n\x05tiles\x18\x01 \x01(\r\x12\x0c\n\x04seed\x18\x02 \x01(\x04\"z\n\x12\x46orwardLotResponse\x12+\n\x08progress\x18\x01 \x01(\x0b\x32\x17.lotwise.v1.LotProgressH\x00\x12.\n\x06result\x18\x02 \x01(\x0b\x32\x1c.lotwise.v1.ForwardLotResultH\x00\x42\x07\n\x05\x65vent\"A\n\x0bLotProgress\x12\x10\n\x08received\x18\x01 \x01(\x04\x12\x0e\n\x06judged\x18\x02 \x01(\x04\x12\x10\n\x08\x65xpected\x18\x03 \x01(\x04\"\x81\x01\n\x08LotTiles\x12\x10\n\x08received\x18\x01 \x01(\x04\x12\x0e\n\x06usable\x18\x02 \x01(\x04\x12\x0c\n\x04poor\x18\x03 \x01(\x04\x12\x0f\n\x07sampled\x18\x04 \x01(\x04\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12&\n\x06\x66\x61iled\x18\x06 \x03(\x0b\x32\x16.lotwise.v1.FailedTile\"V\n\x06Spread\x12\x16\n\x0elower_quartile\x18\x01 \x01(\x01\x12\x0e\n\x06median\x18\x02 \x01(\x01\x12\x16\n\x0eupper_quartile\x18\x03 \x01(\x01\x12\x0c\n\x04mean\x18\x04 \x01(\x01\";\n\rMeanOverTiles\x12\x0c\n\x04mean\x18\x01 \x01(\x01\x12\r\n\x05lower\x18\x02 \x01(\x01\x12\r\n\x05upper\x18\x03 \x01(\x01\"\xaa\x02\n\x10\x46orwardLotResult\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08property\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12.\n\nattributes\x18\x04 \x03(\x0b\x32\x1a.lotwise.v1.AttributeValue\x12$\n\x08original\x18\x05 \x01(\x0b\x32\x12.lotwise.v1.Spread\x12$\n\x06\x63urves\x18\x06 \x03(\x0b\x32\x14.lotwise.v1.LotCurve\x12#\n\x05tiles\x18\x07 \x01(\x0b\x32\x14.lotwise.v1.LotTiles\x12*\n\nprovenance\x18\x08 \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12\x19\n\x11\x65nded_by_deadline\x18\t \x01(\x08\"x\n\x08LotCurve\x12\x11\n\tattribute\x18\x01 \x01(\t\x12)\n\x06points\x18\x02 \x03(\x0b\x32\x19.lotwise.v1.LotCurvePoint\x12.\n\x0bsensitivity\x18\x03 \x01(\x0b\x32\x19.lotwise.v1.MeanOverTiles\"K\n\rLotCurvePoint\x12\x17\n\x0f\x61ttribute_value\x18\x01 \x01(\x01\x12!\n\x05value\x18\x02 \x01(\x0b\x32\x12.lotwise.v1.Spread\"\x8e\x03\n\x12\x42\x61\x63kwardLotRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12.\n\nattributes\x18\x02 \x03(\x0b\x32\x1a.lotwise.v1.AttributeValue\x12\x0e\n\x06target\x18\x03 \x01(\x01\x12\x11\n\ttolerance\x18\x04 \x01(\x01\x12\x11\n\timmutable\x18\x05 \x03(\t\x12\x17\n\x0fmax_evaluations\x18\x06 \x01(\r\x12*\n\x06ranges\x18\x07 \x03(\x0b\x32\x1a.lotwise.v1.AttributeRange\x12(\n\x05\x63osts\x18\x08 \x03(\x0b\x32\x19.lotwise.v1.AttributeCost\x12\x0e\n\x06starts\x18\t \x01(\r\x12)\n\x08sampling\x18\n \x01(\x0b\x32\x17.lotwise.v1.LotSampling\x12\x12\n\x05\x61lone\x18\x0b \x01(\rH\x00\x88\x01\x01\x12\x19\n\x0c\x66ront_points\x18\x0c \x01(\rH\x01\x88\x01\x01\x42\x08\n\x06_aloneB\x0f\n\r_front_points\"|\n\x13\x42\x61\x63kwardLotResponse\x12+\n\x08progress\x18\x01 \x01(\x0b\x32\x17.lotwise.v1.LotProgressH\x00\x12/\n\x06result\x18\x02 \x01(\x0b\x32\x1d.lotwise.v1.BackwardLotResultH\x00\x42\x07\n\x05\x65vent\"\x96\x05\n\x11\x42\x61\x63kwardLotResult\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12\x10\n\x08property\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x0e\n\x06target\x18\x04 \x01(\x01\x12\x11\n\ttolerance\x18\x05 \x01(\x01\x12\x0f\n\x07reached\x18\x06 \x01(\x08\x12\"\n\x06\x62\x65\x66ore\x18\x07 \x01(\x0b\x32\x12.lotwise.v1.Spread\x12!\n\x05\x61\x66ter\x18\x08 \x01(\x0b\x32\x12.lotwise.v1.Spread\x12-\n\nafter_mean\x18\t \x01(\x0b\x32\x19.lotwise.v1.MeanOverTiles\x12,\n\x07\x63hanges\x18\n \x03(\x0b\x32\x1b.lotwise.v1.AttributeChange\x12\x16\n\x0eshare_reaching\x18\x0b \x01(\x01\x12*\n\x0bown_changes\x18\x0c \x03(\x0b\x32\x15.lotwise.v1.OwnChange\x12\r\n\x05\x61lone\x18\r \x01(\r\x12\x15\n\ralone_reached\x18\x0e \x01(\r\x12%\n\x05\x66ront\x18\x0f \x03(\x0b\x32\x16.lotwise.v1.FrontPoint\x12\x12\n\nedited_png\x18\x10 \x01(\x0c\x12\x16\n\x0e\x65\x64ited_tile_id\x18\x11 \x01(\t\x12\x13\n\x0b\x65valuations\x18\x12 \x01(\r\x12;\n\x13\x65xplanation_quality\x18\x13 \x01(\x0b\x32\x1e.lotwise.v1.ExplanationQuality\x12#\n\x05tiles\x18\x14 \x01(\x0b\x32\x14.lotwise.v1.LotTiles\x12*\n\nprovenance\x18\x15 \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12\x19\n\x11\x65nded_by_deadline\x18\x16 \x01(\x08\"=\n\tOwnChange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x12.lotwise.v1.Spread\"Y\n\nFrontPoint\x12\x0c\n\x04\x63ost\x18\x01 \x01(\x01\x12\r\n\x05value\x18\x02 \x01(\x01\x12.\n\nattributes\x18\x03 \x03(\x0b\x32\x1a.lotwise.v1.AttributeValue2\xf7\x03\n\x0e\x45xplainService\x12\x42\n\x07\x46orward\x12\x1a.lotwise.v1.ForwardRequest\x1a\x1b.lotwise.v1.ForwardResponse\x12X\n\rForwardStream\x12 .lotwise.v1.ForwardStreamRequest\x1a!.lotwise.v1.ForwardStreamResponse(\x01\x30\x01\x12\x45\n\x08\x42\x61\x63kward\x12\x1b.lotwise.v1.BackwardRequest\x1a\x1c.lotwise.v1.BackwardResponse\x12[\n\x0e\x42\x61\x63kwardStream\x12!.lotwise.v1.BackwardStreamRequest\x1a\".lotwise.v1.BackwardStreamResponse(\x01\x30\x01\x12O\n\nForwardLot\x12\x1d.lotwise.v1.ForwardLotRequest\x1a\x1e.lotwise.v1.ForwardLotResponse(\x01\x30\x01\x12R\n\x0b\x42\x61\x63kwardLot\x12\x1e.lotwise.v1.BackwardLotRequest\x1a\x1f.lotwise.v1.BackwardLotResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lotwise.v1.explain_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ATTRIBUTEVALUE']._serialized_start=63
-  _globals['_ATTRIBUTEVALUE']._serialized_end=108
-  _globals['_FORWARDREQUEST']._serialized_start=111
-  _globals['_FORWARDREQUEST']._serialized_end=260
-  _globals['_FORWARDRESPONSE']._serialized_start=263
-  _globals['_FORWARDRESPONSE']._serialized_end=548
-  _globals['_FORWARDSTEP']._serialized_start=550
-  _globals['_FORWARDSTEP']._serialized_end=623
-  _globals['_FORWARDSTREAMREQUEST']._serialized_start=625
-  _globals['_FORWARDSTREAMREQUEST']._serialized_end=692
-  _globals['_FORWARDSTREAMRESPONSE']._serialized_start=695
-  _globals['_FORWARDSTREAMRESPONSE']._serialized_end=833
-  _globals['_BACKWARDREQUEST']._serialized_start=836
-  _globals['_BACKWARDREQUEST']._serialized_end=1114
-  _globals['_ATTRIBUTERANGE']._serialized_start=1116
-  _globals['_ATTRIBUTERANGE']._serialized_end=1180
-  _globals['_ATTRIBUTECOST']._serialized_start=1182
-  _globals['_ATTRIBUTECOST']._serialized_end=1225
-  _globals['_BACKWARDRESPONSE']._serialized_start=1228
-  _globals['_BACKWARDRESPONSE']._serialized_end=1651
-  _globals['_EXPLANATIONQUALITY']._serialized_start=1653
-  _globals['_EXPLANATIONQUALITY']._serialized_end=1760
-  _globals['_ATTRIBUTECHANGE']._serialized_start=1762
-  _globals['_ATTRIBUTECHANGE']._serialized_end=1845
-  _globals['_BACKWARDSTREAMREQUEST']._serialized_start=1847
-  _globals['_BACKWARDSTREAMREQUEST']._serialized_end=1916
-  _globals['_BACKWARDSTREAMRESPONSE']._serialized_start=1919
-  _globals['_BACKWARDSTREAMRESPONSE']._serialized_end=2059
-  _globals['_EXPLAINSERVICE']._serialized_start=2062
-  _globals['_EXPLAINSERVICE']._serialized_end=2400
+  _globals['_ATTRIBUTEVALUE']._serialized_start=90
+  _globals['_ATTRIBUTEVALUE']._serialized_end=135
+  _globals['_FORWARDREQUEST']._serialized_start=138
+  _globals['_FORWARDREQUEST']._serialized_end=287
+  _globals['_FORWARDRESPONSE']._serialized_start=290
+  _globals['_FORWARDRESPONSE']._serialized_end=575
+  _globals['_FORWARDSTEP']._serialized_start=577
+  _globals['_FORWARDSTEP']._serialized_end=650
+  _globals['_FORWARDSTREAMREQUEST']._serialized_start=652
+  _globals['_FORWARDSTREAMREQUEST']._serialized_end=719
+  _globals['_FORWARDSTREAMRESPONSE']._serialized_start=722
+  _globals['_FORWARDSTREAMRESPONSE']._serialized_end=860
+  _globals['_BACKWARDREQUEST']._serialized_start=863
+  _globals['_BACKWARDREQUEST']._serialized_end=1141
+  _globals['_ATTRIBUTERANGE']._serialized_start=1143
+  _globals['_ATTRIBUTERANGE']._serialized_end=1207
+  _globals['_ATTRIBUTECOST']._serialized_start=1209
+  _globals['_ATTRIBUTECOST']._serialized_end=1252
+  _globals['_BACKWARDRESPONSE']._serialized_start=1255
+  _globals['_BACKWARDRESPONSE']._serialized_end=1678
+  _globals['_EXPLANATIONQUALITY']._serialized_start=1680
+  _globals['_EXPLANATIONQUALITY']._serialized_end=1787
+  _globals['_ATTRIBUTECHANGE']._serialized_start=1789
+  _globals['_ATTRIBUTECHANGE']._serialized_end=1872
+  _globals['_BACKWARDSTREAMREQUEST']._serialized_start=1874
+  _globals['_BACKWARDSTREAMREQUEST']._serialized_end=1943
+  _globals['_BACKWARDSTREAMRESPONSE']._serialized_start=1946
+  _globals['_BACKWARDSTREAMRESPONSE']._serialized_end=2086
+  _globals['_FORWARDLOTREQUEST']._serialized_start=2089
+  _globals['_FORWARDLOTREQUEST']._serialized_end=2260
+  _globals['_LOTSAMPLING']._serialized_start=2262
+  _globals['_LOTSAMPLING']._serialized_end=2304
+  _globals['_FORWARDLOTRESPONSE']._serialized_start=2306
+  _globals['_FORWARDLOTRESPONSE']._serialized_end=2428
+  _globals['_LOTPROGRESS']._serialized_start=2430
+  _globals['_LOTPROGRESS']._serialized_end=2495
+  _globals['_LOTTILES']._serialized_start=2498
+  _globals['_LOTTILES']._serialized_end=2627
+  _globals['_SPREAD']._serialized_start=2629
+  _globals['_SPREAD']._serialized_end=2715
+  _globals['_MEANOVERTILES']._serialized_start=2717
+  _globals['_MEANOVERTILES']._serialized_end=2776
+  _globals['_FORWARDLOTRESULT']._serialized_start=2779
+  _globals['_FORWARDLOTRESULT']._serialized_end=3077
+  _globals['_LOTCURVE']._serialized_start=3079
+  _globals['_LOTCURVE']._serialized_end=3199
+  _globals['_LOTCURVEPOINT']._serialized_start=3201
+  _globals['_LOTCURVEPOINT']._serialized_end=3276
+  _globals['_BACKWARDLOTREQUEST']._serialized_start=3279
+  _globals['_BACKWARDLOTREQUEST']._serialized_end=3677
+  _globals['_BACKWARDLOTRESPONSE']._serialized_start=3679
+  _globals['_BACKWARDLOTRESPONSE']._serialized_end=3803
+  _globals['_BACKWARDLOTRESULT']._serialized_start=3806
+  _globals['_BACKWARDLOTRESULT']._serialized_end=4468
+  _globals['_OWNCHANGE']._serialized_start=4470
+  _globals['_OWNCHANGE']._serialized_end=4531
+  _globals['_FRONTPOINT']._serialized_start=4533
+  _globals['_FRONTPOINT']._serialized_end=4622
+  _globals['_EXPLAINSERVICE']._serialized_start=4625
+  _globals['_EXPLAINSERVICE']._serialized_end=5128
 # @@protoc_insertion_point(module_scope)

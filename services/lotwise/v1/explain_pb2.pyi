@@ -1,3 +1,4 @@
+from lotwise.v1 import interval_pb2 as _interval_pb2
 from lotwise.v1 import tile_pb2 as _tile_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -198,3 +199,223 @@ class BackwardStreamResponse(_message.Message):
     result: BackwardResponse
     error: _tile_pb2.TileError
     def __init__(self, tile_id: _Optional[str] = ..., result: _Optional[_Union[BackwardResponse, _Mapping]] = ..., error: _Optional[_Union[_tile_pb2.TileError, _Mapping]] = ...) -> None: ...
+
+class ForwardLotRequest(_message.Message):
+    __slots__ = ("tile", "attributes", "vary", "steps", "sampling")
+    TILE_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    VARY_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    tile: _tile_pb2.Tile
+    attributes: _containers.RepeatedCompositeFieldContainer[AttributeValue]
+    vary: _containers.RepeatedScalarFieldContainer[str]
+    steps: int
+    sampling: LotSampling
+    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., vary: _Optional[_Iterable[str]] = ..., steps: _Optional[int] = ..., sampling: _Optional[_Union[LotSampling, _Mapping]] = ...) -> None: ...
+
+class LotSampling(_message.Message):
+    __slots__ = ("tiles", "seed")
+    TILES_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    tiles: int
+    seed: int
+    def __init__(self, tiles: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class ForwardLotResponse(_message.Message):
+    __slots__ = ("progress", "result")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    progress: LotProgress
+    result: ForwardLotResult
+    def __init__(self, progress: _Optional[_Union[LotProgress, _Mapping]] = ..., result: _Optional[_Union[ForwardLotResult, _Mapping]] = ...) -> None: ...
+
+class LotProgress(_message.Message):
+    __slots__ = ("received", "judged", "expected")
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    received: int
+    judged: int
+    expected: int
+    def __init__(self, received: _Optional[int] = ..., judged: _Optional[int] = ..., expected: _Optional[int] = ...) -> None: ...
+
+class LotTiles(_message.Message):
+    __slots__ = ("received", "usable", "poor", "sampled", "seed", "failed")
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    USABLE_FIELD_NUMBER: _ClassVar[int]
+    POOR_FIELD_NUMBER: _ClassVar[int]
+    SAMPLED_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    received: int
+    usable: int
+    poor: int
+    sampled: int
+    seed: int
+    failed: _containers.RepeatedCompositeFieldContainer[_interval_pb2.FailedTile]
+    def __init__(self, received: _Optional[int] = ..., usable: _Optional[int] = ..., poor: _Optional[int] = ..., sampled: _Optional[int] = ..., seed: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[_interval_pb2.FailedTile, _Mapping]]] = ...) -> None: ...
+
+class Spread(_message.Message):
+    __slots__ = ("lower_quartile", "median", "upper_quartile", "mean")
+    LOWER_QUARTILE_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_FIELD_NUMBER: _ClassVar[int]
+    UPPER_QUARTILE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    lower_quartile: float
+    median: float
+    upper_quartile: float
+    mean: float
+    def __init__(self, lower_quartile: _Optional[float] = ..., median: _Optional[float] = ..., upper_quartile: _Optional[float] = ..., mean: _Optional[float] = ...) -> None: ...
+
+class MeanOverTiles(_message.Message):
+    __slots__ = ("mean", "lower", "upper")
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    LOWER_FIELD_NUMBER: _ClassVar[int]
+    UPPER_FIELD_NUMBER: _ClassVar[int]
+    mean: float
+    lower: float
+    upper: float
+    def __init__(self, mean: _Optional[float] = ..., lower: _Optional[float] = ..., upper: _Optional[float] = ...) -> None: ...
+
+class ForwardLotResult(_message.Message):
+    __slots__ = ("lot_id", "property", "unit", "attributes", "original", "curves", "tiles", "provenance", "ended_by_deadline")
+    LOT_ID_FIELD_NUMBER: _ClassVar[int]
+    PROPERTY_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    ORIGINAL_FIELD_NUMBER: _ClassVar[int]
+    CURVES_FIELD_NUMBER: _ClassVar[int]
+    TILES_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    ENDED_BY_DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    lot_id: str
+    property: str
+    unit: str
+    attributes: _containers.RepeatedCompositeFieldContainer[AttributeValue]
+    original: Spread
+    curves: _containers.RepeatedCompositeFieldContainer[LotCurve]
+    tiles: LotTiles
+    provenance: _tile_pb2.Provenance
+    ended_by_deadline: bool
+    def __init__(self, lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., original: _Optional[_Union[Spread, _Mapping]] = ..., curves: _Optional[_Iterable[_Union[LotCurve, _Mapping]]] = ..., tiles: _Optional[_Union[LotTiles, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., ended_by_deadline: _Optional[bool] = ...) -> None: ...
+
+class LotCurve(_message.Message):
+    __slots__ = ("attribute", "points", "sensitivity")
+    ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    SENSITIVITY_FIELD_NUMBER: _ClassVar[int]
+    attribute: str
+    points: _containers.RepeatedCompositeFieldContainer[LotCurvePoint]
+    sensitivity: MeanOverTiles
+    def __init__(self, attribute: _Optional[str] = ..., points: _Optional[_Iterable[_Union[LotCurvePoint, _Mapping]]] = ..., sensitivity: _Optional[_Union[MeanOverTiles, _Mapping]] = ...) -> None: ...
+
+class LotCurvePoint(_message.Message):
+    __slots__ = ("attribute_value", "value")
+    ATTRIBUTE_VALUE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    attribute_value: float
+    value: Spread
+    def __init__(self, attribute_value: _Optional[float] = ..., value: _Optional[_Union[Spread, _Mapping]] = ...) -> None: ...
+
+class BackwardLotRequest(_message.Message):
+    __slots__ = ("tile", "attributes", "target", "tolerance", "immutable", "max_evaluations", "ranges", "costs", "starts", "sampling", "alone", "front_points")
+    TILE_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    TOLERANCE_FIELD_NUMBER: _ClassVar[int]
+    IMMUTABLE_FIELD_NUMBER: _ClassVar[int]
+    MAX_EVALUATIONS_FIELD_NUMBER: _ClassVar[int]
+    RANGES_FIELD_NUMBER: _ClassVar[int]
+    COSTS_FIELD_NUMBER: _ClassVar[int]
+    STARTS_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    ALONE_FIELD_NUMBER: _ClassVar[int]
+    FRONT_POINTS_FIELD_NUMBER: _ClassVar[int]
+    tile: _tile_pb2.Tile
+    attributes: _containers.RepeatedCompositeFieldContainer[AttributeValue]
+    target: float
+    tolerance: float
+    immutable: _containers.RepeatedScalarFieldContainer[str]
+    max_evaluations: int
+    ranges: _containers.RepeatedCompositeFieldContainer[AttributeRange]
+    costs: _containers.RepeatedCompositeFieldContainer[AttributeCost]
+    starts: int
+    sampling: LotSampling
+    alone: int
+    front_points: int
+    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., immutable: _Optional[_Iterable[str]] = ..., max_evaluations: _Optional[int] = ..., ranges: _Optional[_Iterable[_Union[AttributeRange, _Mapping]]] = ..., costs: _Optional[_Iterable[_Union[AttributeCost, _Mapping]]] = ..., starts: _Optional[int] = ..., sampling: _Optional[_Union[LotSampling, _Mapping]] = ..., alone: _Optional[int] = ..., front_points: _Optional[int] = ...) -> None: ...
+
+class BackwardLotResponse(_message.Message):
+    __slots__ = ("progress", "result")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    progress: LotProgress
+    result: BackwardLotResult
+    def __init__(self, progress: _Optional[_Union[LotProgress, _Mapping]] = ..., result: _Optional[_Union[BackwardLotResult, _Mapping]] = ...) -> None: ...
+
+class BackwardLotResult(_message.Message):
+    __slots__ = ("lot_id", "property", "unit", "target", "tolerance", "reached", "before", "after", "after_mean", "changes", "share_reaching", "own_changes", "alone", "alone_reached", "front", "edited_png", "edited_tile_id", "evaluations", "explanation_quality", "tiles", "provenance", "ended_by_deadline")
+    LOT_ID_FIELD_NUMBER: _ClassVar[int]
+    PROPERTY_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    TOLERANCE_FIELD_NUMBER: _ClassVar[int]
+    REACHED_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    AFTER_MEAN_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    SHARE_REACHING_FIELD_NUMBER: _ClassVar[int]
+    OWN_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    ALONE_FIELD_NUMBER: _ClassVar[int]
+    ALONE_REACHED_FIELD_NUMBER: _ClassVar[int]
+    FRONT_FIELD_NUMBER: _ClassVar[int]
+    EDITED_PNG_FIELD_NUMBER: _ClassVar[int]
+    EDITED_TILE_ID_FIELD_NUMBER: _ClassVar[int]
+    EVALUATIONS_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_QUALITY_FIELD_NUMBER: _ClassVar[int]
+    TILES_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    ENDED_BY_DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    lot_id: str
+    property: str
+    unit: str
+    target: float
+    tolerance: float
+    reached: bool
+    before: Spread
+    after: Spread
+    after_mean: MeanOverTiles
+    changes: _containers.RepeatedCompositeFieldContainer[AttributeChange]
+    share_reaching: float
+    own_changes: _containers.RepeatedCompositeFieldContainer[OwnChange]
+    alone: int
+    alone_reached: int
+    front: _containers.RepeatedCompositeFieldContainer[FrontPoint]
+    edited_png: bytes
+    edited_tile_id: str
+    evaluations: int
+    explanation_quality: ExplanationQuality
+    tiles: LotTiles
+    provenance: _tile_pb2.Provenance
+    ended_by_deadline: bool
+    def __init__(self, lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., reached: _Optional[bool] = ..., before: _Optional[_Union[Spread, _Mapping]] = ..., after: _Optional[_Union[Spread, _Mapping]] = ..., after_mean: _Optional[_Union[MeanOverTiles, _Mapping]] = ..., changes: _Optional[_Iterable[_Union[AttributeChange, _Mapping]]] = ..., share_reaching: _Optional[float] = ..., own_changes: _Optional[_Iterable[_Union[OwnChange, _Mapping]]] = ..., alone: _Optional[int] = ..., alone_reached: _Optional[int] = ..., front: _Optional[_Iterable[_Union[FrontPoint, _Mapping]]] = ..., edited_png: _Optional[bytes] = ..., edited_tile_id: _Optional[str] = ..., evaluations: _Optional[int] = ..., explanation_quality: _Optional[_Union[ExplanationQuality, _Mapping]] = ..., tiles: _Optional[_Union[LotTiles, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., ended_by_deadline: _Optional[bool] = ...) -> None: ...
+
+class OwnChange(_message.Message):
+    __slots__ = ("name", "change")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    change: Spread
+    def __init__(self, name: _Optional[str] = ..., change: _Optional[_Union[Spread, _Mapping]] = ...) -> None: ...
+
+class FrontPoint(_message.Message):
+    __slots__ = ("cost", "value", "attributes")
+    COST_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    cost: float
+    value: float
+    attributes: _containers.RepeatedCompositeFieldContainer[AttributeValue]
+    def __init__(self, cost: _Optional[float] = ..., value: _Optional[float] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ...) -> None: ...

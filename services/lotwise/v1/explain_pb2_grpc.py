@@ -55,6 +55,16 @@ class ExplainServiceStub:
                 request_serializer=lotwise_dot_v1_dot_explain__pb2.BackwardStreamRequest.SerializeToString,
                 response_deserializer=lotwise_dot_v1_dot_explain__pb2.BackwardStreamResponse.FromString,
                 _registered_method=True)
+        self.ForwardLot = channel.stream_stream(
+                '/lotwise.v1.ExplainService/ForwardLot',
+                request_serializer=lotwise_dot_v1_dot_explain__pb2.ForwardLotRequest.SerializeToString,
+                response_deserializer=lotwise_dot_v1_dot_explain__pb2.ForwardLotResponse.FromString,
+                _registered_method=True)
+        self.BackwardLot = channel.stream_stream(
+                '/lotwise.v1.ExplainService/BackwardLot',
+                request_serializer=lotwise_dot_v1_dot_explain__pb2.BackwardLotRequest.SerializeToString,
+                response_deserializer=lotwise_dot_v1_dot_explain__pb2.BackwardLotResponse.FromString,
+                _registered_method=True)
 
 
 class ExplainServiceServicer:
@@ -87,6 +97,21 @@ class ExplainServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForwardLot(self, request_iterator, context):
+        """Tiles of ONE lot go in; progress comes out, and once the caller closes its side, how the
+        property of the lot follows its attributes; Liu et al. 2020, Figures 4 and 5.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BackwardLot(self, request_iterator, context):
+        """The same with one change for the whole lot that brings the mean over its tiles to a property.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExplainServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +134,16 @@ def add_ExplainServiceServicer_to_server(servicer, server):
                     servicer.BackwardStream,
                     request_deserializer=lotwise_dot_v1_dot_explain__pb2.BackwardStreamRequest.FromString,
                     response_serializer=lotwise_dot_v1_dot_explain__pb2.BackwardStreamResponse.SerializeToString,
+            ),
+            'ForwardLot': grpc.stream_stream_rpc_method_handler(
+                    servicer.ForwardLot,
+                    request_deserializer=lotwise_dot_v1_dot_explain__pb2.ForwardLotRequest.FromString,
+                    response_serializer=lotwise_dot_v1_dot_explain__pb2.ForwardLotResponse.SerializeToString,
+            ),
+            'BackwardLot': grpc.stream_stream_rpc_method_handler(
+                    servicer.BackwardLot,
+                    request_deserializer=lotwise_dot_v1_dot_explain__pb2.BackwardLotRequest.FromString,
+                    response_serializer=lotwise_dot_v1_dot_explain__pb2.BackwardLotResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -220,6 +255,60 @@ class ExplainService:
             '/lotwise.v1.ExplainService/BackwardStream',
             lotwise_dot_v1_dot_explain__pb2.BackwardStreamRequest.SerializeToString,
             lotwise_dot_v1_dot_explain__pb2.BackwardStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForwardLot(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/lotwise.v1.ExplainService/ForwardLot',
+            lotwise_dot_v1_dot_explain__pb2.ForwardLotRequest.SerializeToString,
+            lotwise_dot_v1_dot_explain__pb2.ForwardLotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BackwardLot(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/lotwise.v1.ExplainService/BackwardLot',
+            lotwise_dot_v1_dot_explain__pb2.BackwardLotRequest.SerializeToString,
+            lotwise_dot_v1_dot_explain__pb2.BackwardLotResponse.FromString,
             options,
             channel_credentials,
             insecure,

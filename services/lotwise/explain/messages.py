@@ -1,0 +1,89 @@
+"""Messages of the explain service <-> what the service works with."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import TypeVar
+
+from PIL import Image
+
+from lotwise.core.errors import InvalidRequest
+from lotwise.core.lot_statistics import MeanInterval, Spread
+from lotwise.core.tile import Grey
+from lotwise.explain.question import BackwardQuestion
+from lotwise.v1 import explain_pb2
+
+Value = TypeVar("Value")
+
+
+def backward_question(
+    request: explain_pb2.BackwardRequest | explain_pb2.BackwardLotRequest,
+) -> BackwardQuestion:
+    """Target, and what may be changed to reach it.
+
+    Raises:
+        InvalidRequest: ATTRIBUTE_TWICE.
+    """
+    return BackwardQuestion(
+        target=request.target,
+        tolerance=request.tolerance,
+        immutable=tuple(request.immutable),
+        ranges=_once((each.name, (each.minimum, each.maximum)) for each in request.ranges),
+        costs=_once((each.name, each.cost) for each in request.costs),
+        starts=request.starts,
+        max_evaluations=request.max_evaluations,
+    )
+
+
+def attributes_of(given: Iterable[explain_pb2.AttributeValue]) -> dict[str, float]:
+    """Attributes by name.
+
+    Raises:
+        InvalidRequest: ATTRIBUTE_TWICE.
+    """
+    return _once((each.name, each.value) for each in given)
+
+
+def attribute_values(
+    names: Iterable[str], values: Iterable[float]
+) -> list[explain_pb2.AttributeValue]:
+    """The reverse of `attributes_of`."""
+    return [
+        explain_pb2.AttributeValue(name=name, value=value)
+        for name, value in zip(names, values, strict=True)
+    ]
+
+
+def spread_message(spread: Spread) -> explain_pb2.Spread:
+    """Quartiles and mean."""
+    return explain_pb2.Spread(
+        lower_quartile=spread.lower_quartile,
+        median=spread.median,
+        upper_quartile=spread.upper_quartile,
+        mean=spread.mean,
+    )
+
+
+def mean_message(interval: MeanInterval) -> explain_pb2.MeanOverTiles:
+    """A mean and its interval."""
+    return explain_pb2.MeanOverTiles(mean=interval.mean, lower=interval.lower, upper=interval.upper)
+
+
+def png(image: Grey) -> bytes:
+    """A picture as a file."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _once(stated: Iterable[tuple[str, Value]]) -> dict[str, Value]:
+    """What is stated of attributes, by name; each of them once."""
+    by_name: dict[str, Value] = {}
+    for name, value in stated:
+        if name in by_name:
+            raise InvalidRequest(
+                "ATTRIBUTE_TWICE", f"Attribute '{name}' is stated twice. State it once."
+            )
+        by_name[name] = value
+    return by_name

@@ -1,0 +1,208 @@
+"""Commands of `lotwise-train` that measure what was trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lotwise.core.calibration_fit import Fitted
+from lotwise_simulator.benchmark import VERSION, new_lots, reference_lots
+from lotwise_simulator.benchmark_files import UNIT
+from lotwise_training.answers import (
+    learning_curve,
+    manifest,
+    shifted_answers,
+    split_answers,
+)
+from lotwise_training.asker import Asker
+from lotwise_training.calibration_tiles import CALIBRATION, FRESH
+from lotwise_training.cli_options import (
+    HOME,
+    MODELS,
+    RESULTS,
+    Home,
+    OwnLots,
+    Profile,
+    Recipes,
+    Repository,
+    Results,
+    explained,
+    out,
+)
+from lotwise_training.committee import SERVED
+from lotwise_training.config import CommitteeRecipe, EditorRecipe, RegressorRecipe
+from lotwise_training.dataset import (
+    Images,
+    Numbers,
+)
+from lotwise_training.edit_outputs import write_edits
+from lotwise_training.editor_runs import RUN as EDITOR
+from lotwise_training.fresh_outputs import write_fresh
+from lotwise_training.outputs import TEST, Outputs, write_outputs
+from lotwise_training.policy import (
+    AnsweredTiles,
+    committee_sha256,
+    fit_committee,
+    read_fitted,
+    write_fitted,
+)
+from lotwise_training.prediction import load_members
+from lotwise_training.property_outputs import write_property
+from lotwise_training.recipe_files import RECIPES
+from lotwise_training.regressor import SERVED as REGRESSOR
+from lotwise_training.report.edit_page import edits_sheet, redrawn_sheet
+from lotwise_training.report.edit_tables import edit_figures, served_edit_figures
+from lotwise_training.report.property_page import property_sheet
+from lotwise_training.report.property_tables import property_figures, served_figures
+from lotwise_training.report.screen import show
+from lotwise_training.splits import SPLITS, classes, labels
+from lotwise_training.workshop import Workshop
+
+EVALUATION_FILE: Final = "evaluation.json"
+EDITED_LOTS: Final = 24
+
+
+def policy(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    own_lots: OwnLots = None,
+) -> None:
+    """Calibrate the trained committee and fit its referral policy."""
+    with explained():
+        shop = Workshop(home, recipes, profile)
+        recipe = shop.recipe(CommitteeRecipe, "committee")
+        tiles = shop.committee_tiles(own_lots)
+        split = SPLITS[recipe.split](tiles, recipe.network.seed)
+        members, lot_ids = load_members(shop.run(SERVED))
+        asker = Asker(shop.runs, recipe)
+
+        def answered(images: Images, lots: Numbers, title: str) -> AnsweredTiles:
+            truth = labels(lots, classes(split, tiles))
+            return AnsweredTiles(images, truth, asker.served(images, title))
+
+        if own_lots is None:
+            fresh = shop.fresh_tiles(CALIBRATION)
+            known = answered(fresh.images, fresh.lots, "calibration tiles, ensemble")
+        else:
+            rows = split.validation
+            known = answered(tiles.images[rows], tiles.lots[rows], "validation tiles, ensemble")
+        test = answered(
+            tiles.images[split.test], tiles.lots[split.test], f"{recipe.split}, {TEST}, ensemble"
+        )
+        fitted = fit_committee(
+            known,
+            test,
+            recipe.policy,
+            lot_ids=lot_ids,
+            origins=tiles.table.origins,
+            weights_sha256=committee_sha256(members),
+        )
+        write_fitted(fitted, shop.run(SERVED))
+        _say_fitted(fitted)
+
+
+def answers(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    own_lots: OwnLots = None,
+    results: Results = RESULTS,
+) -> None:
+    """Put down what the trained networks answer, for `make evaluate` to report on."""
+    with explained():
+        shop = Workshop(home, recipes, profile)
+        recipe = shop.recipe(CommitteeRecipe, "committee")
+        tiles = shop.committee_tiles(own_lots)
+        asker = Asker.with_calibration(shop.runs, recipe, needed=own_lots is None)
+        outputs: Outputs = {}
+        for name in SPLITS:
+            outputs |= split_answers(tiles, name, asker)
+        if own_lots is None:
+            outputs |= shifted_answers(shop.cache, asker)
+        stated = manifest(tiles, asker, profile, benchmark=own_lots is None)
+        stated["learning_curve"] = learning_curve(tiles, asker)
+        write_outputs(results, outputs, stated)
+        if own_lots is None:
+            split = SPLITS[recipe.split](tiles, recipe.network.seed)
+            fresh = shop.fresh_tiles(FRESH)
+            truth = labels(fresh.lots, classes(split, tiles))
+            fitted = read_fitted(shop.run(SERVED))
+            write_fresh(
+                results, asker.judged(fresh.images, truth, fitted.calibrated, fitted.policy)
+            )
+        out.print(f"wrote {results}; `python -m lotwise_training.report` shows it")
+
+
+def judge(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    repository: Repository = MODELS,
+    results: Results = RESULTS,
+) -> None:
+    """Calibrate an exported committee on fresh simulated tiles, and judge it on further ones."""
+    # Here, because it needs the engine that serves, which no training does.
+    from lotwise_training.judging import judge_exported
+
+    with explained():
+        _say_fitted(judge_exported(Workshop(home, recipes, profile), repository, results))
+        out.print(f"wrote {repository} and {results}")
+
+
+def evaluate(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    own_lots: OwnLots = None,
+    results: Results = RESULTS,
+) -> None:
+    """Measure regressor and editor on lots that they never saw; the committee has `answers`."""
+    # Here, because the forests take seconds to import and no other command needs them.
+    from lotwise_training.edit_answers import edit_manifest, edit_sets
+    from lotwise_training.interval_evaluation import evaluate_intervals
+    from lotwise_training.property_answers import property_manifest, property_sets
+
+    with explained():
+        shop = Workshop(home, recipes, profile)
+        recipe = shop.recipe(RegressorRecipe, "regressor")
+        tiles = shop.strength_tiles(own_lots)
+        new = None if own_lots else shop.new_lots()
+        # The further lots fill the gaps between the benchmark's; they are not part of it.
+        counted = None if own_lots else [lot.lot_id for lot in reference_lots()]
+        sets = property_sets(tiles, new, recipe, shop.runs, measured=counted)
+        benchmark = None if own_lots else VERSION
+        stated = property_manifest(tiles, recipe, shop.runs, profile, benchmark=benchmark)
+        write_property(results, sets, stated)
+        figures = property_figures(sets)
+        show(property_sheet(figures, stated["unit"]), out)
+        _write_json(shop.run(REGRESSOR) / EVALUATION_FILE, served_figures(figures))
+        if new is not None:
+            show(evaluate_intervals(tiles, new, recipe, shop.runs, results, profile), out)
+        if own_lots is None and shop.run(EDITOR).exists():
+            edits = edit_sets(new_lots()[:EDITED_LOTS], shop.runs, shop.cache)
+            editors = shop.recipe(EditorRecipe, "editor")
+            said = edit_manifest(editors, shop.runs, profile, UNIT, VERSION)
+            write_edits(results, edits, said)
+            measured = edit_figures(edits)
+            show(edits_sheet(measured, said), out)
+            show(redrawn_sheet(measured), out)
+            served = served_edit_figures(measured[editors.served], said["attributes"])
+            _write_json(shop.run(EDITOR) / EVALUATION_FILE, served)
+
+
+def _say_fitted(fitted: Fitted) -> None:
+    measured = fitted.policy.measured
+    assert measured is not None
+    out.print(f"Temperature {fitted.calibrated.calibration.temperature:.3f}.")
+    out.print(fitted.policy.guarantee.statement)
+    out.print(
+        f"On {measured.tiles:,} test tiles that accepts {measured.coverage:.1%}, "
+        f"{measured.error:.2%} of them wrongly."
+    )
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
