@@ -312,3 +312,25 @@ def test_a_laboratorys_folder_can_be_checked_without_training(laboratory, tmp_pa
     code, text = said("lots", laboratory, "--home", tmp_path)
     assert code == 0
     assert all(lot in text for lot in LOTS)
+
+
+def test_only_what_is_named_is_measured(recipes, tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(cli_measuring, "_evaluate_regressor", lambda *_: done.append("regressor"))
+    monkeypatch.setattr(cli_measuring, "_evaluate_editor", lambda *_: done.append("editor"))
+    common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path)
+    for asked, measured in (
+        ((), ["regressor"]),  # nobody has trained an editor
+        (("--only", "editor"), ["editor"]),
+        (("--only", "regressor"), ["regressor"]),
+    ):
+        done.clear()
+        assert said("evaluate", *common, *asked)[0] == 0
+        assert done == measured
+    (tmp_path / "runs" / "editor").mkdir(parents=True)
+    done.clear()
+    assert said("evaluate", *common)[0] == 0
+    assert done == ["regressor", "editor"]
+    code, text = said("evaluate", *common, "--only", "committee")
+    assert code == 1
+    assert "'committee' is not measured so" in text

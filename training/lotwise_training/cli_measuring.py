@@ -23,12 +23,14 @@ from lotwise_training.cli_options import (
     MODELS,
     RESULTS,
     Home,
+    OnlyMeasured,
     OwnLots,
     Profile,
     Recipes,
     Repository,
     Results,
     explained,
+    fail,
     out,
 )
 from lotwise_training.committee import SERVED
@@ -158,39 +160,53 @@ def evaluate(
     home: Home = HOME,
     own_lots: OwnLots = None,
     results: Results = RESULTS,
+    only: OnlyMeasured = None,
 ) -> None:
     """Measure regressor and editor on lots that they never saw; the committee has `answers`."""
+    with explained():
+        shop = Workshop(home, recipes, profile)
+        if unknown := sorted(set(only or ()) - {REGRESSOR, EDITOR}):
+            fail(f"'{unknown[0]}' is not measured so; name {REGRESSOR} or {EDITOR}")
+        if not only or REGRESSOR in only:
+            _evaluate_regressor(shop, own_lots, results)
+        if EDITOR in only if only else own_lots is None and shop.run(EDITOR).exists():
+            _evaluate_editor(shop, results)
+
+
+def _evaluate_regressor(shop: Workshop, own_lots: Path | None, results: Path) -> None:
     # Here, because the forests take seconds to import and no other command needs them.
-    from lotwise_training.edit_answers import edit_manifest, edit_sets
     from lotwise_training.interval_evaluation import evaluate_intervals
     from lotwise_training.property_answers import property_manifest, property_sets
 
-    with explained():
-        shop = Workshop(home, recipes, profile)
-        recipe = shop.recipe(RegressorRecipe, "regressor")
-        tiles = shop.strength_tiles(own_lots)
-        new = None if own_lots else shop.new_lots()
-        # The further lots fill the gaps between the benchmark's; they are not part of it.
-        counted = None if own_lots else [lot.lot_id for lot in reference_lots()]
-        sets = property_sets(tiles, new, recipe, shop.runs, measured=counted)
-        benchmark = None if own_lots else VERSION
-        stated = property_manifest(tiles, recipe, shop.runs, profile, benchmark=benchmark)
-        write_property(results, sets, stated)
-        figures = property_figures(sets)
-        show(property_sheet(figures, stated["unit"]), out)
-        _write_json(shop.run(REGRESSOR) / EVALUATION_FILE, served_figures(figures))
-        if new is not None:
-            show(evaluate_intervals(tiles, new, recipe, shop.runs, results, profile), out)
-        if own_lots is None and shop.run(EDITOR).exists():
-            edits = edit_sets(new_lots()[:EDITED_LOTS], shop.runs, shop.cache)
-            editors = shop.recipe(EditorRecipe, "editor")
-            said = edit_manifest(editors, shop.runs, profile, UNIT, VERSION)
-            write_edits(results, edits, said)
-            measured = edit_figures(edits)
-            show(edits_sheet(measured, said), out)
-            show(redrawn_sheet(measured), out)
-            served = served_edit_figures(measured[editors.served], said["attributes"])
-            _write_json(shop.run(EDITOR) / EVALUATION_FILE, served)
+    recipe = shop.recipe(RegressorRecipe, "regressor")
+    tiles = shop.strength_tiles(own_lots)
+    new = None if own_lots else shop.new_lots()
+    # The further lots fill the gaps between the benchmark's; they are not part of it.
+    counted = None if own_lots else [lot.lot_id for lot in reference_lots()]
+    sets = property_sets(tiles, new, recipe, shop.runs, measured=counted)
+    benchmark = None if own_lots else VERSION
+    stated = property_manifest(tiles, recipe, shop.runs, shop.profile, benchmark=benchmark)
+    write_property(results, sets, stated)
+    figures = property_figures(sets)
+    show(property_sheet(figures, stated["unit"]), out)
+    _write_json(shop.run(REGRESSOR) / EVALUATION_FILE, served_figures(figures))
+    if new is not None:
+        show(evaluate_intervals(tiles, new, recipe, shop.runs, results, shop.profile), out)
+
+
+def _evaluate_editor(shop: Workshop, results: Path) -> None:
+    # Here, as above.
+    from lotwise_training.edit_answers import edit_manifest, edit_sets
+
+    edits = edit_sets(new_lots()[:EDITED_LOTS], shop.runs, shop.cache)
+    editors = shop.recipe(EditorRecipe, "editor")
+    said = edit_manifest(editors, shop.runs, shop.profile, UNIT, VERSION)
+    write_edits(results, edits, said)
+    measured = edit_figures(edits)
+    show(edits_sheet(measured, said), out)
+    show(redrawn_sheet(measured), out)
+    served = served_edit_figures(measured[editors.served], said["attributes"])
+    _write_json(shop.run(EDITOR) / EVALUATION_FILE, served)
 
 
 def _say_fitted(fitted: Fitted) -> None:

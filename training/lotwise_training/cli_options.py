@@ -44,6 +44,9 @@ Results = Annotated[Path, typer.Option(help="Folder of the committee's stored an
 Only = Annotated[
     list[str] | None, typer.Option(help="Only this: committee, regressor or editor; repeatable.")
 ]
+OnlyMeasured = Annotated[
+    list[str] | None, typer.Option("--only", help="Only this: regressor or editor; repeatable.")
+]
 TorchScript = Annotated[
     Path | None, typer.Option(help="Write committee and regressor as TorchScript, too.")
 ]
