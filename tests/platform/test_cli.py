@@ -300,6 +300,68 @@ async def test_a_search_says_what_is_wrong(services, simulated_lot, options, sai
     assert said in done.stderr
 
 
+async def test_a_lot_is_swept_as_a_table_and_as_json(services, simulated_lot):
+    asked = {"service": "explain", "services": services}
+    few = ("--sample", 2, "--steps", 2, "--seed", 4)
+    table = await ask("explain forward-lot", simulated_lot, "--vary", "size", *few, **asked)
+    assert table.returncode == 0, table.stderr
+    assert "R01: peak stress along size, in psi" in table.stdout
+    assert "2 of 3 usable tiles were worked on (seed 4)." in table.stdout
+    assert "The lot is simulated." in table.stdout
+    done = await ask(
+        "explain forward-lot", simulated_lot, "--vary", "size", *few, "--unit", "MPa", "--json",
+        **asked,
+    )  # fmt: skip
+    (line,) = lines_of(done)
+    assert line["tiles"] == {"received": 3, "usable": 3, "poor": 0, "sampled": 2, "seed": 4}
+    (curve,) = line["curves"]
+    assert [point["attribute_value"] for point in curve["points"]] == [0.0, 1.0]
+    assert line["unit"] == "MPa"
+    assert curve["sensitivity"]["lower"] <= curve["sensitivity"]["upper"]
+
+
+async def test_a_change_of_a_lot_as_a_table_and_as_json(services, simulated_lot, tmp_path):
+    asked = {"service": "explain", "services": services}
+    few = ("--sample", 2, "--alone", 1, "--front", 1, "--starts", 1, "--immutable", "size")
+    saved = tmp_path / "edited.png"
+    table = await ask(
+        "explain backward-lot", simulated_lot, "--target", 1200, *few, "--save", saved, **asked
+    )
+    assert table.returncode == 0, table.stderr
+    assert "R01: what to change for 1,200 psi" in table.stdout
+    assert "How far one gets at which cost" in table.stdout
+    assert "An editor drew it." in table.stdout
+    with Image.open(saved) as picture:
+        assert picture.size == (256, 256)
+    done = await ask(
+        "explain backward-lot", simulated_lot, "--target", 8, "--unit", "MPa", *few, "--json",
+        **asked,
+    )  # fmt: skip
+    (line,) = lines_of(done)
+    assert line["target"] == pytest.approx(8.0)
+    changes = {change["name"]: change for change in line["changes"]}
+    assert changes["size"]["before"] == changes["size"]["after"]
+    assert set(line["own_changes"]) == set(changes)
+    assert len(line["front"]) == line["alone"] == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "said"),
+    [
+        ("forward-lot", ("--vary", "colour"), "ATTRIBUTE_UNKNOWN"),
+        ("forward-lot", ("--sample", 999), "SAMPLE_TOO_LARGE"),
+        ("backward-lot", ("--target", 1200, "--front", 99), "FRONT_OUT_OF_RANGE"),
+        ("backward-lot", ("--target", 1200, "--allow", "size=0.2"), "name=minimum:maximum"),
+    ],
+)
+async def test_what_makes_no_sense_of_a_lot_is_said(services, simulated_lot, verb, options, said):
+    done = await ask(
+        f"explain {verb}", simulated_lot, *options, service="explain", services=services
+    )
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
 def test_explain_takes_the_attributes_of_a_lot_of_ones_own_and_starts_a_platform(
     simulated_lot, tmp_path, repository
 ):

@@ -14,12 +14,17 @@ from lotwise.cli.options import (
     MODELS,
     STATE,
     TRITON,
+    Allow,
     AsJson,
+    Attributes,
+    Cost,
     Host,
+    Immutable,
     Lot,
     Models,
     PressureUnit,
     Start,
+    Starts,
     State,
     TritonHome,
     UmPerPx,
@@ -27,6 +32,8 @@ from lotwise.cli.options import (
     WhichEngine,
     fail,
     out,
+    parsed_numbers,
+    parsed_ranges,
 )
 from lotwise.cli.running import Where
 from lotwise.cli.strip import write_strip
@@ -39,14 +46,6 @@ from lotwise.core.errors import LotwiseError
 app = typer.Typer(no_args_is_help=True, help="Ask what a lot would be if it were made otherwise.")
 
 File = Annotated[Path, typer.Argument(help="The tile's image file.")]
-Attributes = Annotated[
-    list[str],
-    typer.Option(
-        "--attribute",
-        help="name=value of the lot, 0 to 1 over the model's design range; again for each. "
-        "Not needed where the lot is one that the models know.",
-    ),
-]
 Save = Annotated[Path | None, typer.Option(help="Folder for the edited pictures, as PNG.")]
 _HYPOTHETICAL = "The edited pictures are hypothetical: an editor drew them."
 
@@ -76,7 +75,7 @@ def forward(
             answer = client.explain_forward(
                 file,
                 vary=vary,
-                attributes=_parsed(attribute),
+                attributes=parsed_numbers(attribute),
                 steps=steps,
                 images=save is not None,
                 lot_id=lot,
@@ -122,20 +121,10 @@ def backward(
     ] = PressureUnit.PSI,
     tolerance: Annotated[float, typer.Option(help="In --unit; 0 for 1% of the target.")] = 0.0,
     attribute: Attributes = [],  # noqa: B006
-    immutable: Annotated[
-        list[str], typer.Option(help="An attribute that must stay; again for each.")
-    ] = [],  # noqa: B006
-    allow: Annotated[
-        list[str],
-        typer.Option(help="name=minimum:maximum, where an attribute may go; again for each."),
-    ] = [],  # noqa: B006
-    cost: Annotated[
-        list[str],
-        typer.Option(help="name=cost of changing an attribute, 1 where none is stated."),
-    ] = [],  # noqa: B006
-    starts: Annotated[
-        int, typer.Option(help="Searches from different places; 0 for the service's default.")
-    ] = 0,
+    immutable: Immutable = [],  # noqa: B006
+    allow: Allow = [],  # noqa: B006
+    cost: Cost = [],  # noqa: B006
+    starts: Starts = 0,
     save: Save = None,
     um_per_px: UmPerPx = None,
     lot: Lot = "",
@@ -156,10 +145,10 @@ def backward(
                 target=target,
                 unit=unit,
                 tolerance=tolerance,
-                attributes=_parsed(attribute),
+                attributes=parsed_numbers(attribute),
                 immutable=immutable,
-                ranges=_parsed_ranges(allow),
-                costs=_parsed(cost, "--cost", "size=2"),
+                ranges=parsed_ranges(allow),
+                costs=parsed_numbers(cost, "--cost", "size=2"),
                 starts=starts,
                 lot_id=lot,
                 um_per_px=um_per_px,
@@ -198,31 +187,6 @@ def _agreement(answer: BackwardExplanation) -> str:
         f"{answer.starts_reached} of {answer.starts} searches reached the target; what they would "
         f"change differs by {answer.spread:.2f} (largest standard deviation of an attribute)."
     )
-
-
-def _parsed(
-    given: list[str], option: str = "--attribute", example: str = "size=0.5"
-) -> dict[str, float]:
-    attributes = {}
-    for each in given:
-        name, _, value = each.partition("=")
-        try:
-            attributes[name] = float(value)
-        except ValueError:
-            fail(f"{option} {each}: state it as name=value, such as {example}.")
-    return attributes
-
-
-def _parsed_ranges(given: list[str]) -> dict[str, tuple[float, float]]:
-    ranges = {}
-    for each in given:
-        name, _, ends = each.partition("=")
-        minimum, _, maximum = ends.partition(":")
-        try:
-            ranges[name] = (float(minimum), float(maximum))
-        except ValueError:
-            fail(f"--allow {each}: state it as name=minimum:maximum, such as size=0.2:0.8.")
-    return ranges
 
 
 def _save_forward(

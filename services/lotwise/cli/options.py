@@ -37,6 +37,26 @@ UmPerPx = Annotated[
 Lot = Annotated[str, typer.Option(help="The lot's name; default: what lot.json says.")]
 Tiles = Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")]
 
+Attributes = Annotated[
+    list[str],
+    typer.Option(
+        "--attribute",
+        help="name=value of the lot, 0 to 1 over the model's design range; again for each. "
+        "Not needed where the lot is one that the models know.",
+    ),
+]
+Immutable = Annotated[list[str], typer.Option(help="An attribute that must stay; again for each.")]
+Allow = Annotated[
+    list[str],
+    typer.Option(help="name=minimum:maximum, where an attribute may go; again for each."),
+]
+Cost = Annotated[
+    list[str], typer.Option(help="name=cost of changing an attribute, 1 where none is stated.")
+]
+Starts = Annotated[
+    int, typer.Option(help="Searches from different places; 0 for the service's default.")
+]
+
 MODELS: Final = Path("model_repository")
 STATE: Final = Path(".lotwise/platform")
 TRITON: Final = Path(".triton")
@@ -60,3 +80,30 @@ def fail(message: str) -> NoReturn:
     # Unwrapped: paths and commands stay whole.
     err.print(message, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(1)
+
+
+def parsed_numbers(
+    given: list[str], option: str = "--attribute", example: str = "size=0.5"
+) -> dict[str, float]:
+    """name=value of each; fails with what is wrong."""
+    attributes = {}
+    for each in given:
+        name, _, value = each.partition("=")
+        try:
+            attributes[name] = float(value)
+        except ValueError:
+            fail(f"{option} {each}: state it as name=value, such as {example}.")
+    return attributes
+
+
+def parsed_ranges(given: list[str]) -> dict[str, tuple[float, float]]:
+    """name=minimum:maximum of each; fails with what is wrong."""
+    ranges = {}
+    for each in given:
+        name, _, ends = each.partition("=")
+        minimum, _, maximum = ends.partition(":")
+        try:
+            ranges[name] = (float(minimum), float(maximum))
+        except ValueError:
+            fail(f"--allow {each}: state it as name=minimum:maximum, such as size=0.2:0.8.")
+    return ranges

@@ -19,6 +19,15 @@ from lotwise.client.answers import (
 )
 from lotwise.client.calibration import CalibrationSet, Guarantee
 from lotwise.client.interval_answers import LotInterval, PropertyInterval, TileInterval
+from lotwise.client.lot_answers import (
+    FrontPoint,
+    LotBackward,
+    LotCurve,
+    LotForward,
+    LotProgress,
+    MeanOverTiles,
+    Spread,
+)
 from lotwise.client.provenance import ModelVersion, Provenance, Quality, Reading
 from lotwise.client.quantity import PSI_IN_MPA, Quantity
 from lotwise.client.sync import Client
@@ -53,15 +62,21 @@ __all__ = [
     "EngineUnavailable",
     "ForwardExplanation",
     "ForwardStep",
+    "FrontPoint",
     "Guarantee",
     "InferenceError",
     "InferenceFailed",
     "InstrumentTags",
     "InvalidRequest",
     "InvalidTile",
+    "LotBackward",
+    "LotCurve",
+    "LotForward",
     "LotInterval",
+    "LotProgress",
     "LotVerdict",
     "LotwiseError",
+    "MeanOverTiles",
     "ModelVersion",
     "NotFound",
     "Prediction",
@@ -70,6 +85,7 @@ __all__ = [
     "Quality",
     "Quantity",
     "Reading",
+    "Spread",
     "Tile",
     "TileFailure",
     "TileInterval",

@@ -19,6 +19,7 @@ from lotwise.client.answers import (
 )
 from lotwise.client.connection import IN_FLIGHT
 from lotwise.client.interval_calls import AsyncIntervalCalls
+from lotwise.client.lot_calls import AsyncLotExplainCalls
 from lotwise.client.questions import LotQuestion, OtherUnit, Target
 from lotwise.client.tiles import TileLike
 from lotwise.screening.folder import read_lot_folder
@@ -26,7 +27,7 @@ from lotwise.screening.folder import read_lot_folder
 Tiles = Iterable[TileLike] | AsyncIterable[TileLike]
 
 
-class AsyncClient(AsyncIntervalCalls):
+class AsyncClient(AsyncIntervalCalls, AsyncLotExplainCalls):
     """`Client` as coroutines: the same arguments, methods, answers and errors.
 
         async with AsyncClient() as lotwise:

@@ -153,7 +153,7 @@ def verdict(
         max_referred_share=message.max_referred_share,
         looks_like=message.looks_like,
         looks_like_share=message.looks_like_share,
-        provenance=_provenance(message.provenance),
+        provenance=provenance(message.provenance),
         guarantee=_guarantee(message.guarantee),
         calibration_set=_calibration_set(message.calibration_set),
         decisions=tuple(decisions),
@@ -176,7 +176,7 @@ def lot_interval(
         tiles=message.tiles,
         poor_tiles=message.poor_tiles,
         failed=failed,
-        provenance=_provenance(message.provenance),
+        provenance=provenance(message.provenance),
         simulated=simulated,
     )
 
@@ -202,7 +202,7 @@ def _common(message: Any, simulated: bool) -> dict[str, Any]:
         "tile_id": message.tile_id,
         "lot_id": message.lot_id,
         "quality": _quality(message.quality),
-        "provenance": _provenance(message.provenance),
+        "provenance": provenance(message.provenance),
         "reading": _reading(message),
         "simulated": simulated,
     }
@@ -239,7 +239,8 @@ def _quality(message: tile_pb2.Quality) -> Quality:
     )
 
 
-def _provenance(message: tile_pb2.Provenance) -> Provenance:
+def provenance(message: tile_pb2.Provenance) -> Provenance:
+    """Which models gave an answer."""
     return Provenance(
         models=tuple(
             ModelVersion(

@@ -268,6 +268,86 @@ async def send_all_async(
     return sent, response
 
 
+def watch_all(
+    call: Callable[..., Any],
+    tiles: Iterable[TileLike],
+    prepare: Prepare,
+    message: Message,
+    failure: Failure,
+    *,
+    on_progress: Callable[[Any], None],
+    timeout: float | None,
+) -> tuple[list[Prepared], Any]:
+    """As `send_all`, where responses say how far it is before the last one has the result.
+
+    Args:
+        call: The stub's method, a stream of messages with a stream of responses.
+        tiles: As in `send_all`.
+        prepare: As in `send_all`.
+        message: As in `send_all`.
+        failure: As in `send_all`.
+        on_progress: Called with what each response but the last says.
+        timeout: As in `send_all`.
+
+    Returns:
+        What was sent, without its pixels; the result.
+
+    Raises:
+        Exception: As `send_all`; EngineUnavailable where the stream ends without a result.
+    """
+    result = None
+
+    def last(messages: Iterator[Any], timeout: float | None) -> Any:
+        nonlocal result
+        stream = call(messages, timeout=timeout)
+        try:
+            for response in stream:
+                if response.WhichOneof("event") == "result":
+                    result = response.result
+                else:
+                    on_progress(response.progress)
+        finally:
+            stream.cancel()
+        return result
+
+    sent, _ = send_all(last, tiles, prepare, message, failure, timeout=timeout)
+    if result is None:
+        raise _broken_off()
+    return sent, result
+
+
+async def watch_all_async(
+    call: Callable[..., Any],
+    tiles: Iterable[TileLike] | AsyncIterable[TileLike],
+    prepare: Prepare,
+    message: Message,
+    failure: Failure,
+    *,
+    on_progress: Callable[[Any], None],
+    timeout: float | None,
+) -> tuple[list[Prepared], Any]:
+    """As `watch_all`, in an event loop."""
+    result = None
+
+    async def last(messages: AsyncIterator[Any], timeout: float | None) -> Any:
+        nonlocal result
+        stream = call(messages, timeout=timeout)
+        try:
+            async for response in stream:
+                if response.WhichOneof("event") == "result":
+                    result = response.result
+                else:
+                    on_progress(response.progress)
+        finally:
+            stream.cancel()
+        return result
+
+    sent, _ = await send_all_async(last, tiles, prepare, message, failure, timeout=timeout)
+    if result is None:
+        raise _broken_off()
+    return sent, result
+
+
 async def _aiter(tiles: Iterable[TileLike] | AsyncIterable[TileLike]) -> AsyncIterator[TileLike]:
     if isinstance(tiles, AsyncIterable):
         async for tile in tiles:

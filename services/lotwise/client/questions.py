@@ -124,7 +124,7 @@ def explain_forward(
         "ForwardStream",
         lambda tile: explain_pb2.ForwardRequest(
             tile=tile,
-            attributes=_values(attributes),
+            attributes=attribute_values(attributes),
             vary=vary,
             steps=steps,
             without_images=not images,
@@ -172,13 +172,7 @@ def explain_backward(
     Raises:
         InvalidRequest: TARGET_INVALID where the target's unit does not lead to the model's.
     """
-    try:
-        value = convert_unit(target.value, target.unit, model_unit)
-        tolerance = convert_unit(target.tolerance, target.unit, model_unit)
-    except ValueError as error:
-        raise InvalidRequest(
-            "TARGET_INVALID", f"{error} The model's property is in {model_unit}."
-        ) from None
+    fields = backward_fields(target, model_unit)
 
     def read(response: explain_pb2.BackwardResponse, simulated: bool) -> BackwardExplanation:
         if response.unit != model_unit:
@@ -191,24 +185,42 @@ def explain_backward(
         "BackwardStream",
         lambda tile: explain_pb2.BackwardRequest(
             tile=tile,
-            attributes=_values(attributes),
-            target=value,
-            tolerance=tolerance,
-            immutable=_names(target.immutable),
-            ranges=[
-                explain_pb2.AttributeRange(name=name, minimum=minimum, maximum=maximum)
-                for name, (minimum, maximum) in (target.ranges or {}).items()
-            ],
-            costs=[
-                explain_pb2.AttributeCost(name=name, cost=cost)
-                for name, cost in (target.costs or {}).items()
-            ],
-            starts=target.starts,
-            max_evaluations=target.max_evaluations,
+            attributes=attribute_values(attributes),
+            **fields,
         ),
         explain_pb2.BackwardStreamRequest,
         read,
     )
+
+
+def backward_fields(target: Target, model_unit: str) -> dict[str, Any]:
+    """Fields of a request that say what to reach and what may change.
+
+    Raises:
+        InvalidRequest: TARGET_INVALID where the target's unit does not lead to the model's.
+    """
+    try:
+        value = convert_unit(target.value, target.unit, model_unit)
+        tolerance = convert_unit(target.tolerance, target.unit, model_unit)
+    except ValueError as error:
+        raise InvalidRequest(
+            "TARGET_INVALID", f"{error} The model's property is in {model_unit}."
+        ) from None
+    return {
+        "target": value,
+        "tolerance": tolerance,
+        "immutable": names_of(target.immutable),
+        "ranges": [
+            explain_pb2.AttributeRange(name=name, minimum=minimum, maximum=maximum)
+            for name, (minimum, maximum) in (target.ranges or {}).items()
+        ],
+        "costs": [
+            explain_pb2.AttributeCost(name=name, cost=cost)
+            for name, cost in (target.costs or {}).items()
+        ],
+        "starts": target.starts,
+        "max_evaluations": target.max_evaluations,
+    }
 
 
 @dataclass(frozen=True)
@@ -288,12 +300,13 @@ class LotIntervalQuestion:
         return convert.lot_interval(response, failed, simulated)
 
 
-def _names(given: Iterable[str] | str) -> tuple[str, ...]:
+def names_of(given: Iterable[str] | str) -> tuple[str, ...]:
     """One name or several, as a tuple."""
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _values(attributes: Mapping[str, float]) -> list[explain_pb2.AttributeValue]:
+def attribute_values(attributes: Mapping[str, float]) -> list[explain_pb2.AttributeValue]:
+    """Attributes as messages."""
     return [
         explain_pb2.AttributeValue(name=name, value=value) for name, value in attributes.items()
     ]

@@ -17,12 +17,13 @@ from lotwise.client.answers import (
 )
 from lotwise.client.connection import IN_FLIGHT
 from lotwise.client.interval_calls import IntervalCalls
+from lotwise.client.lot_calls import LotExplainCalls
 from lotwise.client.questions import LotQuestion, OtherUnit, Target
 from lotwise.client.tiles import TileLike
 from lotwise.screening.folder import read_lot_folder
 
 
-class Client(IntervalCalls):
+class Client(IntervalCalls, LotExplainCalls):
     """Asks the four services; safe to use from several threads.
 
         with Client() as lotwise:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -26,8 +26,13 @@ from lotwise.client.exchange import (
     exchange_async,
     send_all,
     send_all_async,
+    watch_all,
+    watch_all_async,
 )
 from lotwise.client.failures import error_of_call
+from lotwise.client.lot_answers import LotProgress
+from lotwise.client.lot_convert import progress as lot_progress
+from lotwise.client.lot_questions import LotExplainQuestion
 from lotwise.client.questions import LotIntervalQuestion, LotQuestion, OtherUnit, Question
 from lotwise.client.tiles import Prepared, TileLike, TileReader
 from lotwise.core.errors import InvalidRequest, LotwiseError
@@ -166,6 +171,25 @@ class Transport(Reach):
             timeout=timeout,
         )
 
+    def _watch_all(
+        self,
+        question: LotExplainQuestion[Any],
+        tiles: Iterable[TileLike],
+        lot_id: str,
+        um_per_px: float | None,
+        on_progress: Callable[[LotProgress], None] | None,
+        timeout: float | None,
+    ) -> tuple[list[Prepared], Any]:
+        return watch_all(
+            getattr(self._stub("explain"), question.method),
+            tiles,
+            self._reader(lot_id, um_per_px).read_or_say,
+            question.message,
+            lambda error: self._failed("explain", error),
+            on_progress=lambda said: on_progress(lot_progress(said)) if on_progress else None,
+            timeout=timeout,
+        )
+
     def _ask_many(
         self,
         question: Question[AnswerType],
@@ -251,6 +275,25 @@ class AsyncTransport(Reach):
             self._reader(lot_id, um_per_px).read_or_say,
             question.message,
             lambda error: self._failed(question.service, error),
+            timeout=timeout,
+        )
+
+    async def _watch_all(
+        self,
+        question: LotExplainQuestion[Any],
+        tiles: Iterable[TileLike] | AsyncIterable[TileLike],
+        lot_id: str,
+        um_per_px: float | None,
+        on_progress: Callable[[LotProgress], None] | None,
+        timeout: float | None,
+    ) -> tuple[list[Prepared], Any]:
+        return await watch_all_async(
+            getattr(self._stub("explain"), question.method),
+            tiles,
+            self._reader(lot_id, um_per_px).read_or_say,
+            question.message,
+            lambda error: self._failed("explain", error),
+            on_progress=lambda said: on_progress(lot_progress(said)) if on_progress else None,
             timeout=timeout,
         )
 
