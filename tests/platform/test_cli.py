@@ -303,8 +303,13 @@ async def test_a_search_says_what_is_wrong(services, simulated_lot, options, sai
 async def test_a_lot_is_swept_as_a_table_and_as_json(services, simulated_lot):
     asked = {"service": "explain", "services": services}
     few = ("--sample", 2, "--steps", 2, "--seed", 4)
-    table = await ask("explain forward-lot", simulated_lot, "--vary", "size", *few, **asked)
+    drawn = simulated_lot.parent / "along.svg"
+    table = await ask(
+        "explain forward-lot", simulated_lot, "--vary", "size", *few, "--plot", drawn, **asked
+    )
     assert table.returncode == 0, table.stderr
+    assert "peak stress, psi" in drawn.read_text(encoding="utf-8")
+    assert f"Drew {drawn}." in table.stdout
     assert "R01: peak stress along size, in psi" in table.stdout
     assert "2 of 3 usable tiles were worked on (seed 4)." in table.stdout
     assert "The lot is simulated." in table.stdout
@@ -350,6 +355,7 @@ async def test_a_change_of_a_lot_as_a_table_and_as_json(services, simulated_lot,
     [
         ("forward-lot", ("--vary", "colour"), "ATTRIBUTE_UNKNOWN"),
         ("forward-lot", ("--sample", 999), "SAMPLE_TOO_LARGE"),
+        ("forward-lot", ("--plot", "curve.pdf"), "end it with .png or .svg"),
         ("backward-lot", ("--target", 1200, "--front", 99), "FRONT_OUT_OF_RANGE"),
         ("backward-lot", ("--target", 1200, "--allow", "size=0.2"), "name=minimum:maximum"),
     ],

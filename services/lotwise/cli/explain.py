@@ -22,6 +22,7 @@ from lotwise.cli.options import (
     Immutable,
     Lot,
     Models,
+    Plot,
     PressureUnit,
     Start,
     Starts,
@@ -35,6 +36,7 @@ from lotwise.cli.options import (
     parsed_numbers,
     parsed_ranges,
 )
+from lotwise.cli.plotting import check_plot, say_plot, write_plot
 from lotwise.cli.running import Where
 from lotwise.cli.strip import write_strip
 from lotwise.client import BackwardExplanation, EditedImage, ForwardExplanation
@@ -57,6 +59,7 @@ def forward(
     attribute: Attributes = [],  # noqa: B006  # typer copies it
     steps: Annotated[int, typer.Option(help="How many values; 2 to 101.")] = 11,
     save: Save = None,
+    plot: Plot = None,
     unit: Unit = None,
     um_per_px: UmPerPx = None,
     lot: Lot = "",
@@ -69,6 +72,7 @@ def forward(
     as_json: AsJson = False,
 ) -> None:
     """Show the property along one attribute, all others fixed."""
+    check_plot(plot)
     where = Where(host, start, models, state, triton, engine, as_json)
     with where.client("explain") as client:
         try:
@@ -77,13 +81,15 @@ def forward(
                 vary=vary,
                 attributes=parsed_numbers(attribute),
                 steps=steps,
-                images=save is not None,
+                images=save is not None or plot is not None,
                 lot_id=lot,
                 um_per_px=um_per_px,
             )
         except LotwiseError as error:
             fail(f"{error.reason}: {error.message}")
     saved = _save_forward(file, answer, save, unit) if save is not None else []
+    if plot is not None:
+        write_plot(answer, plot, unit)
     if as_json:
         _print_json(file, answer, _forward_data(answer, unit), saved)
         return
@@ -108,6 +114,8 @@ def forward(
         f"At the lot as it is the slope is {slope.value:+,.4g} {slope.unit} per whole range of "
         f"{answer.attribute}."
     )
+    if plot is not None:
+        say_plot(plot)
     _print_notes(answer, saved)
 
 
@@ -126,6 +134,7 @@ def backward(
     cost: Cost = [],  # noqa: B006
     starts: Starts = 0,
     save: Save = None,
+    plot: Plot = None,
     um_per_px: UmPerPx = None,
     lot: Lot = "",
     host: Host = LOCAL,
@@ -137,6 +146,7 @@ def backward(
     as_json: AsJson = False,
 ) -> None:
     """Find the smallest change of attributes that reaches a property."""
+    check_plot(plot)
     where = Where(host, start, models, state, triton, engine, as_json)
     with where.client("explain") as client:
         try:
@@ -156,6 +166,8 @@ def backward(
         except LotwiseError as error:
             fail(f"{error.reason}: {error.message}")
     saved = _save_backward(file, answer, save, unit) if save is not None else []
+    if plot is not None:
+        write_plot(answer, plot, unit)
     if as_json:
         _print_json(file, answer, _backward_data(answer, unit), saved)
         return
@@ -176,6 +188,8 @@ def backward(
     out.print(_agreement(answer))
     if answer.ended_by_deadline:
         out.print("Time was up: this is the best so far.", style="yellow")
+    if plot is not None:
+        say_plot(plot)
     _print_notes(answer, saved)
 
 

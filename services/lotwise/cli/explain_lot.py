@@ -26,6 +26,7 @@ from lotwise.cli.options import (
     Immutable,
     Lot,
     Models,
+    Plot,
     PressureUnit,
     Start,
     Starts,
@@ -40,6 +41,7 @@ from lotwise.cli.options import (
     parsed_numbers,
     parsed_ranges,
 )
+from lotwise.cli.plotting import check_plot, say_plot, write_plot
 from lotwise.cli.running import Where
 from lotwise.client.connection import LOCAL
 from lotwise.client.lot_answers import LotAnswer, LotBackward, LotForward, LotProgress
@@ -67,6 +69,7 @@ def forward_lot(
     sample: Sample = 0,
     seed: Seed = 0,
     seconds: Seconds = None,
+    plot: Plot = None,
     unit: Unit = None,
     um_per_px: UmPerPx = None,
     lot: Lot = "",
@@ -79,6 +82,7 @@ def forward_lot(
     as_json: AsJson = False,
 ) -> None:
     """Show the property of a lot along its attributes, with quartiles over its tiles."""
+    check_plot(plot)
     where = Where(host, start, models, state, triton, engine, as_json)
     with where.client("explain") as client, _progress() as shown:
         try:
@@ -96,6 +100,8 @@ def forward_lot(
             )
         except LotwiseError as error:
             fail(f"{error.reason}: {error.message}")
+    if plot is not None:
+        write_plot(answer, plot, unit)
     if as_json:
         print(json.dumps(_common_data(folder, answer) | _forward_data(answer, unit)))  # noqa: T201
         return
@@ -120,6 +126,8 @@ def forward_lot(
             f"{upper:+,.4g} (95%).\n"
         )
     out.print(f"The lot as it is: {_in_words(answer.original, unit)}.")
+    if plot is not None:
+        say_plot(plot)
     _print_notes(answer)
 
 
@@ -146,6 +154,7 @@ def backward_lot(
     seed: Seed = 0,
     seconds: Seconds = None,
     save: Annotated[Path | None, typer.Option(help="Write the edited tile here, as PNG.")] = None,
+    plot: Plot = None,
     um_per_px: UmPerPx = None,
     lot: Lot = "",
     host: Host = LOCAL,
@@ -157,6 +166,7 @@ def backward_lot(
     as_json: AsJson = False,
 ) -> None:
     """Find the smallest change of a whole lot that brings its mean to a property."""
+    check_plot(plot)
     where = Where(host, start, models, state, triton, engine, as_json)
     with where.client("explain") as client, _progress() as shown:
         try:
@@ -183,6 +193,8 @@ def backward_lot(
             fail(f"{error.reason}: {error.message}")
     if save is not None:
         answer.image.save(save)
+    if plot is not None:
+        write_plot(answer, plot, unit)
     if as_json:
         data = _common_data(folder, answer) | _backward_data(answer, unit)
         print(json.dumps(data | {"saved": str(save) if save else None}))  # noqa: T201
@@ -207,6 +219,8 @@ def backward_lot(
             style="yellow",
             soft_wrap=True,
         )
+    if plot is not None:
+        say_plot(plot)
     _print_notes(answer)
 
 

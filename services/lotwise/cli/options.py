@@ -57,6 +57,10 @@ Starts = Annotated[
     int, typer.Option(help="Searches from different places; 0 for the service's default.")
 ]
 
+Plot = Annotated[
+    Path | None, typer.Option(help="Draw a figure of the answer into this .png or .svg file.")
+]
+
 MODELS: Final = Path("model_repository")
 STATE: Final = Path(".lotwise/platform")
 TRITON: Final = Path(".triton")

@@ -1,0 +1,1 @@
+"""Figures of answers; they need the extra "plots" (matplotlib)."""
