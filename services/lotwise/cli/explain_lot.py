@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from lotwise.cli import tables
+from lotwise.cli.explain_lot_data import backward_data, common_data, forward_data
 from lotwise.cli.options import (
     MODELS,
     STATE,
@@ -44,8 +44,7 @@ from lotwise.cli.options import (
 from lotwise.cli.plotting import check_plot, say_plot, write_plot
 from lotwise.cli.running import Where
 from lotwise.client.connection import LOCAL
-from lotwise.client.lot_answers import LotAnswer, LotBackward, LotForward, LotProgress
-from lotwise.client.lot_answers import Spread as ClientSpread
+from lotwise.client.lot_answers import LotAnswer, LotBackward, LotForward, LotProgress, Spread
 from lotwise.core.errors import LotwiseError
 
 Folder = Annotated[Path, typer.Argument(help="The folder with the lot's tiles.")]
@@ -103,7 +102,7 @@ def forward_lot(
     if plot is not None:
         write_plot(answer, plot, unit)
     if as_json:
-        print(json.dumps(_common_data(folder, answer) | _forward_data(answer, unit)))  # noqa: T201
+        print(json.dumps(common_data(folder, answer) | forward_data(answer, unit)))  # noqa: T201
         return
     symbol = tables.in_unit(answer.original.median, unit).unit
     for curve in answer.curves:
@@ -196,7 +195,7 @@ def backward_lot(
     if plot is not None:
         write_plot(answer, plot, unit)
     if as_json:
-        data = _common_data(folder, answer) | _backward_data(answer, unit)
+        data = common_data(folder, answer) | backward_data(answer, unit)
         print(json.dumps(data | {"saved": str(save) if save else None}))  # noqa: T201
         return
     _show_changes(answer, unit, target)
@@ -275,7 +274,7 @@ def _progress() -> Iterator[Callable[[LotProgress], None]]:
         yield shown
 
 
-def _quartiles(spread: ClientSpread, unit: PressureUnit | None) -> tuple[str, str, str]:
+def _quartiles(spread: Spread, unit: PressureUnit | None) -> tuple[str, str, str]:
     lower, median, upper = (
         tables.number(tables.in_unit(each, unit))
         for each in (spread.lower_quartile, spread.median, spread.upper_quartile)
@@ -283,7 +282,7 @@ def _quartiles(spread: ClientSpread, unit: PressureUnit | None) -> tuple[str, st
     return lower, median, upper
 
 
-def _in_words(spread: ClientSpread, unit: PressureUnit | None) -> str:
+def _in_words(spread: Spread, unit: PressureUnit | None) -> str:
     lower, median, upper = _quartiles(spread, unit)
     symbol = tables.in_unit(spread.median, unit).unit
     return f"median {median} {symbol}, half of the tiles within {lower} to {upper}"
@@ -317,93 +316,3 @@ def _print_notes(answer: LotAnswer) -> None:
         out.print("The lot is simulated.", style="yellow")
     for note in tables.origins([answer.provenance]):
         out.print(note)
-
-
-def _common_data(folder: Path, answer: LotAnswer) -> dict[str, Any]:
-    return {
-        "path": str(folder),
-        "lot_id": answer.lot_id,
-        "simulated": answer.simulated,
-        "trained_on_simulated_lots": answer.trained_on_simulated_lots,
-        "property": answer.property_name,
-        "tiles": {
-            "received": answer.received,
-            "usable": answer.usable,
-            "poor": answer.poor,
-            "sampled": answer.sampled,
-            "seed": answer.seed,
-        },
-        "failed": [
-            {"tile_id": each.tile_id, "reason": each.reason, "message": each.message}
-            for each in answer.failed
-        ],
-        "ended_by_deadline": answer.ended_by_deadline,
-        "provenance": asdict(answer.provenance),
-    }
-
-
-def _spread_data(spread: ClientSpread, unit: PressureUnit | None) -> dict[str, float]:
-    return {
-        name: tables.in_unit(getattr(spread, name), unit).value
-        for name in ("lower_quartile", "median", "upper_quartile", "mean")
-    }
-
-
-def _forward_data(answer: LotForward, unit: PressureUnit | None) -> dict[str, Any]:
-    return {
-        "unit": tables.in_unit(answer.original.mean, unit).unit,
-        "attributes": dict(answer.attributes),
-        "original": _spread_data(answer.original, unit),
-        "curves": [
-            {
-                "attribute": curve.attribute,
-                "points": [
-                    {"attribute_value": value, **_spread_data(spread, unit)}
-                    for value, spread in curve.points
-                ],
-                "sensitivity": {
-                    name: tables.in_unit(getattr(curve.sensitivity, name), unit).value
-                    for name in ("mean", "lower", "upper")
-                },
-            }
-            for curve in answer.curves
-        ],
-    }
-
-
-def _backward_data(answer: LotBackward, unit: PressureUnit) -> dict[str, Any]:
-    return {
-        "unit": unit.value,
-        "target": tables.in_unit(answer.target, unit).value,
-        "tolerance": tables.in_unit(answer.tolerance, unit).value,
-        "reached": answer.reached,
-        "before": _spread_data(answer.before, unit),
-        "after": _spread_data(answer.after, unit),
-        "after_mean": {
-            name: tables.in_unit(getattr(answer.after_mean, name), unit).value
-            for name in ("mean", "lower", "upper")
-        },
-        "changes": [
-            vars(change) | {"sensitivity": tables.in_unit(change.sensitivity, unit).value}
-            for change in answer.changes
-        ],
-        "share_reaching": answer.share_reaching,
-        "own_changes": {name: vars(own) for name, own in answer.own_changes.items()},
-        "alone": answer.alone,
-        "alone_reached": answer.alone_reached,
-        "front": [
-            {
-                "cost": point.cost,
-                "value": tables.in_unit(point.quantity, unit).value,
-                "attributes": dict(point.attributes),
-            }
-            for point in answer.front
-        ],
-        "edited_tile_id": answer.image_of,
-        "evaluations": answer.evaluations,
-        "changed": answer.changed,
-        "cost": answer.cost,
-        "starts": answer.starts,
-        "starts_reached": answer.starts_reached,
-        "spread": answer.spread,
-    }
