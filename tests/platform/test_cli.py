@@ -5,7 +5,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -201,190 +200,6 @@ async def test_a_stated_scale_goes_before_lot_json(services, simulated_lot):
     assert {line["error"]["reason"] for line in lines_of(done)} == {"WRONG_MAGNIFICATION"}
 
 
-async def test_explain_forward_shows_values_and_saves_pictures(services, simulated_lot, tmp_path):
-    file, saved = simulated_lot / "0.png", tmp_path / "out"
-    options = ("--vary", "porosity", "--steps", 3)
-    asked = {"service": "explain", "services": services}
-    done = await ask("explain forward", file, *options, "--save", saved, **asked)
-    assert done.returncode == 0, done.stderr
-    for at in ("0.00", "0.50", "1.00"):
-        assert at in done.stdout
-        with Image.open(saved / f"0_porosity_{at}.png") as picture:
-            assert picture.size == (256, 256)
-    assert "hypothetical" in done.stdout
-    assert "The lot is simulated." in done.stdout
-    with Image.open(saved / "0_porosity.png") as strip:
-        pixels = np.asarray(strip)
-    # The tile and three edited ones, side by side on white.
-    assert pixels.shape[1] >= 4 * 256
-    inked = np.flatnonzero((pixels[100:200] < 200).mean(axis=0) > 0.3)
-    assert np.count_nonzero(np.diff(inked) > 3) == 3
-
-    told = lines_of(await ask("explain forward", file, *options, "--json", **asked))[0]
-    in_mpa = await ask("explain forward", file, *options, "--json", "--unit", "MPa", **asked)
-    values = [step["value"] for step in lines_of(in_mpa)[0]["steps"]]
-    expected = [step["value"] * 0.006894757293168361 for step in told["steps"]]
-    assert values == pytest.approx(expected)
-
-
-async def test_explain_backward_takes_its_target_in_either_unit(services, simulated_lot, tmp_path):
-    file = simulated_lot / "0.png"
-    asked = {"service": "explain", "services": services}
-
-    async def told(*options):
-        done = await ask(
-            "explain backward", file, "--immutable", "size", *options, "--json", **asked
-        )
-        assert done.returncode == 0, done.stderr
-        return lines_of(done)[0]
-
-    psi = await told("--target", 1200)
-    mpa = await told("--target", 1200 * 0.006894757293168361, "--unit", "MPa")
-    assert psi["target"] == 1200
-    assert mpa["after"] / 0.006894757293168361 == pytest.approx(psi["after"], rel=1e-6)
-    size = next(change for change in psi["changes"] if change["name"] == "size")
-    assert size["before"] == size["after"]
-
-    held = await told("--target", 9000, "--allow", "facetness=0:1", "--cost", "porosity=2",
-                      "--starts", 2)  # fmt: skip
-    assert held["starts"] == 2
-    assert held["cost"] == pytest.approx(
-        sum(
-            abs(change["after"] - change["before"]) * (2 if change["name"] == "porosity" else 1)
-            for change in held["changes"]
-        )
-    )
-
-    table = await ask("explain backward", file, "--target", 9000, "--save", tmp_path, **asked)
-    assert "not reached" in table.stdout
-    assert "0 of 3 searches reached the target" in table.stdout
-    assert "slope" in table.stdout
-    slopes = [[change["sensitivity"] for change in each["changes"]] for each in (psi, mpa)]
-    np.testing.assert_allclose(np.array(slopes[1]) / 0.006894757293168361, slopes[0], rtol=1e-4)
-    assert (tmp_path / "0_edited.png").is_file()
-    assert (tmp_path / "0_before_after.png").is_file()
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--vary", "colour"), "ATTRIBUTE_UNKNOWN"),
-        (("--vary", "size", "--lot", "nobody's"), "ATTRIBUTES_MISSING"),
-        (("--vary", "size", "--attribute", "size"), "name=value"),
-        (("--vary", "size", "--attribute", "size=2"), "ATTRIBUTE_OUT_OF_RANGE"),
-    ],
-)
-async def test_explain_says_what_is_wrong(services, simulated_lot, options, said):
-    done = await ask(
-        "explain forward", simulated_lot / "0.png", *options, service="explain", services=services
-    )
-    assert done.returncode == 1
-    assert said in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--allow", "size=0.2"), "name=minimum:maximum"),
-        (("--allow", "size=0.9:0.1"), "RANGE_INVALID"),
-        (("--cost", "size"), "--cost size: state it as name=value, such as size=2"),
-        (("--starts", "40"), "STARTS_OUT_OF_RANGE"),
-    ],
-)
-async def test_a_search_says_what_is_wrong(services, simulated_lot, options, said):
-    file = simulated_lot / "0.png"
-    done = await ask(
-        "explain backward", file, "--target", 1200, *options, service="explain", services=services
-    )
-    assert done.returncode == 1
-    assert said in done.stderr
-
-
-async def test_a_lot_is_swept_as_a_table_and_as_json(services, simulated_lot):
-    asked = {"service": "explain", "services": services}
-    few = ("--sample", 2, "--steps", 2, "--seed", 4)
-    drawn = simulated_lot.parent / "along.svg"
-    table = await ask(
-        "explain forward-lot", simulated_lot, "--vary", "size", *few, "--plot", drawn, **asked
-    )
-    assert table.returncode == 0, table.stderr
-    assert "peak stress, psi" in drawn.read_text(encoding="utf-8")
-    assert f"Drew {drawn}." in table.stdout
-    assert "R01: peak stress along size, in psi" in table.stdout
-    assert "2 of 3 usable tiles were worked on (seed 4)." in table.stdout
-    assert "The lot is simulated." in table.stdout
-    done = await ask(
-        "explain forward-lot", simulated_lot, "--vary", "size", *few, "--unit", "MPa", "--json",
-        **asked,
-    )  # fmt: skip
-    (line,) = lines_of(done)
-    assert line["tiles"] == {"received": 3, "usable": 3, "poor": 0, "sampled": 2, "seed": 4}
-    (curve,) = line["curves"]
-    assert [point["attribute_value"] for point in curve["points"]] == [0.0, 1.0]
-    assert line["unit"] == "MPa"
-    assert curve["sensitivity"]["lower"] <= curve["sensitivity"]["upper"]
-
-
-async def test_a_change_of_a_lot_as_a_table_and_as_json(services, simulated_lot, tmp_path):
-    asked = {"service": "explain", "services": services}
-    few = ("--sample", 2, "--alone", 1, "--front", 1, "--starts", 1, "--immutable", "size")
-    saved = tmp_path / "edited.png"
-    table = await ask(
-        "explain backward-lot", simulated_lot, "--target", 1200, *few, "--save", saved, **asked
-    )
-    assert table.returncode == 0, table.stderr
-    assert "R01: what to change for 1,200 psi" in table.stdout
-    assert "How far one gets at which cost" in table.stdout
-    assert "An editor drew it." in table.stdout
-    with Image.open(saved) as picture:
-        assert picture.size == (256, 256)
-    done = await ask(
-        "explain backward-lot", simulated_lot, "--target", 8, "--unit", "MPa", *few, "--json",
-        **asked,
-    )  # fmt: skip
-    (line,) = lines_of(done)
-    assert line["target"] == pytest.approx(8.0)
-    changes = {change["name"]: change for change in line["changes"]}
-    assert changes["size"]["before"] == changes["size"]["after"]
-    assert set(line["own_changes"]) == set(changes)
-    assert len(line["front"]) == line["alone"] == 1
-
-
-@pytest.mark.parametrize(
-    ("verb", "options", "said"),
-    [
-        ("forward-lot", ("--vary", "colour"), "ATTRIBUTE_UNKNOWN"),
-        ("forward-lot", ("--sample", 999), "SAMPLE_TOO_LARGE"),
-        ("forward-lot", ("--plot", "curve.pdf"), "end it with .png or .svg"),
-        ("backward-lot", ("--target", 1200, "--front", 99), "FRONT_OUT_OF_RANGE"),
-        ("backward-lot", ("--target", 1200, "--allow", "size=0.2"), "name=minimum:maximum"),
-    ],
-)
-async def test_what_makes_no_sense_of_a_lot_is_said(services, simulated_lot, verb, options, said):
-    done = await ask(
-        f"explain {verb}", simulated_lot, *options, service="explain", services=services
-    )
-    assert done.returncode == 1
-    assert said in done.stderr
-
-
-def test_explain_takes_the_attributes_of_a_lot_of_ones_own_and_starts_a_platform(
-    simulated_lot, tmp_path, repository
-):
-    stated = [
-        option
-        for name in ("size", "porosity", "polydispersity", "facetness")
-        for option in ("--attribute", f"{name}=0.5")
-    ]
-    done = lotwise(
-        "explain", "forward", simulated_lot / "0.png", "--lot", "mine", *stated,
-        "--vary", "size", "--steps", 2, "--json", "--start", "--engine", "onnxruntime",
-        "--state", tmp_path / "state",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert len(lines_of(done)[0]["steps"]) == 2
-
-
 @pytest.mark.parametrize("verb", ["predict", "uncertainty", "refer"])
 def test_a_platform_that_is_not_there_is_said_with_what_to_do(lot, verb):
     done = lotwise(verb, lot, "--host", "127.0.0.1:1")
@@ -431,13 +246,6 @@ async def test_inspect_shows_where_a_scale_comes_from(lot, tmp_path, pictures):
     assert (found["1.png"]["um_per_px"], found["1.png"]["scale_source"]) == (3.0, "--um-per-px")
 
 
-async def test_help_lists_every_verb_with_the_simulators():
-    done = await ask("--help")
-    for verb in ("up", "doctor", "screen", "predict", "uncertainty", "refer", "interval", "inspect",
-                 "explain", "simulate"):  # fmt: skip
-        assert f" {verb} " in done.stdout
-
-
 async def test_a_verb_whose_packages_are_missing_says_which_extra_brings_them(tmp_path):
     """As after an installation without the simulator's packages."""
     (tmp_path / "numba.py").write_text("raise ModuleNotFoundError('numba', name='numba')")
@@ -447,3 +255,10 @@ async def test_a_verb_whose_packages_are_missing_says_which_extra_brings_them(tm
     listed = await ask("--help", PYTHONPATH=str(tmp_path))
     assert listed.returncode == 0
     assert "simulate" in listed.stdout
+
+
+async def test_help_lists_every_verb_with_the_simulators():
+    done = await ask("--help")
+    for verb in ("up", "doctor", "screen", "predict", "uncertainty", "refer", "interval", "inspect",
+                 "explain", "simulate"):  # fmt: skip
+        assert f" {verb} " in done.stdout
