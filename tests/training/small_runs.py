@@ -10,6 +10,7 @@ import torch
 from lotwise.core.calibration_fit import calibrate
 from lotwise.core.intervals import CalibrationLot, IntervalCalibration
 from lotwise_simulator import ATTRIBUTE_NAMES, benchmark, reference_lots
+from lotwise_training.attribute_meter import NAME as METER
 from lotwise_training.checkpoint import save_checkpoint
 from lotwise_training.dataset import LOTS_FILE, SIMULATED, LotTable, write_table
 from lotwise_training.export.onnx_weights import halve_weights
@@ -87,6 +88,20 @@ def write_regressor(runs: Path) -> None:
     table = replace(table, property_name="peak stress", unit="psi", values=np.full(len(LOTS), 1e3))
     write_table(table, runs / "regressor" / LOTS_FILE)
     write_calibration(runs)
+
+
+def write_meter(runs: Path) -> None:
+    """Of the four attributes."""
+    torch.manual_seed(5)
+    save_checkpoint(
+        checkpoint_path(runs, METER),
+        {
+            "shape": [DEPTH, WIDEN, len(ATTRIBUTE_NAMES), 1],
+            "pool": 2,
+            "network": small_network(len(ATTRIBUTE_NAMES)).state_dict(),
+            "finished": True,
+        },
+    )
 
 
 def write_calibration(runs: Path, **changes: Any) -> None:

@@ -14,7 +14,7 @@ from lotwise_training.report import served_edits
 from lotwise_training.report.edit_figures import contact_sheet
 from lotwise_training.report.edit_page import edit_targets, edits_sheet, redrawn_sheet
 from lotwise_training.report.edit_section import edit_section
-from lotwise_training.report.edit_tables import edit_figures, served_edit_figures
+from lotwise_training.report.edit_tables import edit_figures, meter_figures, served_edit_figures
 from lotwise_training.report.served import RecheckFailed
 
 CURVE = [[20.0, 30.0], [40.0, 20.0], [60.0, 12.0]]
@@ -133,6 +133,12 @@ def test_cards_show_the_served_editors_figures(sets):
         "0.85 measured (0.85 to 0.85); property in the true direction in 100% of edits"
     )
     assert rows["redrawn with its own attributes"] == "40.0 dB, prediction moves by 0.00%"
+
+
+def test_the_meters_card_shows_what_it_makes_of_real_changes(sets):
+    rows = meter_figures(edit_figures(sets)[SIMULATOR], ATTRIBUTE_NAMES)
+    assert rows["size, of a real change of 1"] == "0.90 measured (0.90 to 0.90)"
+    assert rows["largest leak of a real change into another attribute"] == "0.00 of 1"
 
 
 def test_a_contact_sheet_has_a_row_an_attribute():

@@ -8,6 +8,9 @@ from lotwise.core.tile import DecodedTile
 from lotwise.explain.editing import Editor, EditorModels
 from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 from lotwise.runtime.model_config import read_pbtxt
+from lotwise_simulator import ATTRIBUTE_NAMES
+from lotwise_training.attribute_meter import NAME as METER
+from lotwise_training.attribute_networks import load_attribute_network
 from lotwise_training.checkpoint import CheckpointError, save_checkpoint
 from lotwise_training.editor_runs import editor_name, load_editor, read_served, write_served
 from lotwise_training.export import editor_export
@@ -15,7 +18,7 @@ from lotwise_training.export.onnx_weights import halve_weights
 from lotwise_training.export.repository import write_repository
 from lotwise_training.models.editors import NETWORKS
 from lotwise_training.training_loop import checkpoint_path
-from tests.training.small_runs import write_regressor
+from tests.training.small_runs import write_meter, write_regressor
 
 DIM = 4
 OWN = np.array([0.2, 0.4, 0.6, 0.8], dtype=np.float32)
@@ -50,6 +53,7 @@ def exported(request, tmp_path_factory):
         },
     )
     write_served(runs, request.param)
+    write_meter(runs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(editor_export, "_gradient", lambda *_: None)
         write_repository(runs, folder, folder, only=("regressor", "editor"))
@@ -96,6 +100,21 @@ async def test_the_services_draw_what_the_network_draws(exported):
     if kind == "difference":
         np.testing.assert_array_equal(edits.images[0], TILE)
         assert edits.values[0] == pytest.approx(tile.original)
+
+
+async def test_the_meter_reads_what_its_network_reads(exported):
+    _, runs, folder = exported
+    network = load_attribute_network(checkpoint_path(runs, METER))
+    with torch.no_grad():
+        read = network(torch.from_numpy(TILE[None, None])).numpy()
+    engine = OnnxRuntimeInference(folder)
+    try:
+        served = await engine.infer("attribute_meter", {"image": TILE[None, None]})
+        metadata = (await engine.describe("attribute_meter")).signature.metadata
+    finally:
+        await engine.close()
+    np.testing.assert_allclose(served["attributes"], read, atol=1e-4)
+    assert [each.name for each in metadata.attributes] == list(ATTRIBUTE_NAMES)
 
 
 def test_without_a_trained_editor_the_export_says_so(tmp_path):

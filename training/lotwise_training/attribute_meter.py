@@ -24,6 +24,8 @@ from lotwise_training.strength_tiles import STRENGTH_GEOMETRY, even_lots, ordere
 from lotwise_training.training_loop import Job
 
 NAME: Final = "editor/meter"
+SERVED: Final = "attribute_meter"
+"""Its name in a model repository, and of the folder of its figures."""
 TILES_PER_SIDE: Final = 2
 """Small scenes: many lots matter more than many tiles of each."""
 FIRST_SEED: Final = 700_000

@@ -17,6 +17,7 @@ from lotwise_training.answers import (
     split_answers,
 )
 from lotwise_training.asker import Asker
+from lotwise_training.attribute_meter import SERVED as METER
 from lotwise_training.calibration_tiles import CALIBRATION, FRESH
 from lotwise_training.cli_options import (
     HOME,
@@ -39,7 +40,7 @@ from lotwise_training.dataset import (
     Images,
     Numbers,
 )
-from lotwise_training.edit_outputs import write_edits
+from lotwise_training.edit_outputs import SIMULATOR, write_edits
 from lotwise_training.editor_runs import RUN as EDITOR
 from lotwise_training.fresh_outputs import write_fresh
 from lotwise_training.outputs import TEST, Outputs, write_outputs
@@ -55,7 +56,7 @@ from lotwise_training.property_outputs import write_property
 from lotwise_training.recipe_files import RECIPES
 from lotwise_training.regressor import SERVED as REGRESSOR
 from lotwise_training.report.edit_page import edits_sheet, redrawn_sheet
-from lotwise_training.report.edit_tables import edit_figures, served_edit_figures
+from lotwise_training.report.edit_tables import edit_figures, meter_figures, served_edit_figures
 from lotwise_training.report.property_page import property_sheet
 from lotwise_training.report.property_tables import property_figures, served_figures
 from lotwise_training.report.screen import show
@@ -207,6 +208,9 @@ def _evaluate_editor(shop: Workshop, results: Path) -> None:
     show(redrawn_sheet(measured), out)
     served = served_edit_figures(measured[editors.served], said["attributes"])
     _write_json(shop.run(EDITOR) / EVALUATION_FILE, served)
+    _write_json(
+        shop.run(METER) / EVALUATION_FILE, meter_figures(measured[SIMULATOR], said["attributes"])
+    )
 
 
 def _say_fitted(fitted: Fitted) -> None:
@@ -221,4 +225,5 @@ def _say_fitted(fitted: Fitted) -> None:
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -22,6 +22,7 @@ from lotwise_training.export.exporter import (
 )
 from lotwise_training.export.gradient import EditGradient, export_gradient
 from lotwise_training.export.lots import ATTRIBUTES, known_lots
+from lotwise_training.export.meter_export import export_meter
 from lotwise_training.export.onnx_export import (
     GRADIENT_PARITY_TOLERANCE,
     check_parity,
@@ -46,7 +47,7 @@ WHAT = {
 
 
 def export_editor(exporter: Exporter) -> None:
-    """Write `editor_encoder`, `editor_decoder` and `edit_gradient`.
+    """Write `editor_encoder`, `editor_decoder`, `edit_gradient` and `attribute_meter`.
 
     Args:
         exporter: Where to.
@@ -66,6 +67,7 @@ def export_editor(exporter: Exporter) -> None:
     _decoder(exporter, network, [*code, wanted], specs)
     _encoder(exporter, network, [tiles, own], specs)
     _gradient(exporter, network, [*code, wanted], specs)
+    export_meter(exporter)
 
 
 def _encoder(

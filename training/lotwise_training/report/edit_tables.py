@@ -191,3 +191,18 @@ def served_edit_figures(figures: EditFigures, attributes: Sequence[str]) -> dict
     if figures.returned_psnr_db is not None:
         rows["there and back"] = f"{figures.returned_psnr_db:.1f} dB"
     return rows
+
+
+def meter_figures(simulated: EditFigures, attributes: Sequence[str]) -> dict[str, str]:
+    """Rows of the meter's model card: what it makes of real changes, by name."""
+    return {
+        f"{name}, of a real change of 1": (
+            f"{simulated.response[n, n]:.2f} measured "
+            f"({simulated.low[n, n]:.2f} to {simulated.high[n, n]:.2f})"
+        )
+        for n, name in enumerate(attributes)
+    } | {
+        "largest leak of a real change into another attribute": (
+            f"{simulated.most_off_diagonal:.2f} of 1"
+        )
+    }
