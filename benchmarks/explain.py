@@ -1,0 +1,268 @@
+"""How fast what to change is found, beside equation 2 as published: `python -m benchmarks.explain`.
+
+Liu et al. 2020 minimise lambda |p - R(G(I, A'))| + ||A - A'||_1 in eager PyTorch: Adam at a rate
+of 0.01, a fixed lambda, the tile encoded anew in every step. Here the same networks, read back from
+the model repository, are asked so; beside it the explain service's handler over its engine. For
+each tile and target the service answers first, then the published way runs until its objective is
+as low, or until its steps are spent, which counts as the time that it has taken by then. Ratios are
+taken within a pair, because machines are noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import nn
+
+from lotwise.core.tile import DecodedTile
+from lotwise.explain.editing import EditorModels
+from lotwise.explain.handler import ExplainHandler
+from lotwise.explain.question import BackwardQuestion
+from lotwise.runtime.assemble import assemble_repository
+from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
+from lotwise_simulator import ATTRIBUTE_NAMES, benchmark, mosaic
+from lotwise_training.models.editors import NETWORKS, EditorNetwork
+from lotwise_training.models.wide_resnet import TileRegressor, WideResNet
+
+NAMES: Final = EditorModels("regressor", "editor_encoder", "editor_decoder", "edit_gradient")
+RATE: Final = 0.01
+WEIGHT: Final = 20.0
+"""lambda, for a property in units of the range that was learned: its optimum meets the target
+wherever a twentieth of that range can be had for a whole attribute."""
+AS_LOW: Final = 1.05
+"""The published way has arrived at this many times the service's objective."""
+TARGETS: Final = (0.9, 1.1)
+"""Of the tile's own prediction."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One tile and target.
+
+    Attributes:
+        ours_s, published_s: Time of either.
+        steps: Of the published way.
+        arrived: Whether it came as low within its steps.
+        evaluations: Of the service.
+        reached: Whether the service met the target.
+    """
+
+    ours_s: float
+    published_s: float
+    steps: int
+    arrived: bool
+    evaluations: int
+    reached: bool
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--models", type=Path, default=Path("model_repository"))
+    parser.add_argument("--lots", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=300, help="of the published way, at most")
+    options = parser.parse_args()
+    assemble_repository(options.models)
+    editor, regressor = load_networks(options.models)
+    lots = benchmark.new_lots()[: options.lots]
+    cases = [(lot, share) for lot in lots for share in TARGETS]
+    console = Console()
+    table = Table(title="What to change: the service beside equation 2 as published")
+    for heading in (
+        "searches",
+        "tiles x targets",
+        "met by the service",
+        "as low within the steps",
+        "service, s",
+        "published, s",
+        "ratio, median",
+        "quartiles",
+    ):
+        table.add_column(heading, justify="right")
+    for starts in (1, 3):
+        pairs = []
+        for lot, share in track(cases, f"{starts} searches", console=Console(stderr=True)):
+            tile = mosaic(lot, 1, tiles_per_side=1)[0].image
+            own = lot.attributes.as_array()
+            pairs.append(measure(options, editor, regressor, tile, own, share=share, starts=starts))
+        ratios = [pair.published_s / pair.ours_s for pair in pairs]
+        low, middle, high = np.percentile(ratios, [25, 50, 75])
+        table.add_row(
+            str(starts),
+            str(len(pairs)),
+            str(sum(pair.reached for pair in pairs)),
+            str(sum(pair.arrived for pair in pairs)),
+            f"{statistics.median(pair.ours_s for pair in pairs):.2f}",
+            f"{statistics.median(pair.published_s for pair in pairs):.2f}",
+            f"{middle:.1f}",
+            f"{low:.1f} to {high:.1f}",
+        )
+    console.print(table)
+    console.print(
+        "Where the published way did not come as low, its time is that of all its steps, so the "
+        "ratio is a lower bound. Targets: 10% below and above the tile's own prediction."
+    )
+
+
+def measure(
+    options: argparse.Namespace,
+    editor: EditorNetwork,
+    regressor: TileRegressor,
+    tile: np.ndarray,
+    own: np.ndarray,
+    *,
+    share: float,
+    starts: int,
+) -> Pair:
+    """Both ways to one target of one tile."""
+    image = torch.from_numpy(tile[None, None])
+    with torch.no_grad():
+        original = float(regressor(image))
+    target = share * original
+    began = time.perf_counter()
+    found = asyncio.run(_asked(options.models, tile, own, target, starts))
+    ours = time.perf_counter() - began - found.started_s
+    # What the service's answer is worth by the published objective.
+    goal = WEIGHT * abs(found.after - target) / found.span + found.cost
+    published, steps, arrived = publish(
+        editor, regressor, image, own, target, found.span, AS_LOW * goal, options.steps
+    )
+    return Pair(ours, published, steps, arrived, found.evaluations, found.reached)
+
+
+@dataclass(frozen=True)
+class _Found:
+    after: float
+    cost: float
+    span: float
+    evaluations: int
+    reached: bool
+    started_s: float
+
+
+async def _asked(
+    models: Path, tile: np.ndarray, own: np.ndarray, target: float, starts: int
+) -> _Found:
+    began = time.perf_counter()
+    engine = OnnxRuntimeInference(models)
+    try:
+        for name in NAMES.all:  # a running service has loaded them long ago
+            await engine.describe(name)
+        handler = ExplainHandler(engine, NAMES)
+        stated = dict(zip(ATTRIBUTE_NAMES, map(float, own), strict=True))
+        warm = BackwardQuestion(target=target, starts=starts, max_evaluations=starts)
+        await handler.backward(DecodedTile(tile, 1.0), "", stated, warm)
+        started = time.perf_counter() - began
+        answer = await handler.backward(
+            DecodedTile(tile, 1.0), "", stated, BackwardQuestion(target=target, starts=starts)
+        )
+    finally:
+        await engine.close()
+    learned = answer.tile.editor.property
+    return _Found(
+        answer.after,
+        answer.cost,
+        learned.maximum - learned.minimum,
+        answer.found.evaluations,
+        answer.reached,
+        started,
+    )
+
+
+def publish(
+    editor: EditorNetwork,
+    regressor: TileRegressor,
+    image: torch.Tensor,
+    own: np.ndarray,
+    target: float,
+    span: float,
+    goal: float,
+    most: int,
+) -> tuple[float, int, bool]:
+    """Equation 2 in eager PyTorch: its time, its steps, and whether it came down to `goal`."""
+    told = torch.from_numpy(own[None].astype(np.float32))
+    with torch.no_grad():
+        redrawn = editor.decode(*editor.encode(image, told), told)
+        shift = float(regressor(redrawn)) - float(regressor(image))
+    began = time.perf_counter()
+    attributes = told.clone().requires_grad_(True)
+    optimiser = torch.optim.Adam([attributes], lr=RATE)
+    for step in range(1, most + 1):
+        optimiser.zero_grad()
+        value = regressor(editor.decode(*editor.encode(image, told), attributes)) - shift
+        objective = WEIGHT * (target - value).abs().sum() / span
+        objective = objective + (attributes - told).abs().sum()
+        if float(objective) <= goal:
+            return time.perf_counter() - began, step, True
+        objective.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        with torch.no_grad():
+            attributes.clamp_(0.0, 1.0)
+    return time.perf_counter() - began, most, False
+
+
+def load_networks(models: Path) -> tuple[EditorNetwork, TileRegressor]:
+    """Editor and regressor as modules, with the weights of the repository's graphs."""
+    weights = {
+        name: _initialisers(models / name / "1" / "model.onnx")
+        for name in ("editor_encoder", "editor_decoder", "regressor")
+    }
+    drawn = {**weights["editor_encoder"], **weights["editor_decoder"]}
+    difference = any(name.endswith("to_grain.weight") for name in drawn)
+    kind, width = ("difference", "first.0.weight") if difference else ("attgan", "")
+    if not width:
+        raise SystemExit("the published editor is not measured; serve the difference editor")
+    dim = len(_found(drawn, width))
+    editor = NETWORKS[kind](dim, len(ATTRIBUTE_NAMES))
+    _fill(editor, drawn)
+    blocks = sum(name.endswith("conv1.weight") for name in weights["regressor"])
+    stem = _found(weights["regressor"], "stem.weight")
+    head = _found(weights["regressor"], "head.weight")
+    network = WideResNet(2 * blocks + 4, 1, head.shape[0], stem.shape[1])
+    _fill(network, weights["regressor"])
+    centre, scale = (
+        float(_found(weights["regressor"], name)) for name in ("target_centre", "target_scale")
+    )
+    fold = round(stem.shape[1] ** 0.5)
+    regressor = TileRegressor(network, centre, scale, 1, fold=fold, outputs=1, logarithmic=True)
+    return editor.eval(), regressor.eval()
+
+
+def _initialisers(path: Path) -> dict[str, np.ndarray]:
+    graph = onnx.load(path).graph
+    return {
+        each.name.removesuffix(".half"): numpy_helper.to_array(each).astype(np.float32)
+        for each in graph.initializer
+    }
+
+
+def _found(weights: dict[str, np.ndarray], name: str) -> np.ndarray:
+    for key, value in weights.items():
+        if key == name or key.endswith(f".{name}"):
+            return value
+    raise SystemExit(f"the graphs name no weight {name}; they are of another export")
+
+
+def _fill(module: nn.Module, weights: dict[str, np.ndarray]) -> None:
+    state = module.state_dict()
+    for name, tensor in state.items():
+        if not name.endswith("num_batches_tracked"):
+            state[name] = torch.from_numpy(_found(weights, name)).reshape(tensor.shape)
+    module.load_state_dict(state)
+
+
+if __name__ == "__main__":
+    main()
