@@ -16,9 +16,12 @@ from lotwise_training.editor_runs import editor_name, load_editor, read_served, 
 from lotwise_training.export import editor_export
 from lotwise_training.export.onnx_weights import halve_weights
 from lotwise_training.export.repository import write_repository
+from lotwise_training.export.restore import restore_editor, restore_regressors
 from lotwise_training.models.editors import NETWORKS
+from lotwise_training.prediction import load_regressor
+from lotwise_training.regressor import fold_name, served_name
 from lotwise_training.training_loop import checkpoint_path
-from tests.training.small_runs import write_meter, write_regressor
+from tests.training.small_runs import FOLD_NETWORKS, write_meter, write_regressor
 
 DIM = 4
 OWN = np.array([0.2, 0.4, 0.6, 0.8], dtype=np.float32)
@@ -115,6 +118,29 @@ async def test_the_meter_reads_what_its_network_reads(exported):
         await engine.close()
     np.testing.assert_allclose(served["attributes"], read, atol=1e-4)
     assert [each.name for each in metadata.attributes] == list(ATTRIBUTE_NAMES)
+
+
+def test_finished_runs_are_restored_from_the_repository(exported, tmp_path):
+    kind, runs, folder = exported
+    assert restore_editor(folder, tmp_path) == read_served(tmp_path) == kind
+    names = restore_regressors(folder, tmp_path)
+    assert names == [served_name(), *map(fold_name, range(FOLD_NETWORKS))]
+    for load, name in (
+        (load_editor, editor_name(kind)),
+        (load_attribute_network, METER),
+        *((load_regressor, name) for name in names),
+    ):
+        first, again = (load(checkpoint_path(each, name)) for each in (runs, tmp_path))
+        for key, tensor in first.state_dict().items():
+            if not key.endswith("num_batches_tracked"):
+                torch.testing.assert_close(again.state_dict()[key], tensor, rtol=1e-6, atol=0.0)
+
+
+def test_a_repository_without_models_restores_nothing(tmp_path):
+    with pytest.raises(CheckpointError, match="make models"):
+        restore_regressors(tmp_path, tmp_path / "runs")
+    with pytest.raises(CheckpointError, match="make models"):
+        restore_editor(tmp_path, tmp_path / "runs")
 
 
 def test_without_a_trained_editor_the_export_says_so(tmp_path):

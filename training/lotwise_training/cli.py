@@ -36,6 +36,7 @@ from lotwise_training.dataset import (
     write_table,
 )
 from lotwise_training.editor import editor_works
+from lotwise_training.editor_runs import RUN as EDITOR
 from lotwise_training.editor_runs import write_served
 from lotwise_training.interval_calibration import write_calibration
 from lotwise_training.laboratory import read_laboratory, show_laboratory
@@ -44,7 +45,7 @@ from lotwise_training.recipe_files import RECIPES
 from lotwise_training.regression import RegressionTrainer
 from lotwise_training.regressor import SERVED as REGRESSOR
 from lotwise_training.regressor import RegressorTask, regressor_jobs
-from lotwise_training.strength_tiles import strength_tiles
+from lotwise_training.strength_tiles import strength_table, strength_tiles
 from lotwise_training.workshop import RENDERED, Workshop
 
 app = typer.Typer(
@@ -171,6 +172,28 @@ def export(
 
             for name, parity in write_torchscript(home / "runs", torchscript).items():
                 out.print(f"{torchscript / name}: parity {parity:.1e}")
+
+
+@app.command()
+def restore(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    repository: Repository = MODELS,
+) -> None:
+    """Make finished runs of the exported regressor and editor, to train and measure others with."""
+    # Here, because it needs ONNX, which no training does.
+    from lotwise_training.export.restore import restore_editor, restore_regressors
+
+    with explained():
+        shop = Workshop(home, recipes, profile)
+        if (shop.runs / REGRESSOR).exists() or (shop.runs / EDITOR).exists():
+            fail(f"{shop.runs} holds runs of this machine; name another folder with --home")
+        names = restore_regressors(repository, shop.runs)
+        table = strength_table(shop.recipe(RegressorRecipe, "regressor").data)
+        write_table(table, shop.run(REGRESSOR) / LOTS_FILE)
+        kind = restore_editor(repository, shop.runs)
+        out.print(f"restored {', '.join(names)} and the {kind} editor into {shop.runs}")
 
 
 @app.command(name="all")

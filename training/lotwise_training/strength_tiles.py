@@ -19,7 +19,7 @@ from lotwise_simulator.lots import Lot
 from lotwise_simulator.reference import BOX, TESTED_LOTS, tested_lots
 from lotwise_training.benchmark_data import lot_table
 from lotwise_training.config import StrengthDataRecipe
-from lotwise_training.dataset import TileDataset, dataset_version
+from lotwise_training.dataset import LotTable, TileDataset, dataset_version
 from lotwise_training.rendering import TileOrder, rendered
 
 STRENGTH_GEOMETRY: Final = TileGeometry(px=256, um_per_px=1.0)
@@ -41,6 +41,16 @@ def strength_tiles(recipe: StrengthDataRecipe, cache: Path) -> TileDataset:
         recipe: How many tiles, and of how many lots.
         cache: Folder of rendered data, `.lotwise/data`.
     """
+    return ordered_tiles("strength", strength_orders(recipe), cache)
+
+
+def strength_table(recipe: StrengthDataRecipe) -> LotTable:
+    """What a laboratory would know of these lots; nothing is rendered."""
+    return _table(strength_orders(recipe))
+
+
+def strength_orders(recipe: StrengthDataRecipe) -> list[TileOrder]:
+    """Which tiles of which lots."""
     known = [
         TileOrder(
             lot, 0, recipe.tiles, STRENGTH_GEOMETRY.px, tiles_per_side=benchmark.TILES_PER_SIDE
@@ -57,7 +67,7 @@ def strength_tiles(recipe: StrengthDataRecipe, cache: Path) -> TileDataset:
         )
         for lot in further_lots(recipe.further_lots)
     ]
-    return ordered_tiles("strength", [*known, *further], cache)
+    return [*known, *further]
 
 
 def further_lots(count: int) -> tuple[Lot, ...]:
@@ -131,7 +141,7 @@ def ordered_tiles(name: str, orders: list[TileOrder], cache: Path) -> TileDatase
     # Scenes numbered through all lots: no two lots share one.
     regions = np.unique(lots * (scenes.max() + 1) + scenes, return_inverse=True)[1]
     regions = regions.astype(np.int64)
-    table = lot_table([benchmark.LotOfTiles(order.lot, order.n_tiles) for order in orders])
+    table = _table(orders)
     um_per_px = STRENGTH_GEOMETRY.um_per_px
     return TileDataset(
         images=images,
@@ -141,3 +151,7 @@ def ordered_tiles(name: str, orders: list[TileOrder], cache: Path) -> TileDatase
         table=table,
         version=dataset_version(images, um_per_px, lots, regions, table),
     )
+
+
+def _table(orders: list[TileOrder]) -> LotTable:
+    return lot_table([benchmark.LotOfTiles(order.lot, order.n_tiles) for order in orders])
