@@ -1,5 +1,7 @@
 """Both kinds of editor are exported and can be asked, with the weights of each committed once."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from lotwise_training.attribute_meter import NAME as METER
 from lotwise_training.attribute_networks import load_attribute_network
 from lotwise_training.checkpoint import CheckpointError, save_checkpoint
 from lotwise_training.editor_runs import editor_name, load_editor, read_served, write_served
-from lotwise_training.export import editor_export
+from lotwise_training.export import editor_export, repository
 from lotwise_training.export.onnx_weights import halve_weights
 from lotwise_training.export.repository import write_repository
 from lotwise_training.export.restore import restore_editor, restore_regressors
@@ -134,6 +136,25 @@ def test_finished_runs_are_restored_from_the_repository(exported, tmp_path):
         for key, tensor in first.state_dict().items():
             if not key.endswith("num_batches_tracked"):
                 torch.testing.assert_close(again.state_dict()[key], tensor, rtol=1e-6, atol=0.0)
+
+
+def test_a_regressor_alone_gets_a_gradient_after_the_editor_that_is_served(
+    exported, tmp_path, monkeypatch
+):
+    kind, runs, folder = exported
+    served = tmp_path / "models"
+    shutil.copytree(folder, served)
+    made = []
+    monkeypatch.setattr(repository, "export_gradient_anew", lambda _, each: made.append(each))
+    write_repository(runs, served, tmp_path, only=("regressor",))
+    (editor,) = made
+    expected = load_editor(checkpoint_path(runs, editor_name(kind))).state_dict()
+    for key, tensor in editor.state_dict().items():
+        if not key.endswith("num_batches_tracked"):
+            torch.testing.assert_close(tensor, expected[key], rtol=1e-6, atol=0.0)
+    # A repository without an editor has no gradient to be kept.
+    write_repository(runs, tmp_path / "bare", tmp_path, only=("regressor",))
+    assert len(made) == 1
 
 
 def test_a_repository_without_models_restores_nothing(tmp_path):

@@ -36,6 +36,7 @@ from lotwise_training.regressor import served_name
 from lotwise_training.strength_tiles import STRENGTH_GEOMETRY
 from lotwise_training.training_loop import checkpoint_path
 
+DECODER = "editor_decoder"
 MODEL = "model.onnx"
 SKELETON = "skeleton.onnx"
 WHOLE = "whole.onnx"
@@ -58,16 +59,38 @@ def export_editor(exporter: Exporter) -> None:
     """
     kind = read_served(exporter.runs)
     network = load_editor(checkpoint_path(exporter.runs, editor_name(kind)))
-    tiles = exporter.tiles
-    drawn = torch.rand(2, len(tiles), len(ATTRIBUTE_NAMES), generator=torch.manual_seed(0))
-    own, wanted = drawn[0], drawn[1]
-    with torch.no_grad():
-        code = list(network.encode(tiles, own))
-    specs = [float_spec(name, tensor) for name, tensor in zip(CODE, code, strict=True)]
+    own, wanted, code, specs = _examples(exporter, network)
     _decoder(exporter, network, [*code, wanted], specs)
-    _encoder(exporter, network, [tiles, own], specs)
+    _encoder(exporter, network, [exporter.tiles, own], specs)
     _gradient(exporter, network, [*code, wanted], specs)
     export_meter(exporter)
+
+
+def export_gradient_anew(exporter: Exporter, network: EditorNetwork) -> None:
+    """Write `edit_gradient` again, for another regressor after the editor that is served.
+
+    Args:
+        exporter: Where to.
+        network: The editor.
+
+    Raises:
+        CheckpointError: The regressor is missing or unfinished.
+        ParityError: The exported graph does not compute what the networks compute.
+    """
+    _, wanted, code, specs = _examples(exporter, network)
+    _gradient(exporter, network, [*code, wanted], specs)
+
+
+def _examples(
+    exporter: Exporter, network: EditorNetwork
+) -> tuple[Tensor, Tensor, list[Tensor], list[TensorSpec]]:
+    """Attributes of tiles, attributes to ask for, and what the encoder makes of the tiles."""
+    tiles = exporter.tiles
+    drawn = torch.rand(2, len(tiles), len(ATTRIBUTE_NAMES), generator=torch.manual_seed(0))
+    with torch.no_grad():
+        code = list(network.encode(tiles, drawn[0]))
+    specs = [float_spec(name, tensor) for name, tensor in zip(CODE, code, strict=True)]
+    return drawn[0], drawn[1], code, specs
 
 
 def _encoder(
@@ -87,9 +110,9 @@ def _encoder(
     path = folder / MODEL
     if "attributes" in taken:
         # It draws the tile itself, so it holds the decoder's weights beside its own.
-        decoder = onnx.load(_path(exporter, "editor_decoder"))
+        decoder = onnx.load(_path(exporter, DECODER))
         path = folder / SKELETON
-        skeleton = strip_weights(to_half(model), {"editor_decoder": decoder}, own_weights=True)
+        skeleton = strip_weights(to_half(model), {DECODER: decoder}, own_weights=True)
         save_skeleton(skeleton, path)
     else:
         save_half(model, path)
@@ -113,12 +136,12 @@ def _encoder(
 def _decoder(
     exporter: Exporter, network: EditorNetwork, inputs: list[Tensor], code: Sequence[TensorSpec]
 ) -> None:
-    path = exporter.folder("editor_decoder") / MODEL
+    path = exporter.folder(DECODER) / MODEL
     export_module(network, inputs, [*CODE, "attributes"], ["image"], path)
     parity = check_parity(network, path, inputs)
     exporter.describe(
         ModelSignature(
-            name="editor_decoder",
+            name=DECODER,
             inputs=(*code, _attributes()),
             outputs=(_edited(),),
             metadata=ModelMetadata(
@@ -145,7 +168,7 @@ def _gradient(
         EditGradient(network, regressor), whole, inputs, tolerance=GRADIENT_PARITY_TOLERANCE
     )
     whole.unlink()
-    paths = {name: _path(exporter, name) for name in ("editor_decoder", "regressor")}
+    paths = {name: _path(exporter, name) for name in (DECODER, "regressor")}
     sources = {name: onnx.load(path) for name, path in paths.items()}
     save_skeleton(strip_weights(model, sources), folder / SKELETON)
     exporter.describe(

@@ -24,7 +24,7 @@ from lotwise.core.signature import ModelMetadata, ModelSignature, TensorSpec
 from lotwise.runtime.assemble import assemble_repository, has_parts
 from lotwise_simulator import mosaic, reference_lots
 from lotwise_training.benchmark_data import GEOMETRY
-from lotwise_training.export.editor_export import export_editor
+from lotwise_training.export.editor_export import DECODER, export_editor, export_gradient_anew
 from lotwise_training.export.exporter import (
     Exporter,
     image_spec,
@@ -35,6 +35,7 @@ from lotwise_training.export.exporter import (
 from lotwise_training.export.folds_export import export_folds
 from lotwise_training.export.lots import stated_lots
 from lotwise_training.export.onnx_export import check_parity, export_module
+from lotwise_training.export.restore import restored_editor
 from lotwise_training.models.wide_resnet import MEMBER_OUTPUTS
 from lotwise_training.policy import FILES, POLICY_FILE, committee_sha256
 from lotwise_training.prediction import load_members, load_regressor
@@ -79,12 +80,17 @@ def write_repository(
             "EXPORT_UNKNOWN", f"'{unknown[0]}' cannot be exported; there are {', '.join(steps)}."
         )
     exporter = Exporter(runs, repository, results, example_tiles())
+    # The gradient's graph names the regressor's weights: a new one alone would leave it broken.
+    alone = "regressor" in chosen and "editor" not in chosen
+    editor = restored_editor(repository) if alone and (repository / DECODER).exists() else None
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("exporting", total=len(chosen) + 1)
         for name, step in steps.items():
             if name in chosen:
                 step(exporter)
                 progress.advance(task)
+        if editor is not None:
+            export_gradient_anew(exporter, editor)
         if has_parts(repository):
             assemble_repository(repository)
         progress.advance(task)

@@ -8,6 +8,7 @@ weights under their modules' names and, where they are large, in half precision,
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -25,10 +26,10 @@ from lotwise_simulator import ATTRIBUTE_NAMES
 from lotwise_training.attribute_meter import NAME as METER
 from lotwise_training.attribute_meter import SERVED as SERVED_METER
 from lotwise_training.checkpoint import CheckpointError, save_checkpoint
-from lotwise_training.editor_runs import editor_name, write_served
+from lotwise_training.editor_runs import editor_name, load_editor, write_served
 from lotwise_training.export.exporter import VERSION
 from lotwise_training.interval_calibration import FOLDS
-from lotwise_training.models.editors import NETWORKS, AttGan
+from lotwise_training.models.editors import NETWORKS, AttGan, EditorNetwork
 from lotwise_training.models.wide_resnet import LINEAR_RANGE, WideResNet
 from lotwise_training.regressor import fold_name, served_name
 from lotwise_training.training_loop import checkpoint_path
@@ -118,6 +119,17 @@ def restore_editor(repository: Path, runs: Path) -> str:
         shape, state = _wide_resnet(_weights(meter))
         _save(checkpoint_path(runs, METER), {"shape": shape, "pool": 2, "network": state})
     return kind
+
+
+def restored_editor(repository: Path) -> EditorNetwork:
+    """The served editor as a network, in evaluation mode.
+
+    Raises:
+        CheckpointError: As `restore_editor`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        kind = restore_editor(repository, Path(folder))
+        return load_editor(checkpoint_path(Path(folder), editor_name(kind)))
 
 
 def served_model() -> str:
