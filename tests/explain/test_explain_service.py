@@ -70,10 +70,11 @@ async def test_the_sensitivity_is_the_slope_of_the_sweep_at_the_lot(stubs, make_
             assert change.sensitivity == pytest.approx(swept.sensitivity, rel=1e-3)
         near = [step for step in swept.steps if abs(step.attribute_value - at) < 0.05]
         x = np.array([step.attribute_value for step in near])
-        # Pictures are rounded to whole grey levels, so the sweep wavers about its slope.
+        # Pictures are rounded to whole grey levels, and the answer bends within a tenth of the
+        # range, so the sweep wavers about its slope.
         numeric, _ = np.polyfit(x, [step.value for step in near], 1)
         spread = np.ptp([step.value for step in swept.steps])
-        assert swept.sensitivity == pytest.approx(numeric, rel=0.1, abs=0.05 * spread)
+        assert swept.sensitivity == pytest.approx(numeric, rel=0.1, abs=0.1 * spread)
 
 
 async def test_eleven_steps_by_default_and_no_pictures_on_request(stubs, make_tile):

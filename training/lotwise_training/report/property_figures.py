@@ -82,14 +82,16 @@ def lots_figure(answered: PropertySet, title: str, unit: str) -> Figure:
 def methods_figure(figures: Sequence[PropertyFigures]) -> Figure:
     """MAPE of tiles by set and method, with intervals over lots."""
     shown = [each for each in _PANELS if any(row.set == each for row in figures)]
+    rows = [row for row in figures if row.set in shown]
+    methods = [method for method in METHODS if any(row.method == method for row in rows)]
     figure = blank(0.9 + 0.8 * len(shown))
     axes = figure.subplots()
     for row, name in enumerate(shown):
-        for step, method in enumerate(METHODS):
+        for step, method in enumerate(methods):
             found = next((f for f in figures if (f.set, f.method) == (name, method)), None)
             if found is None:
                 continue
-            y = row + 0.2 * (step - 1.5)
+            y = row + 0.2 * (step - (len(methods) - 1) / 2)
             colour = _COLOURS[method]
             axes.plot(found.mape_interval, (y, y), color=colour, solid_capstyle="butt")
             axes.plot(
