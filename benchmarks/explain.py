@@ -19,13 +19,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnx
 import torch
-from onnx import numpy_helper
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from torch import nn
 
 from lotwise.core.tile import DecodedTile
 from lotwise.explain.editing import EditorModels
@@ -34,8 +31,9 @@ from lotwise.explain.question import BackwardQuestion
 from lotwise.runtime.assemble import assemble_repository
 from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 from lotwise_simulator import ATTRIBUTE_NAMES, benchmark, mosaic
-from lotwise_training.models.editors import NETWORKS, EditorNetwork
-from lotwise_training.models.wide_resnet import TileRegressor, WideResNet
+from lotwise_training.export.restore import restored_editor, restored_regressor
+from lotwise_training.models.editors import EditorNetwork
+from lotwise_training.models.wide_resnet import TileRegressor
 
 NAMES: Final = EditorModels("regressor", "editor_encoder", "editor_decoder", "edit_gradient")
 RATE: Final = 0.01
@@ -76,7 +74,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300, help="of the published way, at most")
     options = parser.parse_args()
     assemble_repository(options.models)
-    editor, regressor = load_networks(options.models)
+    editor = restored_editor(options.models)
+    regressor = restored_regressor(options.models)
     lots = benchmark.new_lots()[: options.lots]
     cases = [(lot, share) for lot in lots for share in TARGETS]
     console = Console()
@@ -205,63 +204,13 @@ def publish(
         value = regressor(editor.decode(*editor.encode(image, told), attributes)) - shift
         objective = WEIGHT * (target - value).abs().sum() / span
         objective = objective + (attributes - told).abs().sum()
-        if float(objective) <= goal:
+        if float(objective.detach()) <= goal:
             return time.perf_counter() - began, step, True
         objective.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         with torch.no_grad():
             attributes.clamp_(0.0, 1.0)
     return time.perf_counter() - began, most, False
-
-
-def load_networks(models: Path) -> tuple[EditorNetwork, TileRegressor]:
-    """Editor and regressor as modules, with the weights of the repository's graphs."""
-    weights = {
-        name: _initialisers(models / name / "1" / "model.onnx")
-        for name in ("editor_encoder", "editor_decoder", "regressor")
-    }
-    drawn = {**weights["editor_encoder"], **weights["editor_decoder"]}
-    difference = any(name.endswith("to_grain.weight") for name in drawn)
-    kind, width = ("difference", "first.0.weight") if difference else ("attgan", "")
-    if not width:
-        raise SystemExit("the published editor is not measured; serve the difference editor")
-    dim = len(_found(drawn, width))
-    editor = NETWORKS[kind](dim, len(ATTRIBUTE_NAMES))
-    _fill(editor, drawn)
-    blocks = sum(name.endswith("conv1.weight") for name in weights["regressor"])
-    stem = _found(weights["regressor"], "stem.weight")
-    head = _found(weights["regressor"], "head.weight")
-    network = WideResNet(2 * blocks + 4, 1, head.shape[0], stem.shape[1])
-    _fill(network, weights["regressor"])
-    centre, scale = (
-        float(_found(weights["regressor"], name)) for name in ("target_centre", "target_scale")
-    )
-    fold = round(stem.shape[1] ** 0.5)
-    regressor = TileRegressor(network, centre, scale, 1, fold=fold, outputs=1, logarithmic=True)
-    return editor.eval(), regressor.eval()
-
-
-def _initialisers(path: Path) -> dict[str, np.ndarray]:
-    graph = onnx.load(path).graph
-    return {
-        each.name.removesuffix(".half"): numpy_helper.to_array(each).astype(np.float32)
-        for each in graph.initializer
-    }
-
-
-def _found(weights: dict[str, np.ndarray], name: str) -> np.ndarray:
-    for key, value in weights.items():
-        if key == name or key.endswith(f".{name}"):
-            return value
-    raise SystemExit(f"the graphs name no weight {name}; they are of another export")
-
-
-def _fill(module: nn.Module, weights: dict[str, np.ndarray]) -> None:
-    state = module.state_dict()
-    for name, tensor in state.items():
-        if not name.endswith("num_batches_tracked"):
-            state[name] = torch.from_numpy(_found(weights, name)).reshape(tensor.shape)
-    module.load_state_dict(state)
 
 
 if __name__ == "__main__":

@@ -30,13 +30,16 @@ from lotwise_training.editor_runs import editor_name, load_editor, write_served
 from lotwise_training.export.exporter import VERSION
 from lotwise_training.interval_calibration import FOLDS
 from lotwise_training.models.editors import NETWORKS, AttGan, EditorNetwork
-from lotwise_training.models.wide_resnet import LINEAR_RANGE, WideResNet
+from lotwise_training.models.wide_resnet import LINEAR_RANGE, TileRegressor, WideResNet
+from lotwise_training.prediction import load_regressor
 from lotwise_training.regressor import fold_name, served_name
 from lotwise_training.training_loop import checkpoint_path
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
 MODEL: Final = "model.onnx"
+MODEL_NAME: Final = "regressor"
+"""Of the regressor in a model repository."""
 OF_A_DIFFERENCE: Final = "to_grain.weight"
 """A weight that only editors of differences have."""
 
@@ -54,14 +57,14 @@ def restore_regressors(repository: Path, runs: Path) -> list[str]:
     Raises:
         CheckpointError: The repository has no regressor, or one of another export.
     """
-    weights = _weights(repository / served_model() / VERSION / MODEL)
+    weights = _weights(repository / MODEL_NAME / VERSION / MODEL)
     files = {served_name(): weights}
     folds = sorted((repository / FOLDS / VERSION).glob("member_*.onnx"))
     files |= {fold_name(number): _weights(path) for number, path in enumerate(folds)}
     for name, each in files.items():
         network = _wide_resnet(each)
         centre, scale = (float(_found(each, key)) for key in ("target_centre", "target_scale"))
-        metadata = read_pbtxt(repository / served_model() / "config.pbtxt").metadata
+        metadata = read_pbtxt(repository / MODEL_NAME / "config.pbtxt").metadata
         assert metadata.property is not None
         # The middle of a logarithmic range is its logarithm; of no strength in psi is it the same.
         logarithmic = not metadata.property.minimum <= centre <= metadata.property.maximum
@@ -132,9 +135,15 @@ def restored_editor(repository: Path) -> EditorNetwork:
         return load_editor(checkpoint_path(Path(folder), editor_name(kind)))
 
 
-def served_model() -> str:
-    """The regressor's name in a model repository."""
-    return "regressor"
+def restored_regressor(repository: Path) -> TileRegressor:
+    """The served regressor as a network, in evaluation mode.
+
+    Raises:
+        CheckpointError: As `restore_regressors`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        restore_regressors(repository, Path(folder))
+        return load_regressor(checkpoint_path(Path(folder), served_name()))
 
 
 def _save(path: Path, state: Mapping[str, Any]) -> None:
