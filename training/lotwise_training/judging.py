@@ -7,7 +7,6 @@ calibration and its judgement rest on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -26,11 +25,10 @@ from lotwise_training.dataset import SIMULATED, Images, Numbers
 from lotwise_training.fresh_outputs import write_fresh
 from lotwise_training.outputs import ENSEMBLE, read_outputs, write_outputs
 from lotwise_training.policy import AnsweredTiles, fit_committee, write_fitted
+from lotwise_training.report.served import COMMITTEE
 from lotwise_training.stored import OutputsError
 from lotwise_training.workshop import Workshop
 
-COMMITTEE = "committee"
-"""Its name in a model repository."""
 KNOWN_AGAIN = "new_regions"
 """The benchmark's set of known lots in new regions: the policy is measured on it."""
 
@@ -111,12 +109,11 @@ def _fitted(
     def answered(images: Images, lots: Numbers, title: str) -> AnsweredTiles:
         return AnsweredTiles(images, lots, asker.served(images, title))
 
-    origins: Sequence[str] = (SIMULATED,)
     return fit_committee(
         answered(tiles.images, tiles.lots, "calibration tiles, ensemble"),
         answered(again.images, again.lots, f"{KNOWN_AGAIN}, ensemble"),
         recipe.policy,
         lot_ids=committee.lot_ids,
-        origins=origins,
+        origins=(SIMULATED,),
         weights_sha256=committee.weights_sha256,
     )

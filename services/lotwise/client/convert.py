@@ -113,12 +113,7 @@ def backward(message: explain_pb2.BackwardResponse, simulated: bool) -> Backward
         reached=message.reached,
         before=Quantity(message.before, unit),
         after=Quantity(message.after, unit),
-        changes=tuple(
-            AttributeChange(
-                change.name, change.before, change.after, Quantity(change.sensitivity, unit)
-            )
-            for change in message.changes
-        ),
+        changes=changes(message.changes, unit),
         image=EditedImage(message.edited_png),
         evaluations=message.evaluations,
         changed=quality.changed,
@@ -127,6 +122,16 @@ def backward(message: explain_pb2.BackwardResponse, simulated: bool) -> Backward
         starts_reached=quality.starts_reached,
         spread=quality.spread,
         ended_by_deadline=message.ended_by_deadline,
+    )
+
+
+def changes(
+    messages: Iterable[explain_pb2.AttributeChange], unit: str
+) -> tuple[AttributeChange, ...]:
+    """Changes of attributes; `unit` is the property's."""
+    return tuple(
+        AttributeChange(each.name, each.before, each.after, Quantity(each.sensitivity, unit))
+        for each in messages
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from lotwise.client.answers import AttributeChange, EditedImage, TileFailure
-from lotwise.client.convert import provenance
+from lotwise.client.answers import EditedImage, TileFailure
+from lotwise.client.convert import changes, provenance
 from lotwise.client.lot_answers import (
     FrontPoint,
     LotBackward,
@@ -61,12 +61,7 @@ def lot_backward(
         before=_spread(message.before, unit),
         after=_spread(message.after, unit),
         after_mean=_mean(message.after_mean, unit),
-        changes=tuple(
-            AttributeChange(
-                change.name, change.before, change.after, Quantity(change.sensitivity, unit)
-            )
-            for change in message.changes
-        ),
+        changes=changes(message.changes, unit),
         share_reaching=message.share_reaching,
         own_changes={
             own.name: NumberSpread(

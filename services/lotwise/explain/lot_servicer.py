@@ -27,8 +27,10 @@ from lotwise.explain.messages import (
     attribute_values,
     attributes_of,
     backward_question,
+    change_messages,
     mean_message,
     png,
+    quality_message,
     spread_message,
 )
 from lotwise.explain.metrics import ExplainMetrics
@@ -287,18 +289,7 @@ class LotServicer:
             before=spread_message(explained.values_before),
             after=spread_message(explained.values_after),
             after_mean=mean_message(explained.after_mean),
-            changes=[
-                explain_pb2.AttributeChange(
-                    name=name, before=before, after=after, sensitivity=sensitivity
-                )
-                for name, before, after, sensitivity in zip(
-                    names,
-                    explained.before,
-                    explained.found.attributes,
-                    explained.sensitivities,
-                    strict=True,
-                )
-            ],
+            changes=change_messages(names, explained),
             share_reaching=explained.share_reaching,
             own_changes=[
                 explain_pb2.OwnChange(
@@ -319,13 +310,7 @@ class LotServicer:
             edited_png=png(explained.image),
             edited_tile_id=tile_id,
             evaluations=explained.found.evaluations,
-            explanation_quality=explain_pb2.ExplanationQuality(
-                changed=explained.changed,
-                cost=explained.cost,
-                starts=len(explained.searches),
-                starts_reached=sum(each.reached for each in explained.searches),
-                spread=explained.spread,
-            ),
+            explanation_quality=quality_message(explained),
             tiles=lot.tiles_message(sampled),
             provenance=tiles.provenance(self._handler.inference.engine, *editor.models),
             ended_by_deadline=explained.ended_by_deadline,

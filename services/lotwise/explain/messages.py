@@ -11,6 +11,8 @@ from PIL import Image
 from lotwise.core.errors import InvalidRequest
 from lotwise.core.lot_statistics import MeanInterval, Spread
 from lotwise.core.tile import Grey
+from lotwise.explain.handler import BackwardExplanation
+from lotwise.explain.lot_backward import LotBackward
 from lotwise.explain.question import BackwardQuestion
 from lotwise.v1 import explain_pb2
 
@@ -68,6 +70,35 @@ def spread_message(spread: Spread) -> explain_pb2.Spread:
 def mean_message(interval: MeanInterval) -> explain_pb2.MeanOverTiles:
     """A mean and its interval."""
     return explain_pb2.MeanOverTiles(mean=interval.mean, lower=interval.lower, upper=interval.upper)
+
+
+def change_messages(
+    names: Iterable[str], explained: BackwardExplanation | LotBackward
+) -> list[explain_pb2.AttributeChange]:
+    """What to change, all attributes in their order."""
+    return [
+        explain_pb2.AttributeChange(name=name, before=before, after=after, sensitivity=sensitivity)
+        for name, before, after, sensitivity in zip(
+            names,
+            explained.before,
+            explained.found.attributes,
+            explained.sensitivities,
+            strict=True,
+        )
+    ]
+
+
+def quality_message(
+    explained: BackwardExplanation | LotBackward,
+) -> explain_pb2.ExplanationQuality:
+    """How far a change is to be believed."""
+    return explain_pb2.ExplanationQuality(
+        changed=explained.changed,
+        cost=explained.cost,
+        starts=len(explained.searches),
+        starts_reached=sum(each.reached for each in explained.searches),
+        spread=explained.spread,
+    )
 
 
 def png(image: Grey) -> bytes:

@@ -10,7 +10,13 @@ import grpc
 from lotwise.explain.editing import EditableTile
 from lotwise.explain.handler import ExplainHandler
 from lotwise.explain.lot_servicer import LotServicer
-from lotwise.explain.messages import attributes_of, backward_question, png
+from lotwise.explain.messages import (
+    attributes_of,
+    backward_question,
+    change_messages,
+    png,
+    quality_message,
+)
 from lotwise.explain.metrics import ExplainMetrics
 from lotwise.explain.settings import ExplainSettings
 from lotwise.runtime import tiles
@@ -142,29 +148,12 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             reached=explained.reached,
             before=explained.tile.original,
             after=explained.after,
-            changes=[
-                explain_pb2.AttributeChange(
-                    name=name, before=before, after=after, sensitivity=sensitivity
-                )
-                for name, before, after, sensitivity in zip(
-                    explained.names,
-                    explained.before,
-                    explained.found.attributes,
-                    explained.sensitivities,
-                    strict=True,
-                )
-            ],
+            changes=change_messages(explained.names, explained),
             edited_png=png(explained.image),
             evaluations=explained.found.evaluations,
             quality=tiles.quality_message(explained.tile.quality),
             provenance=self._provenance(explained.tile),
-            explanation_quality=explain_pb2.ExplanationQuality(
-                changed=explained.changed,
-                cost=explained.cost,
-                starts=len(explained.searches),
-                starts_reached=sum(each.reached for each in explained.searches),
-                spread=explained.spread,
-            ),
+            explanation_quality=quality_message(explained),
             ended_by_deadline=explained.ended_by_deadline,
         )
 
