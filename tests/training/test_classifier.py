@@ -44,8 +44,8 @@ STEPS = 16
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread_of_the_cpu(one_thread):
     with pytest.MonkeyPatch.context() as patch:
-        for module in (training_loop, prediction):
-            patch.setattr(module, "best_device", lambda: torch.device("cpu"))
+        patch.setattr(training_loop, "training_device", lambda: torch.device("cpu"))
+        patch.setattr(prediction, "best_device", lambda: torch.device("cpu"))
         yield
 
 

@@ -23,6 +23,7 @@ from lotwise_training.cli_options import (
     HOME,
     MODELS,
     RESULTS,
+    Fresh,
     Home,
     OnlyMeasured,
     OwnLots,
@@ -113,6 +114,7 @@ def answers(
     home: Home = HOME,
     own_lots: OwnLots = None,
     results: Results = RESULTS,
+    fresh: Fresh = True,
 ) -> None:
     """Put down what the trained networks answer, for `make evaluate` to report on."""
     with explained():
@@ -128,13 +130,13 @@ def answers(
         stated = manifest(tiles, asker, profile, benchmark=own_lots is None)
         stated["learning_curve"] = learning_curve(tiles, asker)
         write_outputs(results, outputs, stated)
-        if own_lots is None:
+        if own_lots is None and fresh:
             split = SPLITS[recipe.split](tiles, recipe.network.seed)
-            fresh = shop.fresh_tiles(FRESH)
-            truth = labels(fresh.lots, classes(split, tiles))
+            further = shop.fresh_tiles(FRESH)
+            truth = labels(further.lots, classes(split, tiles))
             fitted = read_fitted(shop.run(SERVED))
             write_fresh(
-                results, asker.judged(fresh.images, truth, fitted.calibrated, fitted.policy)
+                results, asker.judged(further.images, truth, fitted.calibrated, fitted.policy)
             )
         out.print(f"wrote {results}; `python -m lotwise_training.report` shows it")
 

@@ -47,6 +47,9 @@ Only = Annotated[
 OnlyMeasured = Annotated[
     list[str] | None, typer.Option("--only", help="Only this: regressor or editor; repeatable.")
 ]
+Fresh = Annotated[
+    bool, typer.Option(help="Render and ask 51,000 fresh tiles, too; else `judge` does it later.")
+]
 TorchScript = Annotated[
     Path | None, typer.Option(help="Write committee and regressor as TorchScript, too.")
 ]

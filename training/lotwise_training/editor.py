@@ -31,7 +31,7 @@ from lotwise_training.batches import Batches
 from lotwise_training.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from lotwise_training.config import ARMS, EditorNetworkRecipe, EditorRecipe
 from lotwise_training.dataset import DatasetError, Numbers, TileDataset
-from lotwise_training.device import best_device, mixed_precision, place
+from lotwise_training.device import mixed_precision, place, training_device, wait_for
 from lotwise_training.editor_judges import Judges
 from lotwise_training.editor_runs import READER, editor_name
 from lotwise_training.export.onnx_weights import halve_weights
@@ -202,7 +202,7 @@ class _Training:
         recipe: EditorNetworkRecipe,
         reader: nn.Module | None,
     ) -> None:
-        device = best_device()
+        device = training_device()
         n_attributes = data.table.attributes.shape[1]
         self._recipe = recipe
         self._tiles = torch.from_numpy(data.images).to(device)
@@ -265,6 +265,7 @@ class _Training:
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
+        wait_for(device)
         return figures
 
     @torch.no_grad()

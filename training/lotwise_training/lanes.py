@@ -1,21 +1,25 @@
 """Trains networks side by side, each in a process with one thread.
 
 Two small trainings use two cores better than one training with two threads, and one alone leaves
-most of a GPU idle.
+most of a GPU idle. All read the same tiles from one file, so that eight of them do not hold eight
+copies, nor wait for these to be passed on.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import queue
+import tempfile
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import Any, Generic, Protocol
+from typing import Any, Final, Generic, Protocol
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -29,6 +33,10 @@ from lotwise_training.training_loop import (
     train_network,
 )
 
+WORKS_FILE: Final = "works.pickle"
+LARGE_BYTES: Final = 1 << 24
+"""Arrays from this size on are read from a file of their own, where they are looked at."""
+
 
 class TrainingFailed(RuntimeError):
     """A network's process ended without a trained network; the message holds its traceback."""
@@ -37,7 +45,7 @@ class TrainingFailed(RuntimeError):
 def timed(
     jobs: Sequence[JobKind], recipe: LoopRecipe, *, max_seconds: float, parallel: int
 ) -> list[JobKind]:
-    """Each network with its share of the time of the whole run.
+    """Each network with its share of the time of the whole run, and never more than that time.
 
     Args:
         jobs: The networks.
@@ -47,7 +55,11 @@ def timed(
     """
     steps = [job.steps(recipe) for job in jobs]
     each = max_seconds * min(parallel, len(jobs)) / sum(steps)
-    return [replace(job, max_seconds=each * n) for job, n in zip(jobs, steps, strict=True)]
+    # With a lane for every network, the longest of them would else outlast the run.
+    return [
+        replace(job, max_seconds=min(each * n, max_seconds))
+        for job, n in zip(jobs, steps, strict=True)
+    ]
 
 
 class Work(Protocol):
@@ -141,18 +153,51 @@ def work_side_by_side(works: Sequence[Work], run: Path, *, parallel: int) -> Non
     waiting: Queue[Any] = context.Queue()
     for number in (*range(len(works)), *[None] * lanes):
         waiting.put(number)
-    workers = [
-        context.Process(target=_work_lane, args=(works, run, lane, waiting, reports), daemon=True)
-        for lane in range(lanes)
-    ]
-    for worker in workers:
-        worker.start()
-    try:
-        _watch(workers, reports, works)
-    finally:
+    run.mkdir(parents=True, exist_ok=True)
+    # Beside the networks: a folder for temporary files may be a small one in memory.
+    with tempfile.TemporaryDirectory(prefix=".lanes-", dir=run) as folder:
+        write_works(works, Path(folder))
+        workers = [
+            context.Process(
+                target=_work_lane, args=(Path(folder), run, lane, waiting, reports), daemon=True
+            )
+            for lane in range(lanes)
+        ]
         for worker in workers:
-            worker.terminate()
-            worker.join()
+            worker.start()
+        try:
+            _watch(workers, reports, works)
+        finally:
+            for worker in workers:
+                worker.terminate()
+                worker.join()
+
+
+def write_works(works: Sequence[Work], folder: Path) -> None:
+    """Put down works, and each large array once beside them, for `read_works`."""
+    with (folder / WORKS_FILE).open("wb") as file:
+        _WorksPickler(file, folder).dump(list(works))
+
+
+def read_works(folder: Path) -> list[Work]:
+    """What `write_works` put down; large arrays are read where they are looked at."""
+    works: list[Work] = pickle.loads((folder / WORKS_FILE).read_bytes())
+    return works
+
+
+class _WorksPickler(pickle.Pickler):
+    def __init__(self, file: Any, folder: Path) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._folder, self._written = folder, 0
+
+    def reducer_override(self, value: Any) -> Any:
+        """A large array is where it lies; all else is pickled as ever."""
+        if type(value) is not np.ndarray or value.nbytes < LARGE_BYTES:
+            return NotImplemented
+        path = self._folder / f"{self._written}.npy"
+        self._written += 1
+        np.save(path, value, allow_pickle=False)
+        return np.load, (path, "c")  # what a process writes to it stays its own
 
 
 def _watch(workers: Sequence[Any], reports: Queue[Any], works: Sequence[Work]) -> None:
@@ -189,7 +234,7 @@ def _watch(workers: Sequence[Any], reports: Queue[Any], works: Sequence[Work]) -
 
 
 def _work_lane(
-    works: Sequence[Work],
+    folder: Path,
     run: Path,
     lane: int,
     waiting: Queue[Any],
@@ -206,6 +251,7 @@ def _work_lane(
         reports.put(("report", lane, number, progress, line))
 
     try:
+        works = read_works(folder)
         while (number := waiting.get()) is not None:
             works[number].train(run, report=partial(tell, number))
     except Exception:  # whatever it was, the parent has to hear of it

@@ -20,7 +20,7 @@ from lotwise_training.batches import Batches
 from lotwise_training.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from lotwise_training.config import LoopRecipe
 from lotwise_training.dataset import Numbers
-from lotwise_training.device import best_device, place
+from lotwise_training.device import place, training_device, wait_for
 from lotwise_training.export.onnx_weights import halve_weights
 from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.schedule import Clock, crop_at, halving, one_cycle
@@ -178,7 +178,7 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
     if state is not None and state["finished"]:
         report(1.0, state["line"])
         return path
-    device = best_device()
+    device = training_device()
     torch.manual_seed(job.seed)
     task = trainer.task(job, device)
     network = place(task.network, device)
@@ -224,6 +224,7 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+        wait_for(device)
         clock.step += 1
         if clock.step % validate_every == 0:
             validation = task.validate()
