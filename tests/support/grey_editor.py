@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lotwise.core.errors import NotFound
 from lotwise.core.preprocessing import PreparedTile
 from lotwise.core.quality import assess_quality
 from lotwise.core.signature import (
@@ -24,6 +25,9 @@ PSI = 10.0
 """Property for each grey level."""
 OWN = (0.5, 0.5)
 MODELS = EditorModels("regressor", "encoder", "decoder", "gradient")
+METERED = EditorModels("regressor", "encoder", "decoder", "gradient", "meter")
+SEEN = 0.5
+"""Share of a change of the size that the meter sees; it is blind to porosity."""
 
 
 class GreyEngine:
@@ -31,16 +35,20 @@ class GreyEngine:
 
     Args:
         drift: Grey levels that redrawing alone adds.
+        served: What it has, by name.
     """
 
     engine = "fake"
 
-    def __init__(self, drift=0.0):
+    def __init__(self, drift=0.0, served=None):
         self.drift = drift
         self.judged = 0
+        self.served = SERVED if served is None else served
 
     async def describe(self, model):
-        return SERVED[model]
+        if model not in self.served:
+            raise NotFound("MODEL_NOT_FOUND", f"There is no {model}.")
+        return self.served[model]
 
     async def infer(self, model, inputs, outputs=None):
         rows = len(next(iter(inputs.values())))
@@ -50,6 +58,9 @@ class GreyEngine:
             return {"latent": np.hstack([level, inputs["attributes"]]).astype(np.float32)}
         if model == "regressor":
             return {"property": PSI * inputs["image"].mean(axis=(1, 2, 3), dtype=float)[:, None]}
+        if model == "meter":
+            level = inputs["image"].mean(axis=(1, 2, 3), dtype=float)
+            return {"attributes": np.stack([SEEN * level / SLOPES[0], np.zeros(rows)], axis=1)}
         self.judged += rows
         level, own = inputs["latent"][:, 0], inputs["latent"][:, 1:]
         grey = level + self.drift + (inputs["attributes"] - own) @ SLOPES
@@ -93,11 +104,12 @@ SERVED = {
     "encoder": _served("encoder", (IMAGE, ATTRIBUTES), (LATENT,)),
     "decoder": _served("decoder", (LATENT, ATTRIBUTES), (DRAWN,)),
     "gradient": _served("gradient", (LATENT, ATTRIBUTES), (PROPERTY, GRADIENT)),
+    "meter": _served("meter", (IMAGE,), (ATTRIBUTES,)),
 }
 
 
-async def grey_editor(engine):
-    return await Editor.describe(engine, MODELS)
+async def grey_editor(engine, models=MODELS):
+    return await Editor.describe(engine, models)
 
 
 def grey_tile(level):

@@ -174,18 +174,35 @@ def backward(
     rows = []
     for change in answer.changes:
         difference = change.after - change.before
-        moved = f"{difference:+.2f}" if abs(difference) >= 0.005 else "-"
         slope = f"{tables.in_unit(change.sensitivity, unit).value:+,.4g}"
-        rows.append((change.name, f"{change.before:.2f}", f"{change.after:.2f}", moved, slope))
+        rows.append(
+            (
+                change.name,
+                f"{change.before:.2f}",
+                f"{change.after:.2f}",
+                tables.change(difference),
+                tables.change(change.measured_change),
+                slope,
+            )
+        )
     tables.show(
         f"{file.name}: what to change for {target:,g} {unit.value}",
-        ["attribute", ">before", ">after", ">change", f">slope\n{unit.value}"],
+        [
+            "attribute",
+            ">before",
+            ">after",
+            ">change",
+            ">measured\nchange",
+            f">slope\n{unit.value}",
+        ],
         rows,
     )
     before, after = (tables.number(tables.in_unit(q, unit)) for q in (answer.before, answer.after))
     reached = "reached" if answer.reached else "not reached: this is the nearest that was found"
     out.print(f"{answer.property_name}: {before} -> {after} {unit.value}; the target is {reached}.")
     out.print(_agreement(answer))
+    if answer.fidelity is not None:
+        out.print(tables.seen_of(answer.fidelity))
     if answer.ended_by_deadline:
         out.print("Time was up: this is the best so far.", style="yellow")
     if plot is not None:
@@ -277,6 +294,7 @@ def _forward_data(answer: ForwardExplanation, unit: PressureUnit | None) -> dict
             {
                 "attribute_value": step.attribute_value,
                 "value": tables.in_unit(step.quantity, unit).value,
+                "measured_change": step.measured_change,
             }
             for step in answer.steps
         ],
@@ -303,5 +321,6 @@ def _backward_data(answer: BackwardExplanation, unit: PressureUnit) -> dict[str,
         "starts": answer.starts,
         "starts_reached": answer.starts_reached,
         "spread": answer.spread,
+        "fidelity": answer.fidelity,
         "ended_by_deadline": answer.ended_by_deadline,
     }

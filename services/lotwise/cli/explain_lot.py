@@ -227,13 +227,21 @@ def _show_changes(answer: LotBackward, unit: PressureUnit, target: float) -> Non
     rows = []
     for change in answer.changes:
         difference = change.after - change.before
-        moved = f"{difference:+.2f}" if abs(difference) >= 0.005 else "-"
         own = answer.own_changes.get(change.name)
         alone = "-" if own is None else f"{own.mean:+.2f}"
-        rows.append((change.name, f"{change.before:.2f}", f"{change.after:.2f}", moved, alone))
+        rows.append(
+            (
+                change.name,
+                f"{change.before:.2f}",
+                f"{change.after:.2f}",
+                tables.change(difference),
+                tables.change(change.measured_change),
+                alone,
+            )
+        )
     tables.show(
         f"{answer.lot_id}: what to change for {target:,g} {unit.value}",
-        ["attribute", ">before", ">after", ">change", ">tiles alone,\nmean"],
+        ["attribute", ">before", ">after", ">change", ">measured\nchange", ">tiles alone,\nmean"],
         rows,
     )
     mean, lower, upper = (
@@ -250,6 +258,8 @@ def _show_changes(answer: LotBackward, unit: PressureUnit, target: float) -> Non
         f"{answer.share_reaching:.0%} of the tiles reach it. "
         f"{answer.starts_reached} of {answer.starts} searches did."
     )
+    if answer.fidelity is not None:
+        out.print(tables.seen_of(answer.fidelity))
     if answer.alone:
         out.print(
             f"On their own, {answer.alone_reached} of {answer.alone} tiles reach it; what they "

@@ -101,4 +101,5 @@ def backward_data(answer: LotBackward, unit: PressureUnit) -> dict[str, Any]:
         "starts": answer.starts,
         "starts_reached": answer.starts_reached,
         "spread": answer.spread,
+        "fidelity": answer.fidelity,
     }

@@ -98,6 +98,21 @@ def in_unit(quantity: Quantity, unit: PressureUnit | None) -> Quantity:
         fail(str(error))
 
 
+def change(difference: float | None) -> str:
+    """A change of an attribute, signed; - for none, and for one that nobody knows."""
+    if difference is None or abs(difference) < 0.005:
+        return "-"
+    return f"{difference:+.2f}"
+
+
+def seen_of(fidelity: float) -> str:
+    """How much of a change an independent network sees."""
+    return (
+        "A network that has never seen an editor reads "
+        f"{fidelity:.0%} of the change off the edited picture."
+    )
+
+
 def number(quantity: Quantity) -> str:
     """A value with four figures or so, without its unit."""
     return f"{quantity.value:,.0f}" if abs(quantity.value) >= 1000 else f"{quantity.value:,.4g}"

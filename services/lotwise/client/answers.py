@@ -176,11 +176,14 @@ class ForwardStep:
         attribute_value: Of the attribute that is varied, 0 to 1.
         quantity: The property then, less the editor's own shift.
         image: The edited tile; None where images were not asked for.
+        measured_change: By how much the attribute has changed, as a network reads it that has never
+            seen an editor; None where the platform has none.
     """
 
     attribute_value: float
     quantity: Quantity
     image: EditedImage | None
+    measured_change: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,12 +216,16 @@ class AttributeChange:
     Attributes:
         sensitivity: Derivative of the property at the lot as it is, in the property's unit per
             whole range of the attribute.
+        measured_change: By how much the edited picture differs, as a network reads it that has
+            never seen an editor; of a lot, the mean over the sample. None where the platform has
+            none.
     """
 
     name: str
     before: float
     after: float
     sensitivity: Quantity
+    measured_change: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +248,8 @@ class BackwardExplanation(Answer):
         spread: Of those that met it, the largest standard deviation of an attribute; the smaller,
             the more they agree on what to change.
         ended_by_deadline: Whether time ended the searches early, with the best so far.
+        fidelity: How much of the change that network sees in the edited picture: 1 is as asked, 0
+            is nothing. None where there is no such network, or no change.
     """
 
     property_name: str
@@ -258,6 +267,7 @@ class BackwardExplanation(Answer):
     starts_reached: int
     spread: float
     ended_by_deadline: bool
+    fidelity: float | None = None
 
 
 @dataclass(frozen=True)

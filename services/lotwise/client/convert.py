@@ -95,6 +95,7 @@ def forward(message: explain_pb2.ForwardResponse, simulated: bool) -> ForwardExp
                 step.attribute_value,
                 Quantity(step.value, unit),
                 EditedImage(step.edited_png) if step.edited_png else None,
+                step.measured_change if step.HasField("measured_change") else None,
             )
             for step in message.steps
         ),
@@ -122,6 +123,7 @@ def backward(message: explain_pb2.BackwardResponse, simulated: bool) -> Backward
         starts_reached=quality.starts_reached,
         spread=quality.spread,
         ended_by_deadline=message.ended_by_deadline,
+        fidelity=quality.fidelity if quality.HasField("fidelity") else None,
     )
 
 
@@ -130,7 +132,13 @@ def changes(
 ) -> tuple[AttributeChange, ...]:
     """Changes of attributes; `unit` is the property's."""
     return tuple(
-        AttributeChange(each.name, each.before, each.after, Quantity(each.sensitivity, unit))
+        AttributeChange(
+            each.name,
+            each.before,
+            each.after,
+            Quantity(each.sensitivity, unit),
+            each.measured_change if each.HasField("measured_change") else None,
+        )
         for each in messages
     )
 

@@ -155,7 +155,7 @@ class LotBackward(LotAnswer):
         image: An edited tile of the sample.
         image_of: Its id.
         evaluations: Evaluations by the searches for one change.
-        changed, cost, starts, starts_reached, spread: As of `BackwardExplanation`.
+        changed, cost, starts, starts_reached, spread, fidelity: As of `BackwardExplanation`.
     """
 
     target: Quantity
@@ -178,3 +178,4 @@ class LotBackward(LotAnswer):
     starts: int
     starts_reached: int
     spread: float
+    fidelity: float | None = None

@@ -86,6 +86,7 @@ def lot_backward(
         starts=quality.starts,
         starts_reached=quality.starts_reached,
         spread=quality.spread,
+        fidelity=quality.fidelity if quality.HasField("fidelity") else None,
     )
 
 

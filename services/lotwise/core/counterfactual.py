@@ -248,6 +248,24 @@ def changed_attributes(found: Counterfactual, start: Array) -> int:
     return int((found.attributes != start).sum())
 
 
+def fidelity_of(
+    asked: npt.NDArray[np.float64], measured: npt.NDArray[np.float64] | None
+) -> float | None:
+    """How much of a change is there: the part of the measured one along it, as a share of it.
+
+    Args:
+        asked: float64 [n_attributes].
+        measured: float64 [n_attributes]; None where nothing was measured.
+
+    Returns:
+        1 for all of it, 0 for nothing; None where nothing was measured or asked for.
+    """
+    length = float(asked @ asked)
+    if measured is None or not length:
+        return None
+    return float(measured @ asked) / length
+
+
 def spread_of_answers(found: Sequence[Counterfactual]) -> float:
     """Stability: largest standard deviation of an attribute over the searches that met the target.
 

@@ -20,7 +20,13 @@ def build(settings: ExplainSettings) -> Service:
     registry = CollectorRegistry()
     rpc_metrics = RpcMetrics(registry)
     inference = connect(settings)
-    models = EditorModels(settings.regressor, settings.encoder, settings.decoder, settings.gradient)
+    models = EditorModels(
+        settings.regressor,
+        settings.encoder,
+        settings.decoder,
+        settings.gradient,
+        settings.meter,
+    )
     handler = ExplainHandler(inference, models)
     servicer = ExplainServicer(handler, settings, ExplainMetrics(registry), rpc_metrics)
     return Service(

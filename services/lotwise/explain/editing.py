@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lotwise.core.counterfactual import Evaluation
-from lotwise.core.errors import Contradiction, InvalidRequest
+from lotwise.core.errors import Contradiction, InvalidRequest, NotFound
 from lotwise.core.preprocessing import PreparedTile, prepare
 from lotwise.core.quality import Quality
 from lotwise.core.signature import ModelMetadata, PropertySpec, TileGeometry
@@ -26,16 +26,20 @@ REGRESSOR, ENCODER, DECODER, GRADIENT = range(4)
 
 @dataclass(frozen=True)
 class EditorModels:
-    """Names of the models in the repository that an explanation composes."""
+    """Names of the models in the repository that an explanation composes.
+
+    The meter may be missing, and none is asked for where its name is empty.
+    """
 
     regressor: str
     encoder: str
     decoder: str
     gradient: str
+    meter: str = ""
 
     @property
-    def all(self) -> tuple[str, ...]:
-        """Every one of them."""
+    def needed(self) -> tuple[str, ...]:
+        """All without which nothing can be explained."""
         return (self.regressor, self.encoder, self.decoder, self.gradient)
 
 
@@ -59,12 +63,14 @@ class Editor:
     Attributes:
         models: In the order REGRESSOR, ENCODER, DECODER, GRADIENT.
         geometry: Field that regressor and encoder see.
+        meter: Reads attributes, and has never seen an editor; None where there is none.
     """
 
     inference: Inference
     names: EditorModels
     models: tuple[ServedModel, ...]
     geometry: TileGeometry
+    meter: ServedModel | None = None
 
     @classmethod
     async def describe(cls, inference: Inference, names: EditorModels) -> Editor:
@@ -74,14 +80,49 @@ class Editor:
             NotFound, InferenceError: As the engine does.
             Contradiction: EDITOR_MISMATCH where the models do not belong together.
         """
-        models = tuple([await inference.describe(name) for name in names.all])
+        models = tuple([await inference.describe(name) for name in names.needed])
         regressor, encoder = (served.signature.metadata for served in models[:2])
         if regressor.geometry is None or regressor.geometry != encoder.geometry:
             raise Contradiction(
                 "EDITOR_MISMATCH",
                 "Regressor and editor do not see the same field. Export them together.",
             )
-        return cls(inference, names, models, regressor.geometry)
+        editor = cls(inference, names, models, regressor.geometry)
+        return replace(editor, meter=await editor._found_meter())
+
+    async def _found_meter(self) -> ServedModel | None:
+        if not self.names.meter:
+            return None
+        try:
+            meter = await self.inference.describe(self.names.meter)
+        except NotFound:
+            return None
+        read = meter.signature.metadata
+        if read.geometry != self.geometry or read.attributes != self.metadata.attributes:
+            raise Contradiction(
+                "EDITOR_MISMATCH",
+                "The meter reads other attributes, or another field, than the editor changes. "
+                "Export them together.",
+            )
+        return meter
+
+    @property
+    def answering(self) -> tuple[ServedModel, ...]:
+        """All models that an explanation rests on."""
+        return self.models if self.meter is None else (*self.models, self.meter)
+
+    async def read_attributes(
+        self, images: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.float64] | None:
+        """What the meter reads off pictures, float64 [N, n_attributes]; None without a meter.
+
+        Args:
+            images: uint8 [N, px, px], of the editor's field.
+        """
+        if self.meter is None:
+            return None
+        read = await infer_in_chunks(self.inference, self.names.meter, {"image": images[:, None]})
+        return read["attributes"].astype(np.float64)
 
     @property
     def metadata(self) -> ModelMetadata:

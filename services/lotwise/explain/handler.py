@@ -14,6 +14,7 @@ from lotwise.core.counterfactual import (
     beginnings,
     changed_attributes,
     cheapest,
+    fidelity_of,
     search,
     spread_of_answers,
 )
@@ -36,6 +37,7 @@ class ForwardExplanation:
         images: uint8 [steps, px, px].
         reconstructed: The property of the tile redrawn unchanged.
         sensitivity: Derivative of the property along the attribute at the lot as it is.
+        measured: float64 [steps], change of the attribute as the meter reads it; None without one.
     """
 
     tile: EditableTile
@@ -45,6 +47,7 @@ class ForwardExplanation:
     images: npt.NDArray[np.uint8]
     reconstructed: float
     sensitivity: float
+    measured: npt.NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class BackwardExplanation:
         after: The property of the edited picture, less the editor's own shift.
         image: uint8 [px, px], the edited picture.
         reconstructed: The property of the tile redrawn unchanged.
+        measured: float64 [n_attributes], changes as the meter reads them; None without one.
     """
 
     tile: EditableTile
@@ -80,6 +84,7 @@ class BackwardExplanation:
     after: float
     image: Grey
     reconstructed: float
+    measured: npt.NDArray[np.float64] | None
 
     @property
     def changed(self) -> int:
@@ -90,6 +95,11 @@ class BackwardExplanation:
     def spread(self) -> float:
         """Largest standard deviation of an attribute over the searches that met the target."""
         return spread_of_answers(self.searches)
+
+    @property
+    def fidelity(self) -> float | None:
+        """How much of the change the meter sees; None where nobody can say."""
+        return fidelity_of(self.found.attributes - self.before, self.measured)
 
 
 class ExplainHandler:
@@ -131,6 +141,7 @@ class ExplainHandler:
         edits = await editable.edit(wanted)
         reconstructed = float(edits.values[-1])
         (at_lot,) = await editable.evaluate(lot[None])
+        read = await editor.read_attributes(edits.images)
         return ForwardExplanation(
             tile=editable,
             attribute=vary,
@@ -139,6 +150,7 @@ class ExplainHandler:
             images=edits.images[:-1],
             reconstructed=reconstructed,
             sensitivity=float(at_lot.gradient[axis]),
+            measured=None if read is None else read[:-1, axis] - read[-1, axis],
         )
 
     async def backward(
@@ -165,7 +177,8 @@ class ExplainHandler:
         lot = editor.lot_attributes(lot_id, attributes)
         allowed = question.allowed(names, lot)
         editable = await editor.encode(tile, lot)
-        reconstructed = float((await editable.edit(lot[None])).values[0])
+        redrawn = await editable.edit(lot[None])
+        reconstructed = float(redrawn.values[0])
         # The editor alone moves the prediction; aiming beside the target by as much cancels it.
         shift = reconstructed - editable.original
         target = question.target + shift
@@ -192,6 +205,7 @@ class ExplainHandler:
         found = cheapest(done.ended, lot, target, allowed)
         edits = await editable.edit(found.attributes[None])
         after = float(edits.values[0]) - shift
+        read = await editor.read_attributes(np.concatenate([redrawn.images, edits.images]))
         return BackwardExplanation(
             tile=editable,
             names=names,
@@ -206,8 +220,9 @@ class ExplainHandler:
             after=after,
             image=edits.images[0],
             reconstructed=reconstructed,
+            measured=None if read is None else read[1] - read[0],
         )
 
     async def ready(self) -> bool:
         """Whether all networks can be asked."""
-        return await self.inference.ready(self.models.all)
+        return await self.inference.ready(self.models.needed)

@@ -23,6 +23,7 @@ from lotwise.core.counterfactual import (
     beginnings,
     changed_attributes,
     cheapest,
+    fidelity_of,
     search,
     spread_of_answers,
 )
@@ -34,6 +35,7 @@ from lotwise.explain.lot_question import DEFAULT_LOT_EVALUATIONS, LotBackwardQue
 from lotwise.explain.searching import Asked, Progress, searched
 
 Floats = npt.NDArray[np.float64]
+Images = npt.NDArray[np.uint8]
 
 COARSE: Final = 8
 """Tiles on which searches begin: one batch for most engines."""
@@ -69,6 +71,8 @@ class LotBackward:
         front: Cheapest first.
         image: uint8 [px, px], the edited tile whose property is nearest to the mean.
         image_of: Its number in the sample.
+        measured: float64 [n_attributes], mean changes over the tiles as the meter reads them; None
+            without one.
         ended_by_deadline: Whether searches were ended early, or left out.
     """
 
@@ -87,6 +91,7 @@ class LotBackward:
     front: tuple[FrontPoint, ...]
     image: Grey
     image_of: int
+    measured: Floats | None
     ended_by_deadline: bool
 
     @property
@@ -98,6 +103,11 @@ class LotBackward:
     def spread(self) -> float:
         """Largest standard deviation of an attribute over the searches that met the target."""
         return spread_of_answers(self.searches)
+
+    @property
+    def fidelity(self) -> float | None:
+        """How much of the change the meter sees; None where nobody can say."""
+        return fidelity_of(self.found.attributes - self.before, self.measured)
 
 
 async def backward_lot(
@@ -141,7 +151,7 @@ class _LotSearch:
     ) -> None:
         learned = editor.property
         self._span = learned.maximum - learned.minimum
-        self._question = question
+        self._editor, self._question = editor, question
         self._tolerance = question.change.tolerance_within(self._span)
         self._lot, self._allowed = lot, allowed
         self._tiles, self._progress = tiles, progress
@@ -195,8 +205,18 @@ class _LotSearch:
             front=front,
             image=edits.images[nearest],
             image_of=nearest,
+            measured=await self._measured(redrawn.images, edits.images),
             ended_by_deadline=self._ended,
         )
+
+    async def _measured(self, before: Images, after: Images) -> Floats | None:
+        """Mean changes over tiles, from one set of their pictures to another."""
+        read = await self._editor.read_attributes(np.concatenate([before, after]))
+        if read is None:
+            return None
+        was, became = np.split(read, 2)
+        changes: Floats = (became - was).mean(axis=0)
+        return changes
 
     def _to(self, target: float, evaluations: int, begin: Floats | None) -> Search:
         return search(

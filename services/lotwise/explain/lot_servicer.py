@@ -269,7 +269,7 @@ class LotServicer:
                 for curve in explained.curves
             ],
             tiles=lot.tiles_message(explained.tiles),
-            provenance=tiles.provenance(self._handler.inference.engine, *editor.models),
+            provenance=tiles.provenance(self._handler.inference.engine, *editor.answering),
             ended_by_deadline=explained.ended_by_deadline,
         )
 
@@ -312,7 +312,7 @@ class LotServicer:
             evaluations=explained.found.evaluations,
             explanation_quality=quality_message(explained),
             tiles=lot.tiles_message(sampled),
-            provenance=tiles.provenance(self._handler.inference.engine, *editor.models),
+            provenance=tiles.provenance(self._handler.inference.engine, *editor.answering),
             ended_by_deadline=explained.ended_by_deadline,
         )
 

@@ -76,15 +76,16 @@ def change_messages(
     names: Iterable[str], explained: BackwardExplanation | LotBackward
 ) -> list[explain_pb2.AttributeChange]:
     """What to change, all attributes in their order."""
+    measured = explained.measured
     return [
-        explain_pb2.AttributeChange(name=name, before=before, after=after, sensitivity=sensitivity)
-        for name, before, after, sensitivity in zip(
-            names,
-            explained.before,
-            explained.found.attributes,
-            explained.sensitivities,
-            strict=True,
+        explain_pb2.AttributeChange(
+            name=name,
+            before=explained.before[number],
+            after=explained.found.attributes[number],
+            sensitivity=explained.sensitivities[number],
+            measured_change=None if measured is None else measured[number],
         )
+        for number, name in enumerate(names)
     ]
 
 
@@ -98,6 +99,7 @@ def quality_message(
         starts=len(explained.searches),
         starts_reached=sum(each.reached for each in explained.searches),
         spread=explained.spread,
+        fidelity=explained.fidelity,
     )
 
 

@@ -116,11 +116,14 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             reconstructed=explained.reconstructed,
             steps=[
                 explain_pb2.ForwardStep(
-                    attribute_value=at, value=value, edited_png=png(image) if with_images else b""
+                    attribute_value=at,
+                    value=explained.values[number],
+                    edited_png=png(explained.images[number]) if with_images else b"",
+                    measured_change=(
+                        None if explained.measured is None else explained.measured[number]
+                    ),
                 )
-                for at, value, image in zip(
-                    explained.grid, explained.values, explained.images, strict=True
-                )
+                for number, at in enumerate(explained.grid)
             ],
             quality=tiles.quality_message(explained.tile.quality),
             provenance=self._provenance(explained.tile),
@@ -163,4 +166,4 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         )
 
     def _provenance(self, tile: EditableTile) -> tile_pb2.Provenance:
-        return tiles.provenance(self._handler.inference.engine, *tile.editor.models)
+        return tiles.provenance(self._handler.inference.engine, *tile.editor.answering)

@@ -25,6 +25,9 @@ class ExplainSettings(InferenceSettings):
     gradient: str = "edit_gradient"
     """Property and its gradient in the attributes."""
 
+    meter: str = "attribute_meter"
+    """Reads attributes of edited pictures, to compare with what was asked; may be missing."""
+
     stream_window: int = Field(default=2, gt=0, le=64)
     """Explanations of one stream that are worked on at the same time; each is many runs."""
 

@@ -57,14 +57,16 @@ class ForwardResponse(_message.Message):
     def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., attribute: _Optional[str] = ..., original: _Optional[float] = ..., reconstructed: _Optional[float] = ..., steps: _Optional[_Iterable[_Union[ForwardStep, _Mapping]]] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., sensitivity: _Optional[float] = ...) -> None: ...
 
 class ForwardStep(_message.Message):
-    __slots__ = ("attribute_value", "value", "edited_png")
+    __slots__ = ("attribute_value", "value", "edited_png", "measured_change")
     ATTRIBUTE_VALUE_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     EDITED_PNG_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_CHANGE_FIELD_NUMBER: _ClassVar[int]
     attribute_value: float
     value: float
     edited_png: bytes
-    def __init__(self, attribute_value: _Optional[float] = ..., value: _Optional[float] = ..., edited_png: _Optional[bytes] = ...) -> None: ...
+    measured_change: float
+    def __init__(self, attribute_value: _Optional[float] = ..., value: _Optional[float] = ..., edited_png: _Optional[bytes] = ..., measured_change: _Optional[float] = ...) -> None: ...
 
 class ForwardStreamRequest(_message.Message):
     __slots__ = ("request",)
@@ -159,30 +161,34 @@ class BackwardResponse(_message.Message):
     def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., reached: _Optional[bool] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., changes: _Optional[_Iterable[_Union[AttributeChange, _Mapping]]] = ..., edited_png: _Optional[bytes] = ..., evaluations: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., explanation_quality: _Optional[_Union[ExplanationQuality, _Mapping]] = ..., ended_by_deadline: _Optional[bool] = ...) -> None: ...
 
 class ExplanationQuality(_message.Message):
-    __slots__ = ("changed", "cost", "starts", "starts_reached", "spread")
+    __slots__ = ("changed", "cost", "starts", "starts_reached", "spread", "fidelity")
     CHANGED_FIELD_NUMBER: _ClassVar[int]
     COST_FIELD_NUMBER: _ClassVar[int]
     STARTS_FIELD_NUMBER: _ClassVar[int]
     STARTS_REACHED_FIELD_NUMBER: _ClassVar[int]
     SPREAD_FIELD_NUMBER: _ClassVar[int]
+    FIDELITY_FIELD_NUMBER: _ClassVar[int]
     changed: int
     cost: float
     starts: int
     starts_reached: int
     spread: float
-    def __init__(self, changed: _Optional[int] = ..., cost: _Optional[float] = ..., starts: _Optional[int] = ..., starts_reached: _Optional[int] = ..., spread: _Optional[float] = ...) -> None: ...
+    fidelity: float
+    def __init__(self, changed: _Optional[int] = ..., cost: _Optional[float] = ..., starts: _Optional[int] = ..., starts_reached: _Optional[int] = ..., spread: _Optional[float] = ..., fidelity: _Optional[float] = ...) -> None: ...
 
 class AttributeChange(_message.Message):
-    __slots__ = ("name", "before", "after", "sensitivity")
+    __slots__ = ("name", "before", "after", "sensitivity", "measured_change")
     NAME_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     SENSITIVITY_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_CHANGE_FIELD_NUMBER: _ClassVar[int]
     name: str
     before: float
     after: float
     sensitivity: float
-    def __init__(self, name: _Optional[str] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., sensitivity: _Optional[float] = ...) -> None: ...
+    measured_change: float
+    def __init__(self, name: _Optional[str] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., sensitivity: _Optional[float] = ..., measured_change: _Optional[float] = ...) -> None: ...
 
 class BackwardStreamRequest(_message.Message):
     __slots__ = ("request",)
