@@ -79,11 +79,13 @@ async def services(
     for name, module, settings in (
         ("predict", predict, PredictSettings(**engine)),
         ("uncertainty", uncertainty, UncertaintySettings(**engine)),
-        ("explain", explain, ExplainSettings(**engine)),
     ):
         built[name] = RunningService(module.build(settings), settings)
         await built[name].start()
     address = f"127.0.0.1:{built['uncertainty'].port}"
+    settings = ExplainSettings(**engine, uncertainty_address=address)
+    built["explain"] = RunningService(explain.build(settings), settings)
+    await built["explain"].start()
     settings = ReferralSettings(uncertainty_address=address, drain_s=1.0)
     built["referral"] = RunningService(referral.build(settings, policy), settings)
     await built["referral"].start()

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from lotwise.runtime.status import reason_of
-from lotwise.v1 import explain_pb2, predict_pb2
-from tests.support.tiles import BAD_TILE_REASONS, bad_tiles, png
+from lotwise.v1 import explain_pb2, predict_pb2, uncertainty_pb2
+from tests.support.tiles import BAD_TILE_REASONS, bad_tiles, png, stripes
 
 
 def forward(tile, **fields):
@@ -241,3 +241,42 @@ async def test_streams_go_on_after_a_bad_tile(stubs, make_tile):
     searched = [a.WhichOneof("outcome") async for a in stubs.explain.BackwardStream(searches())]
     assert swept == ["result", "error", "result"]
     assert searched == ["error", "result"]
+
+
+async def test_a_known_tile_and_its_edits_are_familiar_and_say_so(stubs, make_tile):
+    swept = await stubs.explain.Forward(forward(make_tile()))
+    assert swept.familiarity.value > 0.01
+    assert not swept.familiarity.unfamiliar
+    assert swept.familiarity.committee.name == "committee"
+    assert swept.familiarity.calibration_version
+    assert all(0 < step.realism <= 1 for step in swept.steps)
+    found = await stubs.explain.Backward(backward(make_tile()))
+    assert 0 < found.explanation_quality.realism <= 1
+    assert found.familiarity.value == swept.familiarity.value
+
+
+async def test_realism_is_what_the_uncertainty_service_says_of_the_picture(stubs, make_tile):
+    found = await stubs.explain.Backward(backward(make_tile()))
+    seen = await stubs.uncertainty.Assess(
+        uncertainty_pb2.AssessRequest(tile=make_tile(file=found.edited_png))
+    )
+    assert found.explanation_quality.realism == pytest.approx(seen.familiarity, rel=1e-6)
+
+
+async def test_without_pictures_nothing_is_said_of_them(stubs, make_tile):
+    swept = await stubs.explain.Forward(forward(make_tile(), without_images=True))
+    assert not any(step.HasField("realism") for step in swept.steps)
+    assert swept.HasField("familiarity")
+
+
+@pytest.mark.parametrize("ask", ["Forward", "Backward"])
+async def test_a_tile_like_no_other_is_explained_on_request_alone_and_marked(stubs, make_tile, ask):
+    make = forward if ask == "Forward" else backward
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await getattr(stubs.explain, ask)(make(make_tile(file=png(stripes()))))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert reason_of(refused.value) == "TILE_UNFAMILIAR"
+    answer = await getattr(stubs.explain, ask)(
+        make(make_tile(file=png(stripes())), allow_unfamiliar=True)
+    )
+    assert answer.familiarity.unfamiliar

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lotwise.runtime.status import reason_of
 from lotwise.v1 import explain_pb2
-from tests.support.tiles import BAD_TILE_REASONS, bad_tiles, png
+from tests.support.tiles import BAD_TILE_REASONS, bad_tiles, png, stripes
 
 
 async def events(call, request_type, tiles, **fields):
@@ -164,3 +164,22 @@ async def test_a_call_that_is_cancelled_leaves_no_work(services, stubs, make_til
     # What is asked next is answered at once, not after thousands of edits.
     swept = await forward(stubs, [make_tile()], steps=2)
     assert swept[-1].result.tiles.sampled == 1
+
+
+async def test_strange_tiles_of_a_lot_are_left_out_and_counted(stubs, make_tile):
+    strange = make_tile(2, file=png(stripes()))
+    tiles = [make_tile(0), make_tile(1), strange]
+    swept = (await forward(stubs, tiles))[-1].result
+    assert (swept.tiles.usable, swept.tiles.sampled, swept.tiles.unfamiliar) == (3, 2, 1)
+    expected = (await forward(stubs, tiles[:2]))[-1].result
+    assert swept.original.mean == pytest.approx(expected.original.mean)
+    everything = (await forward(stubs, tiles, allow_unfamiliar=True))[-1].result
+    assert (everything.tiles.sampled, everything.tiles.unfamiliar) == (3, 1)
+
+
+async def test_a_lot_of_strange_tiles_is_explained_on_request_alone(stubs, make_tile):
+    tiles = [make_tile(0), *(make_tile(number, file=png(stripes())) for number in (1, 2))]
+    assert await refused(backward(stubs, tiles)) == "LOT_UNFAMILIAR"
+    found = (await backward(stubs, tiles, allow_unfamiliar=True))[-1].result
+    assert found.tiles.unfamiliar == 2
+    assert found.explanation_quality.HasField("realism")

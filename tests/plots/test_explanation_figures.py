@@ -102,6 +102,7 @@ LOT = {
     "usable": 48,
     "poor": 0,
     "sampled": 16,
+    "unfamiliar": 0,
     "seed": 0,
     "failed": (),
     "provenance": PROVENANCE,

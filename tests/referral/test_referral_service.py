@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from lotwise.core.verdict import Decision, Reason
+from lotwise.referral.assessor import UncertaintyAssessor
 from lotwise.referral.handler import ReferralHandler
-from lotwise.referral.uncertainty_client import UncertaintyClient
 from lotwise.runtime.status import reason_of
+from lotwise.runtime.uncertainty_client import UncertaintyClient
 from lotwise.v1 import calibration_pb2, referral_pb2, tile_pb2
 from tests.support.tiles import bad_tiles, png
 
@@ -47,11 +48,12 @@ async def test_a_threshold_between_two_tiles_accepts_one_and_refers_the_other(
     middle = (min(scores.values()) + max(scores.values())) / 2
     any_tile = policy.request.model_copy(update={"min_familiarity": 1e-9})
     parting = policy.model_copy(update={"max_score": middle, "request": any_tile})
-    assessor = UncertaintyClient(f"127.0.0.1:{services['uncertainty'].port}", 2**20)
+    client = UncertaintyClient(f"127.0.0.1:{services['uncertainty'].port}", 2**20)
+    assessor = UncertaintyAssessor(client)
     decided = {
         tile.tile_id: await ReferralHandler(assessor, parting).decide(tile) for tile in tiles
     }
-    await assessor.close()
+    await client.close()
     referred = {name for name, each in decided.items() if each.decision is Decision.REFER}
     assert referred == {name for name, score in scores.items() if score > middle}
     assert 0 < len(referred) < len(tiles)

@@ -55,3 +55,8 @@ def bad_tiles(picture: np.ndarray) -> dict[str, dict[str, Any]]:
 
 
 BAD_TILE_REASONS = sorted(bad_tiles(np.full((256, 256), 90, dtype=np.uint8)))
+
+
+def stripes() -> np.ndarray:
+    """A picture that no powder ever gave, uint8 [256, 256]."""
+    return np.tile(np.repeat([40, 220], 16).astype(np.uint8), (256, 8))

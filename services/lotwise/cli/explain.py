@@ -15,6 +15,7 @@ from lotwise.cli.options import (
     STATE,
     TRITON,
     Allow,
+    AllowUnfamiliar,
     AsJson,
     Attributes,
     Cost,
@@ -61,6 +62,7 @@ def forward(
     save: Save = None,
     plot: Plot = None,
     unit: Unit = None,
+    allow_unfamiliar: AllowUnfamiliar = False,
     um_per_px: UmPerPx = None,
     lot: Lot = "",
     host: Host = LOCAL,
@@ -82,6 +84,7 @@ def forward(
                 attributes=parsed_numbers(attribute),
                 steps=steps,
                 images=save is not None or plot is not None,
+                allow_unfamiliar=allow_unfamiliar,
                 lot_id=lot,
                 um_per_px=um_per_px,
             )
@@ -135,6 +138,7 @@ def backward(
     starts: Starts = 0,
     save: Save = None,
     plot: Plot = None,
+    allow_unfamiliar: AllowUnfamiliar = False,
     um_per_px: UmPerPx = None,
     lot: Lot = "",
     host: Host = LOCAL,
@@ -160,6 +164,7 @@ def backward(
                 ranges=parsed_ranges(allow),
                 costs=parsed_numbers(cost, "--cost", "size=2"),
                 starts=starts,
+                allow_unfamiliar=allow_unfamiliar,
                 lot_id=lot,
                 um_per_px=um_per_px,
             )
@@ -203,6 +208,8 @@ def backward(
     out.print(_agreement(answer))
     if answer.fidelity is not None:
         out.print(tables.seen_of(answer.fidelity))
+    if answer.realism is not None:
+        out.print(tables.realism_of(answer.realism))
     if answer.ended_by_deadline:
         out.print("Time was up: this is the best so far.", style="yellow")
     if plot is not None:
@@ -266,6 +273,12 @@ def _print_notes(answer: ForwardExplanation | BackwardExplanation, saved: list[P
     if saved:
         out.print(Text(f"Saved {len(saved)} pictures to {saved[0].parent}"), soft_wrap=True)
         out.print(_HYPOTHETICAL, style="yellow")
+    if answer.unfamiliar:
+        out.print(
+            f"The tile looks like none that the models know (familiarity {answer.familiarity:.2g})."
+            " Do not act on this.",
+            style="red",
+        )
     if answer.simulated:
         out.print("The lot is simulated.", style="yellow")
     for note in tables.notes([answer]):
@@ -295,10 +308,13 @@ def _forward_data(answer: ForwardExplanation, unit: PressureUnit | None) -> dict
                 "attribute_value": step.attribute_value,
                 "value": tables.in_unit(step.quantity, unit).value,
                 "measured_change": step.measured_change,
+                "realism": step.realism,
             }
             for step in answer.steps
         ],
         "sensitivity": tables.in_unit(answer.sensitivity, unit).value,
+        "familiarity": answer.familiarity,
+        "unfamiliar": answer.unfamiliar,
     }
 
 
@@ -322,5 +338,8 @@ def _backward_data(answer: BackwardExplanation, unit: PressureUnit) -> dict[str,
         "starts_reached": answer.starts_reached,
         "spread": answer.spread,
         "fidelity": answer.fidelity,
+        "realism": answer.realism,
+        "familiarity": answer.familiarity,
+        "unfamiliar": answer.unfamiliar,
         "ended_by_deadline": answer.ended_by_deadline,
     }

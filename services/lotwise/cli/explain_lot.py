@@ -19,6 +19,7 @@ from lotwise.cli.options import (
     STATE,
     TRITON,
     Allow,
+    AllowUnfamiliar,
     AsJson,
     Attributes,
     Cost,
@@ -70,6 +71,7 @@ def forward_lot(
     seconds: Seconds = None,
     plot: Plot = None,
     unit: Unit = None,
+    allow_unfamiliar: AllowUnfamiliar = False,
     um_per_px: UmPerPx = None,
     lot: Lot = "",
     host: Host = LOCAL,
@@ -92,6 +94,7 @@ def forward_lot(
                 steps=steps,
                 sample=sample,
                 seed=seed,
+                allow_unfamiliar=allow_unfamiliar,
                 lot_id=lot,
                 um_per_px=um_per_px,
                 on_progress=shown,
@@ -154,6 +157,7 @@ def backward_lot(
     seconds: Seconds = None,
     save: Annotated[Path | None, typer.Option(help="Write the edited tile here, as PNG.")] = None,
     plot: Plot = None,
+    allow_unfamiliar: AllowUnfamiliar = False,
     um_per_px: UmPerPx = None,
     lot: Lot = "",
     host: Host = LOCAL,
@@ -183,6 +187,7 @@ def backward_lot(
                 front=front,
                 sample=sample,
                 seed=seed,
+                allow_unfamiliar=allow_unfamiliar,
                 lot_id=lot,
                 um_per_px=um_per_px,
                 on_progress=shown,
@@ -260,6 +265,8 @@ def _show_changes(answer: LotBackward, unit: PressureUnit, target: float) -> Non
     )
     if answer.fidelity is not None:
         out.print(tables.seen_of(answer.fidelity))
+    if answer.realism is not None:
+        out.print(tables.realism_of(answer.realism))
     if answer.alone:
         out.print(
             f"On their own, {answer.alone_reached} of {answer.alone} tiles reach it; what they "
@@ -314,6 +321,8 @@ def _print_notes(answer: LotAnswer) -> None:
     told = f"{answer.sampled} of {answer.usable} usable tiles were worked on (seed {answer.seed})."
     if answer.poor:
         told += f" {answer.poor} of poor quality were left out."
+    if answer.unfamiliar:
+        told += f" {answer.unfamiliar} of the tiles drawn look like none that the models know."
     out.print(told)
     if answer.ended_by_deadline:
         out.print("Time was up: this is what there was by then.", style="yellow")

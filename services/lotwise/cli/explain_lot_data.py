@@ -24,6 +24,7 @@ def common_data(folder: Path, answer: LotAnswer) -> dict[str, Any]:
             "usable": answer.usable,
             "poor": answer.poor,
             "sampled": answer.sampled,
+            "unfamiliar": answer.unfamiliar,
             "seed": answer.seed,
         },
         "failed": [
@@ -102,4 +103,5 @@ def backward_data(answer: LotBackward, unit: PressureUnit) -> dict[str, Any]:
         "starts_reached": answer.starts_reached,
         "spread": answer.spread,
         "fidelity": answer.fidelity,
+        "realism": answer.realism,
     }

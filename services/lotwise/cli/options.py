@@ -53,6 +53,12 @@ Allow = Annotated[
 Cost = Annotated[
     list[str], typer.Option(help="name=cost of changing an attribute, 1 where none is stated.")
 ]
+AllowUnfamiliar = Annotated[
+    bool,
+    typer.Option(
+        help="Explain what looks like nothing that the models know, too. Do not act on it."
+    ),
+]
 Starts = Annotated[
     int, typer.Option(help="Searches from different places; 0 for the service's default.")
 ]

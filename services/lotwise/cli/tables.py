@@ -113,6 +113,11 @@ def seen_of(fidelity: float) -> str:
     )
 
 
+def realism_of(realism: float) -> str:
+    """How familiar an edited picture is."""
+    return f"The edited picture is as familiar as the strangest {realism:.1%} of known tiles."
+
+
 def number(quantity: Quantity) -> str:
     """A value with four figures or so, without its unit."""
     return f"{quantity.value:,.0f}" if abs(quantity.value) >= 1000 else f"{quantity.value:,.4g}"

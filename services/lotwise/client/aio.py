@@ -157,12 +157,15 @@ class AsyncClient(AsyncIntervalCalls, AsyncLotExplainCalls):
         attributes: Mapping[str, float] | None = None,
         steps: int = 0,
         images: bool = True,
+        allow_unfamiliar: bool = False,
         lot_id: str = "",
         um_per_px: float | None = None,
         timeout: float | None = None,
     ) -> ForwardExplanation:
         """As `Client.explain_forward`."""
-        question = questions.explain_forward(attributes or {}, vary, steps, images)
+        question = questions.explain_forward(
+            attributes or {}, vary, steps, images, allow_unfamiliar
+        )
         return await self._ask(question, tile, lot_id, um_per_px, timeout)
 
     def explain_forward_many(
@@ -173,13 +176,16 @@ class AsyncClient(AsyncIntervalCalls, AsyncLotExplainCalls):
         attributes: Mapping[str, float] | None = None,
         steps: int = 0,
         images: bool = True,
+        allow_unfamiliar: bool = False,
         lot_id: str = "",
         um_per_px: float | None = None,
         in_flight: int = IN_FLIGHT,
         timeout: float | None = None,
     ) -> AsyncGenerator[ForwardExplanation | TileFailure, None]:
         """As `Client.explain_forward_many`."""
-        question = questions.explain_forward(attributes or {}, vary, steps, images)
+        question = questions.explain_forward(
+            attributes or {}, vary, steps, images, allow_unfamiliar
+        )
         return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)
 
     async def explain_backward(
@@ -195,12 +201,23 @@ class AsyncClient(AsyncIntervalCalls, AsyncLotExplainCalls):
         costs: Mapping[str, float] | None = None,
         starts: int = 0,
         max_evaluations: int = 0,
+        allow_unfamiliar: bool = False,
         lot_id: str = "",
         um_per_px: float | None = None,
         timeout: float | None = None,
     ) -> BackwardExplanation:
         """As `Client.explain_backward`."""
-        wanted = Target(target, tolerance, unit, immutable, ranges, costs, starts, max_evaluations)
+        wanted = Target(
+            target,
+            tolerance,
+            unit,
+            immutable,
+            ranges,
+            costs,
+            starts,
+            max_evaluations,
+            allow_unfamiliar,
+        )
         known = attributes or {}
         try:
             question = questions.explain_backward(known, wanted, self._model_unit)
@@ -223,12 +240,23 @@ class AsyncClient(AsyncIntervalCalls, AsyncLotExplainCalls):
         costs: Mapping[str, float] | None = None,
         starts: int = 0,
         max_evaluations: int = 0,
+        allow_unfamiliar: bool = False,
         lot_id: str = "",
         um_per_px: float | None = None,
         in_flight: int = IN_FLIGHT,
         timeout: float | None = None,
     ) -> AsyncGenerator[BackwardExplanation | TileFailure, None]:
         """As `Client.explain_backward_many`."""
-        wanted = Target(target, tolerance, unit, immutable, ranges, costs, starts, max_evaluations)
+        wanted = Target(
+            target,
+            tolerance,
+            unit,
+            immutable,
+            ranges,
+            costs,
+            starts,
+            max_evaluations,
+            allow_unfamiliar,
+        )
         question = questions.explain_backward(attributes or {}, wanted, self._model_unit)
         return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)

@@ -178,12 +178,15 @@ class ForwardStep:
         image: The edited tile; None where images were not asked for.
         measured_change: By how much the attribute has changed, as a network reads it that has never
             seen an editor; None where the platform has none.
+        realism: How familiar the edited picture is (`Uncertainty.familiarity`); None where the
+            platform does not ask, or without images.
     """
 
     attribute_value: float
     quantity: Quantity
     image: EditedImage | None
     measured_change: float | None = None
+    realism: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +210,8 @@ class ForwardExplanation(Answer):
     reconstructed: Quantity
     steps: tuple[ForwardStep, ...]
     sensitivity: Quantity
+    familiarity: float | None = None
+    unfamiliar: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,6 +255,9 @@ class BackwardExplanation(Answer):
         ended_by_deadline: Whether time ended the searches early, with the best so far.
         fidelity: How much of the change that network sees in the edited picture: 1 is as asked, 0
             is nothing. None where there is no such network, or no change.
+        realism: How familiar the edited picture is (`Uncertainty.familiarity`); a small value means
+            that it looks like no real one. None where the platform does not ask.
+        familiarity, unfamiliar: As of `ForwardExplanation`.
     """
 
     property_name: str
@@ -268,6 +276,9 @@ class BackwardExplanation(Answer):
     spread: float
     ended_by_deadline: bool
     fidelity: float | None = None
+    realism: float | None = None
+    familiarity: float | None = None
+    unfamiliar: bool = False
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,12 @@ def forward(message: explain_pb2.ForwardResponse, simulated: bool) -> ForwardExp
                 Quantity(step.value, unit),
                 EditedImage(step.edited_png) if step.edited_png else None,
                 step.measured_change if step.HasField("measured_change") else None,
+                step.realism if step.HasField("realism") else None,
             )
             for step in message.steps
         ),
         sensitivity=Quantity(message.sensitivity, unit),
+        **_familiarity(message),
     )
 
 
@@ -124,7 +126,17 @@ def backward(message: explain_pb2.BackwardResponse, simulated: bool) -> Backward
         spread=quality.spread,
         ended_by_deadline=message.ended_by_deadline,
         fidelity=quality.fidelity if quality.HasField("fidelity") else None,
+        realism=quality.realism if quality.HasField("realism") else None,
+        **_familiarity(message),
     )
+
+
+def _familiarity(message: Any) -> dict[str, Any]:
+    """Whether the networks know such tiles."""
+    if not message.HasField("familiarity"):
+        return {}
+    said: explain_pb2.Familiarity = message.familiarity
+    return {"familiarity": said.value, "unfamiliar": said.unfamiliar}
 
 
 def changes(

@@ -83,6 +83,8 @@ class LotAnswer:
         usable: Of these, readable and of no poor quality.
         poor: Of poor quality, left out.
         sampled: Worked on: drawn evenly from the usable ones, by `seed`.
+        unfamiliar: Of those drawn, how many look like none that the models know; left out, unless
+            they were allowed.
         failed: Those that could not be read.
         provenance: Which networks gave the answer.
         ended_by_deadline: Whether time ended it early, with what there was so far.
@@ -95,6 +97,7 @@ class LotAnswer:
     usable: int
     poor: int
     sampled: int
+    unfamiliar: int
     seed: int
     failed: tuple[TileFailure, ...]
     provenance: Provenance
@@ -155,7 +158,8 @@ class LotBackward(LotAnswer):
         image: An edited tile of the sample.
         image_of: Its id.
         evaluations: Evaluations by the searches for one change.
-        changed, cost, starts, starts_reached, spread, fidelity: As of `BackwardExplanation`.
+        changed, cost, starts, starts_reached, spread, fidelity, realism: As of
+            `BackwardExplanation`; of the tile that is shown, the last.
     """
 
     target: Quantity
@@ -179,3 +183,4 @@ class LotBackward(LotAnswer):
     starts_reached: int
     spread: float
     fidelity: float | None = None
+    realism: float | None = None

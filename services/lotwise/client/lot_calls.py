@@ -35,6 +35,7 @@ class LotExplainCalls(Transport):
         steps: int = 0,
         sample: int = 0,
         seed: int = 0,
+        allow_unfamiliar: bool = False,
         lot_id: str = "",
         um_per_px: float | None = None,
         on_progress: OnProgress | None = None,
@@ -54,6 +55,8 @@ class LotExplainCalls(Transport):
             sample: How many tiles are worked on, 256 at most; 0 for 64. Each takes `steps` edits
                 for every attribute.
             seed: Of the draw: the same tiles and seed give the same answer.
+            allow_unfamiliar: Whether tiles of the sample that look like none that the models know
+                count, too. Else they are left out, and a lot of which most are is refused.
             lot_id: Its name; of a folder, what `lot.json` says or the folder's name. Must be
                 stated for a list.
             um_per_px: As in `predict`.
@@ -63,10 +66,10 @@ class LotExplainCalls(Transport):
 
         Raises:
             InvalidRequest: As `explain_forward`; SAMPLE_TOO_LARGE, LOT_MISSING, LOT_EMPTY,
-                LOT_UNUSABLE, LOT_SIDECAR_INVALID, LOT_CONTRADICTORY, LOT_TOO_LARGE.
+                LOT_UNUSABLE, LOT_UNFAMILIAR, LOT_SIDECAR_INVALID, LOT_CONTRADICTORY, LOT_TOO_LARGE.
             LotwiseError: See the class.
         """
-        question = LotForwardQuestion(attributes or {}, vary, steps, sample, seed)
+        question = LotForwardQuestion(attributes or {}, vary, steps, sample, seed, allow_unfamiliar)
         return self._explained(question, lot, lot_id, um_per_px, on_progress, timeout)
 
     def explain_lot_backward(
@@ -86,6 +89,7 @@ class LotExplainCalls(Transport):
         seed: int = 0,
         alone: int | None = None,
         front: int | None = None,
+        allow_unfamiliar: bool = False,
         lot_id: str = "",
         um_per_px: float | None = None,
         on_progress: OnProgress | None = None,
@@ -108,6 +112,7 @@ class LotExplainCalls(Transport):
             seed: As in `explain_lot_forward`.
             alone: How many tiles are also searched each on its own; 8 if None.
             front: Points of the front of cost against property, 32 at most; 6 if None.
+            allow_unfamiliar: As in `explain_lot_forward`.
             lot_id: As in `explain_lot_forward`.
             um_per_px: As in `predict`.
             on_progress: Called now and then.
@@ -118,7 +123,17 @@ class LotExplainCalls(Transport):
             InvalidRequest: As `explain_lot_forward` and `explain_backward`; FRONT_OUT_OF_RANGE.
             LotwiseError: See the class.
         """
-        wanted = Target(target, tolerance, unit, immutable, ranges, costs, starts, max_evaluations)
+        wanted = Target(
+            target,
+            tolerance,
+            unit,
+            immutable,
+            ranges,
+            costs,
+            starts,
+            max_evaluations,
+            allow_unfamiliar,
+        )
 
         def asked() -> LotBackward:
             question = LotBackwardQuestion(
@@ -163,13 +178,14 @@ class AsyncLotExplainCalls(AsyncTransport):
         steps: int = 0,
         sample: int = 0,
         seed: int = 0,
+        allow_unfamiliar: bool = False,
         lot_id: str = "",
         um_per_px: float | None = None,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> LotForward:
         """As `Client.explain_lot_forward`."""
-        question = LotForwardQuestion(attributes or {}, vary, steps, sample, seed)
+        question = LotForwardQuestion(attributes or {}, vary, steps, sample, seed, allow_unfamiliar)
         return await self._explained(question, lot, lot_id, um_per_px, on_progress, timeout)
 
     async def explain_lot_backward(
@@ -189,13 +205,24 @@ class AsyncLotExplainCalls(AsyncTransport):
         seed: int = 0,
         alone: int | None = None,
         front: int | None = None,
+        allow_unfamiliar: bool = False,
         lot_id: str = "",
         um_per_px: float | None = None,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> LotBackward:
         """As `Client.explain_lot_backward`."""
-        wanted = Target(target, tolerance, unit, immutable, ranges, costs, starts, max_evaluations)
+        wanted = Target(
+            target,
+            tolerance,
+            unit,
+            immutable,
+            ranges,
+            costs,
+            starts,
+            max_evaluations,
+            allow_unfamiliar,
+        )
 
         async def asked() -> LotBackward:
             question = LotBackwardQuestion(

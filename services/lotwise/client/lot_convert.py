@@ -87,6 +87,7 @@ def lot_backward(
         starts_reached=quality.starts_reached,
         spread=quality.spread,
         fidelity=quality.fidelity if quality.HasField("fidelity") else None,
+        realism=quality.realism if quality.HasField("realism") else None,
     )
 
 
@@ -99,6 +100,7 @@ def _common(message: Any, failed: tuple[TileFailure, ...], simulated: bool) -> d
         "usable": tiles.usable,
         "poor": tiles.poor,
         "sampled": tiles.sampled,
+        "unfamiliar": tiles.unfamiliar,
         "seed": tiles.seed,
         "failed": failed,
         "provenance": provenance(message.provenance),

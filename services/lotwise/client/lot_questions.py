@@ -45,6 +45,7 @@ class LotForwardQuestion:
         attributes: Of the lot.
         vary: Names; empty for all.
         steps, sample, seed: 0 for the service's default.
+        allow_unfamiliar: As in `Target`.
     """
 
     attributes: Mapping[str, float]
@@ -52,6 +53,7 @@ class LotForwardQuestion:
     steps: int
     sample: int
     seed: int
+    allow_unfamiliar: bool = False
     method: str = "ForwardLot"
 
     def message(self, tile: Prepared) -> explain_pb2.ForwardLotRequest:
@@ -62,6 +64,7 @@ class LotForwardQuestion:
             vary=names_of(self.vary),
             steps=self.steps,
             sampling=explain_pb2.LotSampling(tiles=self.sample, seed=self.seed),
+            allow_unfamiliar=self.allow_unfamiliar,
         )
 
     def read(

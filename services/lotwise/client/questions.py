@@ -115,7 +115,7 @@ def refer(policy: str) -> Question[Decision]:
 
 
 def explain_forward(
-    attributes: Mapping[str, float], vary: str, steps: int, images: bool
+    attributes: Mapping[str, float], vary: str, steps: int, images: bool, allow_unfamiliar: bool
 ) -> Question[ForwardExplanation]:
     """The property along one attribute."""
     return Question(
@@ -128,6 +128,7 @@ def explain_forward(
             vary=vary,
             steps=steps,
             without_images=not images,
+            allow_unfamiliar=allow_unfamiliar,
         ),
         explain_pb2.ForwardStreamRequest,
         convert.forward,
@@ -146,6 +147,7 @@ class Target:
         costs: Of a change by 1, where it is not 1.
         starts: Searches from different places; 0 for the service's default.
         max_evaluations: 0 for the service's default.
+        allow_unfamiliar: Whether tiles that look like none that the models know count, too.
     """
 
     value: float
@@ -156,6 +158,7 @@ class Target:
     costs: Mapping[str, float] | None = None
     starts: int = 0
     max_evaluations: int = 0
+    allow_unfamiliar: bool = False
 
 
 def explain_backward(
@@ -220,6 +223,7 @@ def backward_fields(target: Target, model_unit: str) -> dict[str, Any]:
         ],
         "starts": target.starts,
         "max_evaluations": target.max_evaluations,
+        "allow_unfamiliar": target.allow_unfamiliar,
     }
 
 

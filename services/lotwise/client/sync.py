@@ -236,6 +236,7 @@ class Client(IntervalCalls, LotExplainCalls):
         attributes: Mapping[str, float] | None = None,
         steps: int = 0,
         images: bool = True,
+        allow_unfamiliar: bool = False,
         lot_id: str = "",
         um_per_px: float | None = None,
         timeout: float | None = None,
@@ -254,6 +255,8 @@ class Client(IntervalCalls, LotExplainCalls):
                 left out where `lot_id` is one of the model's reference lots.
             steps: Number of values, equally spaced over 0 to 1; 2 to 101, or 0 for 11.
             images: Whether the edited pictures come too.
+            allow_unfamiliar: Whether a tile that looks like none that the models know is explained,
+                too. The answer is then marked `unfamiliar`; do not act on it.
             lot_id: The lot.
             um_per_px: Length of a pixel in micrometres.
             timeout: Seconds.
@@ -261,9 +264,12 @@ class Client(IntervalCalls, LotExplainCalls):
         Raises:
             InvalidRequest: ATTRIBUTE_UNKNOWN, ATTRIBUTES_MISSING, ATTRIBUTE_OUT_OF_RANGE,
                 STEPS_OUT_OF_RANGE.
+            InvalidTile: TILE_UNFAMILIAR.
             LotwiseError: See the class.
         """
-        question = questions.explain_forward(attributes or {}, vary, steps, images)
+        question = questions.explain_forward(
+            attributes or {}, vary, steps, images, allow_unfamiliar
+        )
         return self._ask(question, tile, lot_id, um_per_px, timeout)
 
     def explain_forward_many(
@@ -274,13 +280,16 @@ class Client(IntervalCalls, LotExplainCalls):
         attributes: Mapping[str, float] | None = None,
         steps: int = 0,
         images: bool = True,
+        allow_unfamiliar: bool = False,
         lot_id: str = "",
         um_per_px: float | None = None,
         in_flight: int = IN_FLIGHT,
         timeout: float | None = None,
     ) -> Iterator[ForwardExplanation | TileFailure]:
         """`explain_forward` of many tiles; arguments and errors also as in `predict_many`."""
-        question = questions.explain_forward(attributes or {}, vary, steps, images)
+        question = questions.explain_forward(
+            attributes or {}, vary, steps, images, allow_unfamiliar
+        )
         return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)
 
     def explain_backward(
@@ -296,6 +305,7 @@ class Client(IntervalCalls, LotExplainCalls):
         costs: Mapping[str, float] | None = None,
         starts: int = 0,
         max_evaluations: int = 0,
+        allow_unfamiliar: bool = False,
         lot_id: str = "",
         um_per_px: float | None = None,
         timeout: float | None = None,
@@ -315,6 +325,7 @@ class Client(IntervalCalls, LotExplainCalls):
             starts: Searches from different places, 16 at most; 0 for 3. Whether they agree is in
                 the answer.
             max_evaluations: Steps of all searches together, 2000 at most; 0 for 200.
+            allow_unfamiliar: As in `explain_forward`.
             lot_id: As in `explain_forward`.
             um_per_px: Length of a pixel in micrometres.
             timeout: Seconds.
@@ -323,9 +334,20 @@ class Client(IntervalCalls, LotExplainCalls):
             InvalidRequest: As `explain_forward`; TARGET_INVALID, TOLERANCE_INVALID,
                 NOTHING_MUTABLE, EVALUATIONS_OUT_OF_RANGE, STARTS_OUT_OF_RANGE, RANGE_INVALID,
                 RANGE_EXCLUDES_LOT, COST_INVALID.
+            InvalidTile: TILE_UNFAMILIAR.
             LotwiseError: See the class.
         """
-        wanted = Target(target, tolerance, unit, immutable, ranges, costs, starts, max_evaluations)
+        wanted = Target(
+            target,
+            tolerance,
+            unit,
+            immutable,
+            ranges,
+            costs,
+            starts,
+            max_evaluations,
+            allow_unfamiliar,
+        )
         known = attributes or {}
         try:
             question = questions.explain_backward(known, wanted, self._model_unit)
@@ -348,6 +370,7 @@ class Client(IntervalCalls, LotExplainCalls):
         costs: Mapping[str, float] | None = None,
         starts: int = 0,
         max_evaluations: int = 0,
+        allow_unfamiliar: bool = False,
         lot_id: str = "",
         um_per_px: float | None = None,
         in_flight: int = IN_FLIGHT,
@@ -358,6 +381,16 @@ class Client(IntervalCalls, LotExplainCalls):
         Raises InvalidRequest (TARGET_INVALID) where the model's property turns out to be in
         another unit; then call again: the client knows it from now on.
         """
-        wanted = Target(target, tolerance, unit, immutable, ranges, costs, starts, max_evaluations)
+        wanted = Target(
+            target,
+            tolerance,
+            unit,
+            immutable,
+            ranges,
+            costs,
+            starts,
+            max_evaluations,
+            allow_unfamiliar,
+        )
         question = questions.explain_backward(attributes or {}, wanted, self._model_unit)
         return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from lotwise.explain.editing import EditorModels
+from lotwise.explain.familiarity import Onlooker
 from lotwise.explain.handler import ExplainHandler
 from lotwise.explain.metrics import ExplainMetrics
 from lotwise.explain.servicer import ExplainServicer
 from lotwise.explain.settings import ExplainSettings
 from lotwise.runtime.engines import connect
 from lotwise.runtime.metrics import RpcMetrics
-from lotwise.runtime.server import Service, run
+from lotwise.runtime.server import Service, message_limit, run
+from lotwise.runtime.uncertainty_client import UncertaintyClient
 from lotwise.v1 import explain_pb2_grpc
 
 
@@ -28,7 +30,16 @@ def build(settings: ExplainSettings) -> Service:
         settings.meter,
     )
     handler = ExplainHandler(inference, models)
-    servicer = ExplainServicer(handler, settings, ExplainMetrics(registry), rpc_metrics)
+    address, largest = settings.uncertainty_address, message_limit(settings.max_tile_bytes)
+    uncertainty = UncertaintyClient(address, largest) if address else None
+    onlooker = Onlooker(uncertainty, settings.min_familiarity)
+    servicer = ExplainServicer(handler, onlooker, settings, ExplainMetrics(registry), rpc_metrics)
+
+    async def close() -> None:
+        await inference.close()
+        if uncertainty is not None:
+            await uncertainty.close()
+
     return Service(
         name="explain",
         full_name="lotwise.v1.ExplainService",
@@ -36,7 +47,7 @@ def build(settings: ExplainSettings) -> Service:
             servicer, server
         ),
         ready=handler.ready,
-        close=inference.close,
+        close=close,
         registry=registry,
         rpc_metrics=rpc_metrics,
     )

@@ -55,11 +55,13 @@ class LotOfTiles:
         lot_id: Its name.
         attributes: By name, in 0-1; may be empty where the model knows the lot.
         sampling: Which tiles.
+        allow_unfamiliar: Whether tiles that look like none that the models know count, too.
     """
 
     lot_id: str
     attributes: Mapping[str, float]
     sampling: Sampling
+    allow_unfamiliar: bool = False
 
 
 @dataclass(frozen=True)

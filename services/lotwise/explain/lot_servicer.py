@@ -12,6 +12,7 @@ from lotwise.core.lot_statistics import Reservoir, Spread
 from lotwise.core.preprocessing import PreparedTile, prepare
 from lotwise.core.quality import QualityVerdict
 from lotwise.explain.editing import Editor
+from lotwise.explain.familiarity import Onlooker
 from lotwise.explain.handler import ExplainHandler
 from lotwise.explain.lot_backward import LotBackward, backward_lot
 from lotwise.explain.lot_forward import LotForward, forward_lot
@@ -58,6 +59,7 @@ class Lot(Generic[Question]):
         question: What is asked of it; None before the first tile.
         sample: Its usable tiles, some of them kept.
         received, poor: How many tiles came, and how many were of poor quality.
+        unfamiliar: How many of the sample look like none that the models know.
         failed: Tiles that could not be read.
     """
 
@@ -65,6 +67,7 @@ class Lot(Generic[Question]):
     sample: Reservoir[Named] = field(default_factory=lambda: Reservoir(1, 0))
     received: int = 0
     poor: int = 0
+    unfamiliar: int = 0
     failed: list[interval_pb2.FailedTile] = field(default_factory=list)
 
     def tiles_message(self, sampled: int) -> explain_pb2.LotTiles:
@@ -77,6 +80,7 @@ class Lot(Generic[Question]):
             sampled=sampled,
             seed=self.question.lot.sampling.seed,
             failed=self.failed,
+            unfamiliar=self.unfamiliar,
         )
 
 
@@ -86,11 +90,13 @@ class LotServicer:
     def __init__(
         self,
         handler: ExplainHandler,
+        onlooker: Onlooker,
         settings: ExplainSettings,
         metrics: ExplainMetrics,
         rpc_metrics: RpcMetrics,
     ) -> None:
         self._handler = handler
+        self._onlooker = onlooker
         self._settings = settings
         self._metrics = metrics
         self._rpc_metrics = rpc_metrics
@@ -113,7 +119,7 @@ class LotServicer:
             yield explain_pb2.ForwardLotResponse(progress=progress)
         assert lot.question is not None
         done = Progress()
-        sample = lot.sample.kept()
+        sample = await self._admitted(lot, editor)
         work = forward_lot(editor, lot.question, [tile for _, tile in sample], done)
         async for outcome in self._watched(work, lot, done):
             if isinstance(outcome, LotForward):
@@ -145,14 +151,16 @@ class LotServicer:
             yield explain_pb2.BackwardLotResponse(progress=progress)
         assert lot.question is not None
         done = Progress()
-        sample = lot.sample.kept()
+        sample = await self._admitted(lot, editor)
         work = backward_lot(editor, lot.question, [tile for _, tile in sample], done)
         async for outcome in self._watched(work, lot, done):
             if isinstance(outcome, LotBackward):
                 self._metrics.evaluations.observe(outcome.found.evaluations)
                 self._metrics.backward.labels(str(outcome.reached).lower()).inc()
                 tile_id, _ = sample[outcome.image_of]
-                result = self._backward(editor, lot, outcome, len(sample), tile_id)
+                um_per_px = editor.geometry.um_per_px
+                (realism,) = await self._onlooker.familiarities([outcome.image], um_per_px)
+                result = self._backward(editor, lot, outcome, len(sample), tile_id, realism)
                 yield explain_pb2.BackwardLotResponse(result=result)
             else:
                 yield explain_pb2.BackwardLotResponse(progress=outcome)
@@ -231,6 +239,24 @@ class LotServicer:
                 f"{lot.poor} of poor quality.",
             )
 
+    async def _admitted(self, lot: Lot[Any], editor: Editor) -> list[Named]:
+        """The sample, without what is unfamiliar unless the caller wants that, too.
+
+        Raises:
+            InvalidRequest: LOT_UNFAMILIAR.
+        """
+        assert lot.question is not None
+        anyhow = lot.question.lot.allow_unfamiliar
+        sample = [*lot.sample.kept()]
+        pictures = [tile.image[0, 0] for _, tile in sample]
+        unfamiliar = await self._onlooker.admit_lot(
+            pictures, editor.geometry.um_per_px, anyhow=anyhow
+        )
+        lot.unfamiliar = sum(unfamiliar)
+        if anyhow:
+            return sample
+        return [named for named, strange in zip(sample, unfamiliar, strict=True) if not strange]
+
     async def _watched(
         self, work: Coroutine[Any, Any, Explained], lot: Lot[Any], done: Progress
     ) -> AsyncIterator[explain_pb2.LotProgress | Explained]:
@@ -274,7 +300,13 @@ class LotServicer:
         )
 
     def _backward(
-        self, editor: Editor, lot: Lot[Any], explained: LotBackward, sampled: int, tile_id: str
+        self,
+        editor: Editor,
+        lot: Lot[Any],
+        explained: LotBackward,
+        sampled: int,
+        tile_id: str,
+        realism: float | None,
     ) -> explain_pb2.BackwardLotResult:
         assert lot.question is not None
         names = editor.attribute_names
@@ -310,7 +342,7 @@ class LotServicer:
             edited_png=png(explained.image),
             edited_tile_id=tile_id,
             evaluations=explained.found.evaluations,
-            explanation_quality=quality_message(explained),
+            explanation_quality=quality_message(explained, realism),
             tiles=lot.tiles_message(sampled),
             provenance=tiles.provenance(self._handler.inference.engine, *editor.answering),
             ended_by_deadline=explained.ended_by_deadline,
@@ -324,4 +356,5 @@ def _lot_of(
         message.tile.lot_id,
         attributes_of(message.attributes),
         Sampling(message.sampling.tiles, message.sampling.seed),
+        message.allow_unfamiliar,
     )

@@ -11,6 +11,7 @@ from PIL import Image
 from lotwise.core.errors import InvalidRequest
 from lotwise.core.lot_statistics import MeanInterval, Spread
 from lotwise.core.tile import Grey
+from lotwise.explain.familiarity import Familiarity
 from lotwise.explain.handler import BackwardExplanation
 from lotwise.explain.lot_backward import LotBackward
 from lotwise.explain.question import BackwardQuestion
@@ -89,10 +90,22 @@ def change_messages(
     ]
 
 
+def familiarity_message(familiarity: Familiarity | None) -> explain_pb2.Familiarity | None:
+    """Whether the networks know such tiles; None where nobody can say."""
+    if familiarity is None:
+        return None
+    return explain_pb2.Familiarity(
+        value=familiarity.value,
+        unfamiliar=familiarity.unfamiliar,
+        committee=familiarity.committee,
+        calibration_version=familiarity.calibration_version,
+    )
+
+
 def quality_message(
-    explained: BackwardExplanation | LotBackward,
+    explained: BackwardExplanation | LotBackward, realism: float | None
 ) -> explain_pb2.ExplanationQuality:
-    """How far a change is to be believed."""
+    """How far a change is to be believed; `realism` is the familiarity of the edited picture."""
     return explain_pb2.ExplanationQuality(
         changed=explained.changed,
         cost=explained.cost,
@@ -100,6 +113,7 @@ def quality_message(
         starts_reached=sum(each.reached for each in explained.searches),
         spread=explained.spread,
         fidelity=explained.fidelity,
+        realism=realism,
     )
 
 

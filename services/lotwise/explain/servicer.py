@@ -8,12 +8,14 @@ from typing import Any
 import grpc
 
 from lotwise.explain.editing import EditableTile
+from lotwise.explain.familiarity import Onlooker
 from lotwise.explain.handler import ExplainHandler
 from lotwise.explain.lot_servicer import LotServicer
 from lotwise.explain.messages import (
     attributes_of,
     backward_question,
     change_messages,
+    familiarity_message,
     png,
     quality_message,
 )
@@ -33,15 +35,17 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
     def __init__(
         self,
         handler: ExplainHandler,
+        onlooker: Onlooker,
         settings: ExplainSettings,
         metrics: ExplainMetrics,
         rpc_metrics: RpcMetrics,
     ) -> None:
         self._handler = handler
+        self._onlooker = onlooker
         self._settings = settings
         self._metrics = metrics
         self._rpc_metrics = rpc_metrics
-        self._lots = LotServicer(handler, settings, metrics, rpc_metrics)
+        self._lots = LotServicer(handler, onlooker, settings, metrics, rpc_metrics)
 
     async def Forward(
         self, request: explain_pb2.ForwardRequest, context: Context
@@ -97,6 +101,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
 
     async def _forward(self, request: explain_pb2.ForwardRequest) -> explain_pb2.ForwardResponse:
         tile = await tiles.decode(request.tile, self._settings)
+        familiarity = await self._onlooker.admit(request.tile, anyhow=request.allow_unfamiliar)
         explained = await self._handler.forward(
             tile,
             request.tile.lot_id,
@@ -106,6 +111,9 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         )
         self._observe_shift(explained.tile, explained.reconstructed)
         with_images = not request.without_images
+        shown = explained.images if with_images else explained.images[:0]
+        um_per_px = explained.tile.editor.geometry.um_per_px
+        realism = await self._onlooker.familiarities([*shown], um_per_px)
         return explain_pb2.ForwardResponse(
             tile_id=request.tile.tile_id,
             lot_id=request.tile.lot_id,
@@ -122,16 +130,19 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
                     measured_change=(
                         None if explained.measured is None else explained.measured[number]
                     ),
+                    realism=realism[number] if with_images else None,
                 )
                 for number, at in enumerate(explained.grid)
             ],
             quality=tiles.quality_message(explained.tile.quality),
             provenance=self._provenance(explained.tile),
             sensitivity=explained.sensitivity,
+            familiarity=familiarity_message(familiarity),
         )
 
     async def _backward(self, request: explain_pb2.BackwardRequest) -> explain_pb2.BackwardResponse:
         tile = await tiles.decode(request.tile, self._settings)
+        familiarity = await self._onlooker.admit(request.tile, anyhow=request.allow_unfamiliar)
         explained = await self._handler.backward(
             tile,
             request.tile.lot_id,
@@ -139,6 +150,8 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             backward_question(request),
         )
         self._observe_shift(explained.tile, explained.reconstructed)
+        um_per_px = explained.tile.editor.geometry.um_per_px
+        (realism,) = await self._onlooker.familiarities([explained.image], um_per_px)
         self._metrics.evaluations.observe(explained.found.evaluations)
         self._metrics.backward.labels(str(explained.reached).lower()).inc()
         return explain_pb2.BackwardResponse(
@@ -156,8 +169,9 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             evaluations=explained.found.evaluations,
             quality=tiles.quality_message(explained.tile.quality),
             provenance=self._provenance(explained.tile),
-            explanation_quality=quality_message(explained),
+            explanation_quality=quality_message(explained, realism),
             ended_by_deadline=explained.ended_by_deadline,
+            familiarity=familiarity_message(familiarity),
         )
 
     def _observe_shift(self, tile: EditableTile, reconstructed: float) -> None:

@@ -28,6 +28,14 @@ class ExplainSettings(InferenceSettings):
     meter: str = "attribute_meter"
     """Reads attributes of edited pictures, to compare with what was asked; may be missing."""
 
+    uncertainty_address: str = "127.0.0.1:50052"
+    """gRPC address of the uncertainty service, which says how familiar tiles and edited pictures
+    are; empty to explain whatever comes, and say nothing of it."""
+
+    min_familiarity: float = Field(default=0.01, ge=0.0, le=1.0)
+    """A tile that is less familiar is explained only where the caller allows it: one known tile in
+    a hundred, and most strange ones."""
+
     stream_window: int = Field(default=2, gt=0, le=64)
     """Explanations of one stream that are worked on at the same time; each is many runs."""
 

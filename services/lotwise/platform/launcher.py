@@ -146,8 +146,9 @@ class Platform:
             "PORT": str(self.ports.grpc[name]),
             "METRICS_PORT": str(self.ports.metrics[name]),
         }
-        if name == "referral":
+        if name in ("referral", "explain"):
             wanted["UNCERTAINTY_ADDRESS"] = self.ports.address("uncertainty")
+        if name == "referral":
             wanted["POLICY_FILE"] = str(self.repository / "committee" / "referral_policy.json")
         else:
             wanted["ENGINE"] = self.engine

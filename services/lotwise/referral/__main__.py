@@ -8,13 +8,14 @@ from prometheus_client import CollectorRegistry
 
 from lotwise.core.errors import Contradiction
 from lotwise.core.policy import ReferralPolicy
+from lotwise.referral.assessor import UncertaintyAssessor
 from lotwise.referral.handler import ReferralHandler
 from lotwise.referral.metrics import ReferralMetrics
 from lotwise.referral.servicer import ReferralServicer
 from lotwise.referral.settings import ReferralSettings
-from lotwise.referral.uncertainty_client import UncertaintyClient
 from lotwise.runtime.metrics import RpcMetrics
 from lotwise.runtime.server import Service, message_limit, run
+from lotwise.runtime.uncertainty_client import UncertaintyClient
 from lotwise.v1 import referral_pb2_grpc
 
 
@@ -22,10 +23,8 @@ def build(settings: ReferralSettings, policy: ReferralPolicy) -> Service:
     """The service, not yet listening. Call it inside an event loop."""
     registry = CollectorRegistry()
     rpc_metrics = RpcMetrics(registry)
-    assessor = UncertaintyClient(
-        settings.uncertainty_address, message_limit(settings.max_tile_bytes)
-    )
-    handler = ReferralHandler(assessor, policy)
+    client = UncertaintyClient(settings.uncertainty_address, message_limit(settings.max_tile_bytes))
+    handler = ReferralHandler(UncertaintyAssessor(client), policy)
     metrics = ReferralMetrics(registry, policy.fitted.coverage)
     servicer = ReferralServicer(handler, settings, metrics, rpc_metrics)
     return Service(
@@ -35,7 +34,7 @@ def build(settings: ReferralSettings, policy: ReferralPolicy) -> Service:
             servicer, server
         ),
         ready=handler.ready,
-        close=assessor.close,
+        close=client.close,
         registry=registry,
         rpc_metrics=rpc_metrics,
     )

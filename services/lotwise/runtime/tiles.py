@@ -9,7 +9,7 @@ from typing import Final
 from lotwise.core import decoding, quality
 from lotwise.core.errors import InvalidTile
 from lotwise.core.instrument_files import merge
-from lotwise.core.tile import SCALE_STATED, DecodedTile, InstrumentTags
+from lotwise.core.tile import SCALE_STATED, DecodedTile, Grey, InstrumentTags
 from lotwise.runtime.inference import ServedModel
 from lotwise.runtime.request import current_request
 from lotwise.runtime.settings import ServiceSettings
@@ -71,6 +71,20 @@ def _decode(tile: tile_pb2.Tile, settings: ServiceSettings) -> DecodedTile:
     if tile.HasField("um_per_px"):
         stated = replace(stated, um_per_px=tile.um_per_px, scale_source=SCALE_STATED)
     return stated
+
+
+def of_pixels(image: Grey, um_per_px: float) -> tile_pb2.Tile:
+    """A picture that was made here, as a tile for another service.
+
+    Args:
+        image: uint8 [height, width].
+        um_per_px: Edge length of a pixel.
+    """
+    height, width = image.shape
+    raw = tile_pb2.RawImage(
+        data=image.tobytes(), width=width, height=height, pixel_type=tile_pb2.PIXEL_TYPE_UINT8
+    )
+    return tile_pb2.Tile(raw=raw, um_per_px=um_per_px)
 
 
 def reading_message(tile: DecodedTile) -> tile_pb2.Reading:

@@ -17,21 +17,23 @@ class AttributeValue(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
 
 class ForwardRequest(_message.Message):
-    __slots__ = ("tile", "attributes", "vary", "steps", "without_images")
+    __slots__ = ("tile", "attributes", "vary", "steps", "without_images", "allow_unfamiliar")
     TILE_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     VARY_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_IMAGES_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
     tile: _tile_pb2.Tile
     attributes: _containers.RepeatedCompositeFieldContainer[AttributeValue]
     vary: str
     steps: int
     without_images: bool
-    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., vary: _Optional[str] = ..., steps: _Optional[int] = ..., without_images: _Optional[bool] = ...) -> None: ...
+    allow_unfamiliar: bool
+    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., vary: _Optional[str] = ..., steps: _Optional[int] = ..., without_images: _Optional[bool] = ..., allow_unfamiliar: _Optional[bool] = ...) -> None: ...
 
 class ForwardResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "property", "unit", "attribute", "original", "reconstructed", "steps", "quality", "provenance", "sensitivity")
+    __slots__ = ("tile_id", "lot_id", "property", "unit", "attribute", "original", "reconstructed", "steps", "quality", "provenance", "sensitivity", "familiarity")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     PROPERTY_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +45,7 @@ class ForwardResponse(_message.Message):
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     SENSITIVITY_FIELD_NUMBER: _ClassVar[int]
+    FAMILIARITY_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     property: str
@@ -54,19 +57,34 @@ class ForwardResponse(_message.Message):
     quality: _tile_pb2.Quality
     provenance: _tile_pb2.Provenance
     sensitivity: float
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., attribute: _Optional[str] = ..., original: _Optional[float] = ..., reconstructed: _Optional[float] = ..., steps: _Optional[_Iterable[_Union[ForwardStep, _Mapping]]] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., sensitivity: _Optional[float] = ...) -> None: ...
+    familiarity: Familiarity
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., attribute: _Optional[str] = ..., original: _Optional[float] = ..., reconstructed: _Optional[float] = ..., steps: _Optional[_Iterable[_Union[ForwardStep, _Mapping]]] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., sensitivity: _Optional[float] = ..., familiarity: _Optional[_Union[Familiarity, _Mapping]] = ...) -> None: ...
+
+class Familiarity(_message.Message):
+    __slots__ = ("value", "unfamiliar", "committee", "calibration_version")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
+    COMMITTEE_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_VERSION_FIELD_NUMBER: _ClassVar[int]
+    value: float
+    unfamiliar: bool
+    committee: _tile_pb2.ModelVersion
+    calibration_version: str
+    def __init__(self, value: _Optional[float] = ..., unfamiliar: _Optional[bool] = ..., committee: _Optional[_Union[_tile_pb2.ModelVersion, _Mapping]] = ..., calibration_version: _Optional[str] = ...) -> None: ...
 
 class ForwardStep(_message.Message):
-    __slots__ = ("attribute_value", "value", "edited_png", "measured_change")
+    __slots__ = ("attribute_value", "value", "edited_png", "measured_change", "realism")
     ATTRIBUTE_VALUE_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     EDITED_PNG_FIELD_NUMBER: _ClassVar[int]
     MEASURED_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    REALISM_FIELD_NUMBER: _ClassVar[int]
     attribute_value: float
     value: float
     edited_png: bytes
     measured_change: float
-    def __init__(self, attribute_value: _Optional[float] = ..., value: _Optional[float] = ..., edited_png: _Optional[bytes] = ..., measured_change: _Optional[float] = ...) -> None: ...
+    realism: float
+    def __init__(self, attribute_value: _Optional[float] = ..., value: _Optional[float] = ..., edited_png: _Optional[bytes] = ..., measured_change: _Optional[float] = ..., realism: _Optional[float] = ...) -> None: ...
 
 class ForwardStreamRequest(_message.Message):
     __slots__ = ("request",)
@@ -85,7 +103,7 @@ class ForwardStreamResponse(_message.Message):
     def __init__(self, tile_id: _Optional[str] = ..., result: _Optional[_Union[ForwardResponse, _Mapping]] = ..., error: _Optional[_Union[_tile_pb2.TileError, _Mapping]] = ...) -> None: ...
 
 class BackwardRequest(_message.Message):
-    __slots__ = ("tile", "attributes", "target", "tolerance", "immutable", "max_evaluations", "ranges", "costs", "starts")
+    __slots__ = ("tile", "attributes", "target", "tolerance", "immutable", "max_evaluations", "ranges", "costs", "starts", "allow_unfamiliar")
     TILE_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +113,7 @@ class BackwardRequest(_message.Message):
     RANGES_FIELD_NUMBER: _ClassVar[int]
     COSTS_FIELD_NUMBER: _ClassVar[int]
     STARTS_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
     tile: _tile_pb2.Tile
     attributes: _containers.RepeatedCompositeFieldContainer[AttributeValue]
     target: float
@@ -104,7 +123,8 @@ class BackwardRequest(_message.Message):
     ranges: _containers.RepeatedCompositeFieldContainer[AttributeRange]
     costs: _containers.RepeatedCompositeFieldContainer[AttributeCost]
     starts: int
-    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., immutable: _Optional[_Iterable[str]] = ..., max_evaluations: _Optional[int] = ..., ranges: _Optional[_Iterable[_Union[AttributeRange, _Mapping]]] = ..., costs: _Optional[_Iterable[_Union[AttributeCost, _Mapping]]] = ..., starts: _Optional[int] = ...) -> None: ...
+    allow_unfamiliar: bool
+    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., immutable: _Optional[_Iterable[str]] = ..., max_evaluations: _Optional[int] = ..., ranges: _Optional[_Iterable[_Union[AttributeRange, _Mapping]]] = ..., costs: _Optional[_Iterable[_Union[AttributeCost, _Mapping]]] = ..., starts: _Optional[int] = ..., allow_unfamiliar: _Optional[bool] = ...) -> None: ...
 
 class AttributeRange(_message.Message):
     __slots__ = ("name", "minimum", "maximum")
@@ -125,7 +145,7 @@ class AttributeCost(_message.Message):
     def __init__(self, name: _Optional[str] = ..., cost: _Optional[float] = ...) -> None: ...
 
 class BackwardResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "property", "unit", "target", "tolerance", "reached", "before", "after", "changes", "edited_png", "evaluations", "quality", "provenance", "explanation_quality", "ended_by_deadline")
+    __slots__ = ("tile_id", "lot_id", "property", "unit", "target", "tolerance", "reached", "before", "after", "changes", "edited_png", "evaluations", "quality", "provenance", "explanation_quality", "ended_by_deadline", "familiarity")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     PROPERTY_FIELD_NUMBER: _ClassVar[int]
@@ -142,6 +162,7 @@ class BackwardResponse(_message.Message):
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_QUALITY_FIELD_NUMBER: _ClassVar[int]
     ENDED_BY_DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    FAMILIARITY_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     property: str
@@ -158,23 +179,26 @@ class BackwardResponse(_message.Message):
     provenance: _tile_pb2.Provenance
     explanation_quality: ExplanationQuality
     ended_by_deadline: bool
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., reached: _Optional[bool] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., changes: _Optional[_Iterable[_Union[AttributeChange, _Mapping]]] = ..., edited_png: _Optional[bytes] = ..., evaluations: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., explanation_quality: _Optional[_Union[ExplanationQuality, _Mapping]] = ..., ended_by_deadline: _Optional[bool] = ...) -> None: ...
+    familiarity: Familiarity
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., reached: _Optional[bool] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., changes: _Optional[_Iterable[_Union[AttributeChange, _Mapping]]] = ..., edited_png: _Optional[bytes] = ..., evaluations: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., explanation_quality: _Optional[_Union[ExplanationQuality, _Mapping]] = ..., ended_by_deadline: _Optional[bool] = ..., familiarity: _Optional[_Union[Familiarity, _Mapping]] = ...) -> None: ...
 
 class ExplanationQuality(_message.Message):
-    __slots__ = ("changed", "cost", "starts", "starts_reached", "spread", "fidelity")
+    __slots__ = ("changed", "cost", "starts", "starts_reached", "spread", "fidelity", "realism")
     CHANGED_FIELD_NUMBER: _ClassVar[int]
     COST_FIELD_NUMBER: _ClassVar[int]
     STARTS_FIELD_NUMBER: _ClassVar[int]
     STARTS_REACHED_FIELD_NUMBER: _ClassVar[int]
     SPREAD_FIELD_NUMBER: _ClassVar[int]
     FIDELITY_FIELD_NUMBER: _ClassVar[int]
+    REALISM_FIELD_NUMBER: _ClassVar[int]
     changed: int
     cost: float
     starts: int
     starts_reached: int
     spread: float
     fidelity: float
-    def __init__(self, changed: _Optional[int] = ..., cost: _Optional[float] = ..., starts: _Optional[int] = ..., starts_reached: _Optional[int] = ..., spread: _Optional[float] = ..., fidelity: _Optional[float] = ...) -> None: ...
+    realism: float
+    def __init__(self, changed: _Optional[int] = ..., cost: _Optional[float] = ..., starts: _Optional[int] = ..., starts_reached: _Optional[int] = ..., spread: _Optional[float] = ..., fidelity: _Optional[float] = ..., realism: _Optional[float] = ...) -> None: ...
 
 class AttributeChange(_message.Message):
     __slots__ = ("name", "before", "after", "sensitivity", "measured_change")
@@ -207,18 +231,20 @@ class BackwardStreamResponse(_message.Message):
     def __init__(self, tile_id: _Optional[str] = ..., result: _Optional[_Union[BackwardResponse, _Mapping]] = ..., error: _Optional[_Union[_tile_pb2.TileError, _Mapping]] = ...) -> None: ...
 
 class ForwardLotRequest(_message.Message):
-    __slots__ = ("tile", "attributes", "vary", "steps", "sampling")
+    __slots__ = ("tile", "attributes", "vary", "steps", "sampling", "allow_unfamiliar")
     TILE_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     VARY_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
     tile: _tile_pb2.Tile
     attributes: _containers.RepeatedCompositeFieldContainer[AttributeValue]
     vary: _containers.RepeatedScalarFieldContainer[str]
     steps: int
     sampling: LotSampling
-    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., vary: _Optional[_Iterable[str]] = ..., steps: _Optional[int] = ..., sampling: _Optional[_Union[LotSampling, _Mapping]] = ...) -> None: ...
+    allow_unfamiliar: bool
+    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., vary: _Optional[_Iterable[str]] = ..., steps: _Optional[int] = ..., sampling: _Optional[_Union[LotSampling, _Mapping]] = ..., allow_unfamiliar: _Optional[bool] = ...) -> None: ...
 
 class LotSampling(_message.Message):
     __slots__ = ("tiles", "seed")
@@ -247,20 +273,22 @@ class LotProgress(_message.Message):
     def __init__(self, received: _Optional[int] = ..., judged: _Optional[int] = ..., expected: _Optional[int] = ...) -> None: ...
 
 class LotTiles(_message.Message):
-    __slots__ = ("received", "usable", "poor", "sampled", "seed", "failed")
+    __slots__ = ("received", "usable", "poor", "sampled", "seed", "failed", "unfamiliar")
     RECEIVED_FIELD_NUMBER: _ClassVar[int]
     USABLE_FIELD_NUMBER: _ClassVar[int]
     POOR_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
+    UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
     received: int
     usable: int
     poor: int
     sampled: int
     seed: int
     failed: _containers.RepeatedCompositeFieldContainer[_interval_pb2.FailedTile]
-    def __init__(self, received: _Optional[int] = ..., usable: _Optional[int] = ..., poor: _Optional[int] = ..., sampled: _Optional[int] = ..., seed: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[_interval_pb2.FailedTile, _Mapping]]] = ...) -> None: ...
+    unfamiliar: int
+    def __init__(self, received: _Optional[int] = ..., usable: _Optional[int] = ..., poor: _Optional[int] = ..., sampled: _Optional[int] = ..., seed: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[_interval_pb2.FailedTile, _Mapping]]] = ..., unfamiliar: _Optional[int] = ...) -> None: ...
 
 class Spread(_message.Message):
     __slots__ = ("lower_quartile", "median", "upper_quartile", "mean")
@@ -325,7 +353,7 @@ class LotCurvePoint(_message.Message):
     def __init__(self, attribute_value: _Optional[float] = ..., value: _Optional[_Union[Spread, _Mapping]] = ...) -> None: ...
 
 class BackwardLotRequest(_message.Message):
-    __slots__ = ("tile", "attributes", "target", "tolerance", "immutable", "max_evaluations", "ranges", "costs", "starts", "sampling", "alone", "front_points")
+    __slots__ = ("tile", "attributes", "target", "tolerance", "immutable", "max_evaluations", "ranges", "costs", "starts", "sampling", "alone", "front_points", "allow_unfamiliar")
     TILE_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
@@ -338,6 +366,7 @@ class BackwardLotRequest(_message.Message):
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
     ALONE_FIELD_NUMBER: _ClassVar[int]
     FRONT_POINTS_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
     tile: _tile_pb2.Tile
     attributes: _containers.RepeatedCompositeFieldContainer[AttributeValue]
     target: float
@@ -350,7 +379,8 @@ class BackwardLotRequest(_message.Message):
     sampling: LotSampling
     alone: int
     front_points: int
-    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., immutable: _Optional[_Iterable[str]] = ..., max_evaluations: _Optional[int] = ..., ranges: _Optional[_Iterable[_Union[AttributeRange, _Mapping]]] = ..., costs: _Optional[_Iterable[_Union[AttributeCost, _Mapping]]] = ..., starts: _Optional[int] = ..., sampling: _Optional[_Union[LotSampling, _Mapping]] = ..., alone: _Optional[int] = ..., front_points: _Optional[int] = ...) -> None: ...
+    allow_unfamiliar: bool
+    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., immutable: _Optional[_Iterable[str]] = ..., max_evaluations: _Optional[int] = ..., ranges: _Optional[_Iterable[_Union[AttributeRange, _Mapping]]] = ..., costs: _Optional[_Iterable[_Union[AttributeCost, _Mapping]]] = ..., starts: _Optional[int] = ..., sampling: _Optional[_Union[LotSampling, _Mapping]] = ..., alone: _Optional[int] = ..., front_points: _Optional[int] = ..., allow_unfamiliar: _Optional[bool] = ...) -> None: ...
 
 class BackwardLotResponse(_message.Message):
     __slots__ = ("progress", "result")

@@ -8,7 +8,6 @@ from typing import Any, Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from lotwise.referral.handler import Assessed
 from lotwise.runtime.request import TRACEPARENT, current_request
 from lotwise.runtime.status import error_from_call
 from lotwise.v1 import tile_pb2, uncertainty_pb2, uncertainty_pb2_grpc
@@ -37,7 +36,7 @@ _PROBE_TIMEOUT_S: Final = 2.0
 
 
 class UncertaintyClient:
-    """The uncertainty service as `Assessor`.
+    """The uncertainty service, as the services ask it that rest on it.
 
     Args:
         address: Of the service.
@@ -58,8 +57,12 @@ class UncertaintyClient:
         self._stub: Any = uncertainty_pb2_grpc.UncertaintyServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
 
-    async def assess(self, tile: tile_pb2.Tile) -> Assessed:
-        """See `Assessor`. The deadline and the trace are those of the present request."""
+    async def assess(self, tile: tile_pb2.Tile) -> uncertainty_pb2.AssessResponse:
+        """What it says of a tile. The deadline and the trace are those of the present request.
+
+        Raises:
+            LotwiseError: As that service does; EngineUnavailable where it cannot be reached.
+        """
         request = current_request()
         remaining = request.remaining_s()
         try:
@@ -70,20 +73,10 @@ class UncertaintyClient:
             )
         except grpc.aio.AioRpcError as error:
             raise error_from_call(error, "The uncertainty service") from None
-        return Assessed(
-            looks_like=answer.top[0].reference_lot,
-            confidence=answer.confidence,
-            error_probability=answer.error_probability,
-            familiarity=answer.familiarity,
-            weights_sha256=answer.provenance.models[0].weights_sha256,
-            calibration_version=answer.calibration.version,
-            quality=answer.quality,
-            provenance=answer.provenance,
-            reading=answer.reading,
-        )
+        return answer
 
     async def ready(self) -> bool:
-        """See `Assessor`."""
+        """Whether it can be asked now. Does not raise."""
         try:
             status = await self._health.Check(
                 health_pb2.HealthCheckRequest(service=_SERVICE), timeout=_PROBE_TIMEOUT_S
