@@ -34,7 +34,10 @@ async def test_a_sweep_gives_a_value_and_a_picture_for_every_step(stubs, make_ti
         with Image.open(io.BytesIO(step.edited_png)) as picture:
             assert (picture.size, picture.mode) == ((256, 256), "L")
     names = [model.name for model in answer.provenance.models]
-    assert names == ["regressor", "editor_encoder", "editor_decoder", "edit_gradient"]
+    assert names == [
+        *("regressor", "editor_encoder", "editor_decoder", "edit_gradient"),
+        "attribute_meter",
+    ]
 
 
 async def test_the_original_is_what_predict_says(stubs, make_tile):

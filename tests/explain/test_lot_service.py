@@ -64,7 +64,7 @@ async def test_a_lots_curve_is_that_of_its_tiles(stubs, make_tile):
     assert (swept.property, swept.unit, swept.lot_id) == ("peak stress", "psi", "R01")
     assert swept.attributes[0].name == "size"
     assert not swept.ended_by_deadline
-    assert len(swept.provenance.models) == 4
+    assert len(swept.provenance.models) == 5
 
 
 async def test_one_change_is_found_for_the_lot(stubs, make_tile):
