@@ -52,7 +52,7 @@ def test_every_model_has_its_card_with_hash_and_parity(repository, model):
     assert signature.metadata.weights_sha256 in card
     assert "Trained on simulated lots alone" in card
     parity = float(card.split("trained network: ")[1].split(" ")[0])
-    assert 0 <= parity <= (5e-4 if model == "edit_gradient" else 1e-4)
+    assert 0 <= parity <= (2e-3 if model == "edit_gradient" else 1e-4)
 
 
 def test_the_models_that_services_ask_are_there():

@@ -81,7 +81,9 @@ def curves_figure(curves: Mapping[str, Mapping[str, Sequence[Sequence[float]]]])
         axes.set_xlim(left=0)
         axes.set_xlabel("step", fontsize=7)
     panels[-1].set_axis_off()
-    legend_below(figure, panels[0], len(curves))
+    # Not every editor is followed by every curve.
+    fullest = max(panels, key=lambda axes: len(axes.get_legend_handles_labels()[0]))
+    legend_below(figure, fullest, len(curves))
     return figure
 
 
