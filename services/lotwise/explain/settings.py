@@ -33,9 +33,9 @@ class ExplainSettings(InferenceSettings):
     are; empty to explain whatever comes, and say nothing of it."""
 
     min_familiarity: float = Field(default=0.0, ge=0.0, le=1.0)
-    """A tile that is less familiar is explained only where the caller allows it. 0.01 turns away one
-    known tile in a hundred and most strange ones, lots that the committee does not know among them:
-    0, the default, turns away nothing, because a new lot is what explanations are asked of."""
+    """A tile that is less familiar is explained only where the caller allows it. 0.01 turns away
+    one known tile in a hundred and most strange ones, lots that the committee does not know among
+    them. 0, the default, turns away nothing: a new lot is what explanations are asked of."""
 
     stream_window: int = Field(default=2, gt=0, le=64)
     """Explanations of one stream that are worked on at the same time; each is many runs."""
