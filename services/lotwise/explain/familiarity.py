@@ -102,6 +102,8 @@ class Onlooker:
             InvalidRequest: LOT_UNFAMILIAR.
             InvalidTile, InferenceError: As `admit`.
         """
+        if not self._limit:
+            return [False] * len(images)  # nothing is below it: a whole sample need not be asked
         values = await self.familiarities(images, um_per_px)
         unfamiliar = [value is not None and value < self._limit for value in values]
         if sum(unfamiliar) > MOST_UNFAMILIAR * len(images) and not anyhow:
