@@ -155,7 +155,8 @@ async def test_a_lot_is_swept_as_a_table_and_as_json(services, simulated_lot):
         **asked,
     )  # fmt: skip
     (line,) = lines_of(done)
-    assert line["tiles"] == {"received": 3, "usable": 3, "poor": 0, "sampled": 2, "seed": 4}
+    counted = {"received": 3, "usable": 3, "poor": 0, "sampled": 2, "unfamiliar": 0, "seed": 4}
+    assert line["tiles"] == counted
     (curve,) = line["curves"]
     assert [point["attribute_value"] for point in curve["points"]] == [0.0, 1.0]
     assert line["unit"] == "MPa"
