@@ -22,7 +22,7 @@ setup: .venv/complete .triton/installed
 check: .venv/complete
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p lotwise -p lotwise_training -p lotwise_simulator
+	$(BIN)/mypy -p lotwise -p lotwise_training -p lotwise_simulator -p benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
 	$(BIN)/buf breaking --against proto/released.binpb

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import onnx
@@ -90,6 +90,9 @@ class StackedCommittee(nn.Module):
         members: Alike in shape, in evaluation mode.
     """
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(self, members: Sequence[TileClassifier]) -> None:
         super().__init__()
         networks = [member.network for member in members]
@@ -125,18 +128,19 @@ class SharedStart(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As an assembled committee."""
-        first = self.networks[0]
+        networks = [cast(WideResNet, network) for network in self.networks]
+        first = networks[0]
         start = first.stem(image.float() / 255.0)
         for block in list(first.blocks)[: self.shared]:
             start = block(start)
         features = []
-        for network in self.networks:
+        for network in networks:
             hidden = start
             for block in list(network.blocks)[self.shared :]:
                 hidden = block(hidden)
             features.append(torch.relu(network.norm(hidden)).mean(dim=(2, 3)))
-        logits = [n.head(f) for n, f in zip(self.networks, features, strict=True)]
-        early = channel_statistics(start)[:, None].expand(-1, len(self.networks), -1)
+        logits = [n.head(f) for n, f in zip(networks, features, strict=True)]
+        early = channel_statistics(start)[:, None].expand(-1, len(networks), -1)
         return torch.stack(logits, 1), torch.stack(features, 1), early
 
 

@@ -86,7 +86,7 @@ def train(images: Images, epochs: int, seed: int) -> WideResNet:
             for group in optimiser.param_groups:
                 group["lr"] = PEAK_RATE * one_cycle(step / steps, WARMUP_SHARE)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             progress.advance(task)
     return network.eval()
@@ -97,7 +97,7 @@ def log_probabilities(network: WideResNet, images: Images) -> npt.NDArray[np.flo
     """float32 [lots, n, K]."""
     device = next(network.parameters()).device
     x = torch.from_numpy(images.reshape(-1, 1, PX, PX))
-    logits = [network(batch.to(device).float() / 255.0).cpu() for batch in x.split(256)]
+    logits = [network(batch.to(device).float() / 255.0).cpu() for batch in torch.split(x, 256)]
     answer = torch.log_softmax(torch.cat(logits), dim=1).numpy()
     return answer.reshape(*images.shape[:2], -1)
 

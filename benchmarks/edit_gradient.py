@@ -12,6 +12,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,8 +98,8 @@ def main() -> None:
         models.run("edit_gradient", code)
         forward, gradient, ratios = [], [], []
         for _ in track(range(options.rounds), f"{batch} tiles", console=Console(stderr=True)):
-            forward.append(seconds(lambda code=code: models.values(code)))
-            gradient.append(seconds(lambda code=code: models.run("edit_gradient", code)))
+            forward.append(seconds(partial(models.values, code)))
+            gradient.append(seconds(partial(models.run, "edit_gradient", code)))
             ratios.append(gradient[-1] / forward[-1])
         ratio = statistics.median(ratios)
         attributes = code["attributes"].shape[1]

@@ -158,7 +158,7 @@ async def _asked(
     began = time.perf_counter()
     engine = OnnxRuntimeInference(models)
     try:
-        for name in NAMES.all:  # a running service has loaded them long ago
+        for name in NAMES.needed:  # a running service has loaded them long ago
             await engine.describe(name)
         handler = ExplainHandler(engine, NAMES)
         stated = dict(zip(ATTRIBUTE_NAMES, map(float, own), strict=True))
@@ -206,7 +206,7 @@ def publish(
         objective = objective + (attributes - told).abs().sum()
         if float(objective.detach()) <= goal:
             return time.perf_counter() - began, step, True
-        objective.backward()  # type: ignore[no-untyped-call]
+        objective.backward()
         optimiser.step()
         with torch.no_grad():
             attributes.clamp_(0.0, 1.0)
