@@ -83,7 +83,7 @@ async def services(
         built[name] = RunningService(module.build(settings), settings)
         await built[name].start()
     address = f"127.0.0.1:{built['uncertainty'].port}"
-    settings = ExplainSettings(**engine, uncertainty_address=address, min_familiarity=0.01)
+    settings = ExplainSettings(**engine, min_familiarity=0.01)
     built["explain"] = RunningService(explain.build(settings), settings)
     await built["explain"].start()
     settings = ReferralSettings(uncertainty_address=address, drain_s=1.0)

@@ -158,6 +158,43 @@ async def test_explain_forward_gives_values_and_pictures(asker, tile, tmp_path, 
     assert image._repr_png_() == image.png
 
 
+async def test_an_explanation_comes_with_its_evidence(asker, tile):
+    answer = await asker.ask(
+        "explain_backward", tile, lot_id="R01", target=1200.0, starts=1, um_per_px=1.0
+    )
+    evidence = answer.evidence
+    assert evidence.activation_map.array().shape == (256, 256)
+    for examples in (evidence.examples, evidence.edited_examples):
+        assert [each.simulated for each in examples] == [True] * 3
+        assert all(each.array().shape == (128, 128) for each in examples)
+        assert all(500 < each.quantity.psi < 5000 for each in examples)
+    assert 0 < answer.familiarity <= 1
+
+
+async def test_explain_edit_is_one_edit(asker, tile):
+    asked = {"lot_id": "R01", "wanted": {"size": 0.3}, "um_per_px": 1.0}
+    answer = await asker.ask("explain_edit", tile, **asked)
+    (size,) = (each for each in answer.attributes if each.name == "size")
+    assert size.after == 0.3
+    assert abs(size.measured_change) > 0
+    assert answer.quantity.psi != answer.original.psi
+    assert answer.image.array().shape == (256, 256)
+    bare = await asker.ask("explain_edit", tile, image=False, **asked)
+    assert bare.image is None
+    assert bare.quantity.psi == pytest.approx(answer.quantity.psi, rel=1e-6)
+
+
+async def test_explain_pair_varies_two_attributes(asker, tile):
+    answer = await asker.ask(
+        "explain_pair", tile, lot_id="R01", pair=("size", "porosity"), steps=2, um_per_px=1.0
+    )
+    assert (answer.first, answer.second) == ("size", "porosity")
+    at = [(step.first_value, step.second_value) for step in answer.steps]
+    assert at == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert len({step.quantity.psi for step in answer.steps}) == 4
+    assert len(answer.sensitivities) == 2
+
+
 async def test_explain_forward_without_images(asker, tile):
     stated = dict.fromkeys(("size", "porosity", "polydispersity", "facetness"), 0.5)
     answer = await asker.ask(

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from lotwise.runtime.status import reason_of
-from lotwise.v1 import explain_pb2, predict_pb2, uncertainty_pb2
+from lotwise.v1 import explain_pb2, predict_pb2
 from tests.support.tiles import BAD_TILE_REASONS, bad_tiles, png, stripes
 
 
@@ -250,28 +250,21 @@ async def test_streams_go_on_after_a_bad_tile(stubs, make_tile):
 
 async def test_a_known_tile_and_its_edits_are_familiar_and_say_so(stubs, make_tile):
     swept = await stubs.explain.Forward(forward(make_tile()))
-    assert swept.familiarity.value > 0.01
+    assert 0.01 < swept.familiarity.value <= 1
     assert not swept.familiarity.unfamiliar
-    assert swept.familiarity.committee.name == "committee"
-    assert swept.familiarity.calibration_version
+    assert swept.familiarity.known_tiles_version
     assert all(0 < step.realism <= 1 for step in swept.steps)
     found = await stubs.explain.Backward(backward(make_tile()))
     assert 0 < found.explanation_quality.realism <= 1
-    assert found.familiarity.value == swept.familiarity.value
+    assert found.familiarity == swept.familiarity
 
 
-async def test_realism_is_what_the_uncertainty_service_says_of_the_picture(stubs, make_tile):
+async def test_realism_is_the_familiarity_of_the_edited_picture(stubs, make_tile):
     found = await stubs.explain.Backward(backward(make_tile()))
-    seen = await stubs.uncertainty.Assess(
-        uncertainty_pb2.AssessRequest(tile=make_tile(file=found.edited_png))
+    seen = await stubs.explain.Forward(
+        forward(make_tile(file=found.edited_png), allow_unfamiliar=True)
     )
-    assert found.explanation_quality.realism == pytest.approx(seen.familiarity, rel=1e-6)
-
-
-async def test_without_pictures_nothing_is_said_of_them(stubs, make_tile):
-    swept = await stubs.explain.Forward(forward(make_tile(), without_images=True))
-    assert not any(step.HasField("realism") for step in swept.steps)
-    assert swept.HasField("familiarity")
+    assert found.explanation_quality.realism == pytest.approx(seen.familiarity.value, rel=1e-6)
 
 
 @pytest.mark.parametrize("ask", ["Forward", "Backward"])

@@ -44,7 +44,7 @@ def changed_meter(**changes):
 async def test_a_sweep_says_what_the_meter_sees_of_every_step():
     handler = ExplainHandler(GreyEngine(), METERED)
     found = await handler.forward(TILE, "known", {}, "size", 5)
-    np.testing.assert_allclose(found.measured, SEEN * (found.grid - OWN[0]), atol=ONE_LEVEL)
+    np.testing.assert_allclose(found.measured, SEEN * (found.grid[:, 0] - OWN[0]), atol=ONE_LEVEL)
 
 
 async def test_a_change_says_what_the_meter_sees_of_it():

@@ -45,30 +45,45 @@ async def backward(question, *, engine=None, levels=LEVELS):
 
 async def test_a_curve_has_the_quartiles_over_tiles_at_every_value():
     found, progress = await forward(LotForwardQuestion(LOT, ("size",), 3))
-    (curve,) = found.curves
-    assert list(curve.grid) == [0.0, 0.5, 1.0]
-    for at, spread in zip(curve.grid, curve.values, strict=True):
+    (curve,) = found.sweeps
+    assert list(curve.grid[:, 0]) == [0.0, 0.5, 1.0]
+    for at, spread in zip(curve.grid[:, 0], curve.values, strict=True):
         levels = np.array(LEVELS) + SLOPES[0] * (at - 0.5)
         assert spread.median == pytest.approx(PSI * 100 + PSI * SLOPES[0] * (at - 0.5))
         assert spread.upper_quartile == pytest.approx(PSI * np.percentile(levels, 75))
         assert spread.mean == pytest.approx(PSI * levels.mean())
     assert found.original.median == PSI * 100
     # Every tile has the same slope, so nothing is left open.
-    assert curve.sensitivity.mean == curve.sensitivity.lower == PSI * SLOPES[0]
+    (slope,) = curve.sensitivities
+    assert slope.mean == slope.lower == PSI * SLOPES[0]
     assert (found.tiles, found.ended_by_deadline) == (3, False)
     assert progress.judged == progress.expected == 3 * 4
 
 
 async def test_all_attributes_are_varied_unless_some_are_named():
     found, _ = await forward(LotForwardQuestion(LOT, steps=2))
-    assert [curve.attribute for curve in found.curves] == ["size", "porosity"]
-    falls = found.curves[1].values
+    assert [sweep.attributes for sweep in found.sweeps] == [("size",), ("porosity",)]
+    falls = found.sweeps[1].values
     assert falls[1].mean - falls[0].mean == pytest.approx(PSI * SLOPES[1])
+
+
+async def test_pairs_alone_are_varied_where_only_pairs_are_named():
+    question = LotForwardQuestion(LOT, steps=3, pairs=(("porosity", "size"),))
+    found, progress = await forward(question)
+    (surface,) = found.sweeps
+    assert surface.attributes == ("porosity", "size")
+    assert progress.judged == progress.expected == 3 * (9 + 1)
+    for (porosity, size), spread in zip(surface.grid, surface.values, strict=True):
+        moved = SLOPES[1] * (porosity - 0.5) + SLOPES[0] * (size - 0.5)
+        assert spread.mean == pytest.approx(PSI * (np.mean(LEVELS) + moved))
+    assert [slope.mean for slope in surface.sensitivities] == [PSI * SLOPES[1], PSI * SLOPES[0]]
+    both, _ = await forward(LotForwardQuestion(LOT, ("size",), 2, question.pairs))
+    assert [sweep.attributes for sweep in both.sweeps] == [("size",), ("porosity", "size")]
 
 
 async def test_the_editors_own_shift_is_taken_off_tile_by_tile():
     drifting, _ = await forward(LotForwardQuestion(LOT, ("size",), 3), engine=GreyEngine(drift=7))
-    at_own = drifting.curves[0].values[1]
+    at_own = drifting.sweeps[0].values[1]
     assert at_own.mean == pytest.approx(PSI * np.mean(LEVELS))
     found, _ = await backward(to(1100.0), engine=GreyEngine(drift=7))
     assert found.reached

@@ -67,6 +67,18 @@ async def test_a_lots_curve_is_that_of_its_tiles(stubs, make_tile):
     assert len(swept.provenance.models) == 5
 
 
+async def test_a_lots_surface_over_a_pair(stubs, make_tile):
+    pair = explain_pb2.AttributePair(first="size", second="facetness")
+    asked = {"vary": [], "pairs": [pair], "steps": 2}
+    swept = (await forward(stubs, [make_tile(0)], **asked))[-1].result
+    assert not swept.curves
+    (surface,) = swept.surfaces
+    assert surface.attributes == pair
+    at = [(point.first_value, point.second_value) for point in surface.points]
+    assert at == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert len({point.value.mean for point in surface.points}) == 4
+
+
 async def test_one_change_is_found_for_the_lot(stubs, make_tile):
     before = (await forward(stubs, [make_tile(0), make_tile(1)]))[-1].result.original.mean
     answered = await backward(

@@ -221,3 +221,49 @@ def test_explain_takes_the_attributes_of_a_lot_of_ones_own_and_starts_a_platform
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(lines_of(done)[0]["steps"]) == 2
+
+
+async def test_an_edit_as_a_table_a_picture_and_json(services, simulated_lot, tmp_path):
+    asked = {"service": "explain", "services": services}
+    file, saved = simulated_lot / "0.png", tmp_path / "new" / "edited.png"
+    wanted = ("--to", "size=0.3", "--to", "porosity=0.2")
+    table = await ask("explain edit", file, *wanted, "--save", saved, **asked)
+    assert table.returncode == 0, table.stderr
+    assert "0.png, edited" in table.stdout
+    assert "hypothetical" in table.stdout
+    with Image.open(saved) as picture:
+        assert picture.size == (256, 256)
+    done = await ask("explain edit", file, *wanted, "--json", **asked)
+    (line,) = lines_of(done)
+    assert {each["name"]: each["after"] for each in line["attributes"]}["size"] == 0.3
+    assert line["value"] != line["original"]
+    assert line["saved"] == []
+
+
+async def test_a_pair_as_a_table_a_figure_and_json(services, simulated_lot, tmp_path):
+    asked = {"service": "explain", "services": services}
+    file, drawn = simulated_lot / "0.png", tmp_path / "pair.svg"
+    pair = ("--vary", "size,porosity", "--steps", 2)
+    table = await ask("explain pair", file, *pair, "--plot", drawn, **asked)
+    assert table.returncode == 0, table.stderr
+    assert "size down, porosity to the right" in table.stdout
+    assert "peak stress, psi" in drawn.read_text(encoding="utf-8")
+    (line,) = lines_of(await ask("explain pair", file, *pair, "--json", **asked))
+    assert [step["attribute_values"] for step in line["steps"]] == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert line["attributes"] == ["size", "porosity"]
+    alone = await ask("explain pair", file, "--vary", "size", **asked)
+    assert alone.returncode == 1
+    assert "name two attributes" in alone.stderr
+
+
+async def test_a_lots_pair_as_a_table_and_as_json(services, simulated_lot):
+    asked = {"service": "explain", "services": services}
+    pair = ("--pair", "size,facetness", "--sample", 1, "--steps", 2)
+    table = await ask("explain forward-lot", simulated_lot, *pair, **asked)
+    assert table.returncode == 0, table.stderr
+    assert "R01: median peak stress in psi, size down, facetness to the right" in table.stdout
+    (line,) = lines_of(await ask("explain forward-lot", simulated_lot, *pair, "--json", **asked))
+    assert line["curves"] == []
+    (surface,) = line["surfaces"]
+    assert surface["attributes"] == ["size", "facetness"]
+    assert len(surface["points"]) == 4

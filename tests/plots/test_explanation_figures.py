@@ -5,19 +5,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from lotwise.client import (
     AttributeChange,
     BackwardExplanation,
     EditedImage,
+    Evidence,
+    Example,
     ForwardExplanation,
     ForwardStep,
     FrontPoint,
     LotBackward,
     LotCurve,
     LotForward,
+    LotSurface,
     MeanOverTiles,
+    PairExplanation,
+    PairStep,
     Provenance,
     Quality,
     Quantity,
@@ -31,6 +37,7 @@ from lotwise.plots.explanations import (
     lot_forward_figure,
 )
 from lotwise.plots.style import write_figure
+from lotwise.plots.surfaces import pair_figure
 
 NAMES = ("size", "porosity", "polydispersity", "facetness")
 OWN = dict(zip(NAMES, (0.44, 0.76, 0.15, 0.44), strict=True))
@@ -95,6 +102,26 @@ BACKWARD = BackwardExplanation(
     spread=0.04,
     ended_by_deadline=False,
 )
+GRID = tuple((a, b) for a in np.linspace(0, 1, 4) for b in np.linspace(0, 1, 4))
+PAIR = PairExplanation(
+    **TILE,
+    first="size",
+    second="porosity",
+    original=psi(1680),
+    reconstructed=psi(1682),
+    steps=tuple(PairStep(a, b, psi(2600 - 1000 * a - 500 * b)) for a, b in GRID),
+    sensitivities=(psi(-1000), psi(-500)),
+)
+
+
+def example(number):
+    buffer = io.BytesIO()
+    grey = np.full((16, 16), 20 * number, dtype=np.uint8)
+    Image.fromarray(grey).save(buffer, format="JPEG")
+    return Example(f"L{number:04d}", psi(1600 + 10 * number), 0.8, True, buffer.getvalue())
+
+
+EVIDENCE = Evidence(picture(10), (example(1), example(2)), (example(3),))
 LOT = {
     "lot_id": "R20",
     "property_name": "peak stress",
@@ -165,14 +192,13 @@ FIGURES = {
     "forward": lambda shown: forward_figure(FORWARD, shown, 0.44),
     "backward": lambda shown: backward_figure(BACKWARD, shown),
     "lot_forward": lambda shown: lot_forward_figure(LOT_FORWARD, shown),
+    "pair": lambda shown: pair_figure(PAIR, shown, (0.44, 0.76)),
     "lot_backward": lambda shown: lot_backward_figure(LOT_BACKWARD, shown),
 }
 
 
 def texts(figure):
-    return " ".join(
-        text.get_text() for text in figure.findobj(lambda each: hasattr(each, "get_text"))
-    )
+    return " ".join(text.get_text() for text in figure.findobj(Text))
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -208,6 +234,44 @@ def test_a_lots_curves_show_quartiles_and_the_slope_with_its_interval():
     assert len(lot_forward_figure(alone, same).axes) == 1
     three = lot_forward_figure(replace(LOT_FORWARD, curves=LOT_FORWARD.curves[:3]), same)
     assert [axes.axison for axes in three.axes] == [True, True, True, False]
+
+
+def test_a_pair_is_drawn_with_its_first_attribute_to_the_right():
+    figure = FIGURES["pair"](same)
+    axes, scale = figure.axes
+    assert axes.get_xlabel().startswith("size")
+    assert axes.get_ylabel().startswith("porosity")
+    assert scale.get_ylabel() == "peak stress, psi"
+    # Rows run upwards along porosity: its lowest is the strongest of each column.
+    (mesh,) = [each for each in axes.collections if hasattr(each, "get_coordinates")]
+    drawn = np.asarray(mesh.get_array()).reshape(4, 4)
+    assert drawn[0, 0] == 2600
+    assert drawn[0, 3] == 1600
+    assert drawn[3, 0] == 2100
+    assert "the lot" in texts(figure)
+
+
+def test_a_lots_surfaces_stand_beside_its_curves():
+    points = tuple((a, b, spread(2600 - 1000 * a - 500 * b)) for a, b in GRID)
+    surface = LotSurface("size", "porosity", points)
+    both = lot_forward_figure(replace(LOT_FORWARD, surfaces=(surface,)), same)
+    assert "median peak stress, psi" in texts(both)
+    assert "slope here" in texts(both)
+    alone = lot_forward_figure(replace(LOT_FORWARD, curves=(), surfaces=(surface,)), same)
+    assert "slope here" not in texts(alone)
+    assert len(alone.axes) == 2  # with its scale
+
+
+def test_evidence_stands_below_what_it_is_about():
+    swept = forward_figure(replace(FORWARD, evidence=EVIDENCE), same)
+    told = texts(swept)
+    assert "where the\nregressor looked" in told
+    assert "L0001: 1,610 psi" in told
+    changed = texts(backward_figure(replace(BACKWARD, evidence=EVIDENCE), same))
+    assert "like the edit\nL0003: 1,630 psi" in changed
+    assert "the edited\ntile" in changed
+    nothing = replace(BACKWARD, evidence=Evidence(None, ()))
+    assert "regressor" not in texts(backward_figure(nothing, same))
 
 
 def test_a_change_is_written_beside_its_arrow_and_none_where_nothing_moves():

@@ -39,6 +39,7 @@ from lotwise_training.editor import editor_works
 from lotwise_training.editor_runs import RUN as EDITOR
 from lotwise_training.editor_runs import write_served
 from lotwise_training.interval_calibration import write_calibration
+from lotwise_training.known_tiles import write_known_tiles
 from lotwise_training.laboratory import read_laboratory, show_laboratory
 from lotwise_training.lanes import Work, train_networks, work_side_by_side
 from lotwise_training.recipe_files import RECIPES
@@ -105,7 +106,7 @@ def regressor(
     max_seconds: MaxSeconds = None,
     own_lots: OwnLots = None,
 ) -> None:
-    """Train the regressor of the property, what it is compared with, and calibrate its intervals.
+    """Train the regressor of the property and what it is compared with, and calibrate them.
 
     Goes on where it was broken off.
     """
@@ -118,6 +119,7 @@ def regressor(
         train_networks(trainer, jobs, shop.runs, parallel=recipe.parallel)
         write_table(tiles.table, shop.run(REGRESSOR) / LOTS_FILE)
         out.print(write_calibration(tiles, recipe, shop.runs))
+        out.print(write_known_tiles(tiles, recipe, shop.runs))
 
 
 @app.command()

@@ -40,6 +40,7 @@ from lotwise_training.config import CommitteeRecipe, EditorRecipe, RegressorReci
 from lotwise_training.dataset import (
     Images,
     Numbers,
+    TileDataset,
 )
 from lotwise_training.edit_outputs import SIMULATOR, write_edits
 from lotwise_training.editor_runs import RUN as EDITOR
@@ -195,6 +196,21 @@ def _evaluate_regressor(shop: Workshop, own_lots: Path | None, results: Path) ->
     _write_json(shop.run(REGRESSOR) / EVALUATION_FILE, served_figures(figures))
     if new is not None:
         show(evaluate_intervals(tiles, new, recipe, shop.runs, results, shop.profile), out)
+        _evaluate_known_tiles(shop, new, results)
+
+
+def _evaluate_known_tiles(shop: Workshop, new: TileDataset, results: Path) -> None:
+    # Here, as above.
+    from lotwise_training.known_tiles_answers import (
+        known_tiles_answers,
+        write_known_tiles_answers,
+    )
+    from lotwise_training.report.known_tiles_section import strange_figures, strange_sheet
+
+    answered = known_tiles_answers(new, shop.runs, profile=shop.profile, version=VERSION)
+    if answered is not None:
+        write_known_tiles_answers(results, *answered)
+        show(strange_sheet(strange_figures(answered[0])), out)
 
 
 def _evaluate_editor(shop: Workshop, results: Path) -> None:

@@ -191,9 +191,23 @@ def regressed(regressor: nn.Module, images: Images) -> Floats:
     Returns:
         float32 [N], in the property's unit.
     """
+    return answers(regressor, "property", images)[:, 0]
+
+
+def answers(network: nn.Module, name: str, images: Images) -> Floats:
+    """Answers of any network to every tile, by the engine that serves where that is faster.
+
+    Args:
+        network: Module from uint8 [B, 1, H, W] to [B, k], in evaluation mode.
+        name: Of what it gives.
+        images: uint8 [N, H, W].
+
+    Returns:
+        float32 [N, k].
+    """
     if best_device().type == "cuda" or len(images) < WORTH_AN_ENGINE:
-        return tile_answers(regressor, images)[:, 0]
-    return _in_engine(regressor, ["property"], images)[:, 0]
+        return tile_answers(network, images)
+    return _in_engine(network, [name], images)
 
 
 def tile_answers(network: nn.Module, images: Images) -> Floats:

@@ -5,7 +5,17 @@ A distribution adds verbs of its own under the entry point group `lotwise.comman
 
 import typer
 
-from lotwise.cli import ask, calibrate, explain, explain_lot, files, interval, lots, platform
+from lotwise.cli import (
+    ask,
+    calibrate,
+    explain,
+    explain_edit,
+    explain_lot,
+    files,
+    interval,
+    lots,
+    platform,
+)
 from lotwise.cli.plugins import Commands
 
 app = typer.Typer(
@@ -22,6 +32,8 @@ app.command()(ask.predict)
 app.command()(ask.uncertainty)
 app.command()(ask.refer)
 app.command()(interval.interval)
+explain.app.command()(explain_edit.edit)
+explain.app.command()(explain_edit.pair)
 explain.app.command()(explain_lot.forward_lot)
 explain.app.command()(explain_lot.backward_lot)
 app.add_typer(explain.app, name="explain")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from lotwise.cli import tables
+from lotwise.cli.explain_notes import (
+    HYPOTHETICAL,
+    evidence_data,
+    print_evidence,
+    print_json,
+    print_notes,
+)
 from lotwise.cli.options import (
     MODELS,
     STATE,
@@ -50,7 +55,6 @@ app = typer.Typer(no_args_is_help=True, help="Ask what a lot would be if it were
 
 File = Annotated[Path, typer.Argument(help="The tile's image file.")]
 Save = Annotated[Path | None, typer.Option(help="Folder for the edited pictures, as PNG.")]
-_HYPOTHETICAL = "The edited pictures are hypothetical: an editor drew them."
 
 
 @app.command()
@@ -94,7 +98,7 @@ def forward(
     if plot is not None:
         write_plot(answer, plot, unit)
     if as_json:
-        _print_json(file, answer, _forward_data(answer, unit), saved)
+        print_json(file, answer, _forward_data(answer, unit), saved)
         return
     original = tables.in_unit(answer.original, unit)
     rows = []
@@ -117,9 +121,10 @@ def forward(
         f"At the lot as it is the slope is {slope.value:+,.4g} {slope.unit} per whole range of "
         f"{answer.attribute}."
     )
+    print_evidence(answer.evidence, unit)
     if plot is not None:
         say_plot(plot)
-    _print_notes(answer, saved)
+    print_notes(answer, saved)
 
 
 @app.command()
@@ -174,7 +179,7 @@ def backward(
     if plot is not None:
         write_plot(answer, plot, unit)
     if as_json:
-        _print_json(file, answer, _backward_data(answer, unit), saved)
+        print_json(file, answer, _backward_data(answer, unit), saved)
         return
     rows = []
     for change in answer.changes:
@@ -212,9 +217,10 @@ def backward(
         out.print(tables.realism_of(answer.realism))
     if answer.ended_by_deadline:
         out.print("Time was up: this is the best so far.", style="yellow")
+    print_evidence(answer.evidence, unit)
     if plot is not None:
         say_plot(plot)
-    _print_notes(answer, saved)
+    print_notes(answer, saved)
 
 
 def _agreement(answer: BackwardExplanation) -> str:
@@ -242,7 +248,7 @@ def _save_forward(
     original = tables.in_unit(answer.original, unit)
     strip = folder / f"{file.stem}_{answer.attribute}.png"
     _write_strip(strip, file, answer, f"{tables.number(original)} {original.unit}", shown)
-    return [*saved, strip]
+    return [*saved, *_save_map(file, answer, folder), strip]
 
 
 def _save_backward(
@@ -256,7 +262,16 @@ def _save_backward(
     _write_strip(
         strip, file, answer, f"{tables.number(before)} {before.unit}", [(caption, answer.image)]
     )
-    return [edited, strip]
+    return [edited, *_save_map(file, answer, folder), strip]
+
+
+def _save_map(
+    file: Path, answer: ForwardExplanation | BackwardExplanation, folder: Path
+) -> list[Path]:
+    """Where the regressor looked."""
+    if answer.evidence is None or answer.evidence.activation_map is None:
+        return []
+    return [answer.evidence.activation_map.save(folder / f"{file.stem}_activation_map.png")]
 
 
 def _write_strip(
@@ -266,33 +281,7 @@ def _write_strip(
     pictures = [(f"the whole tile\n{original}", tile)]
     pictures += [(caption, image.array()) for caption, image in edited]
     simulated = " Simulated lot." if answer.simulated else ""
-    write_strip(path, f"{file.name}.{simulated} {_HYPOTHETICAL}", pictures)
-
-
-def _print_notes(answer: ForwardExplanation | BackwardExplanation, saved: list[Path]) -> None:
-    if saved:
-        out.print(Text(f"Saved {len(saved)} pictures to {saved[0].parent}"), soft_wrap=True)
-        out.print(_HYPOTHETICAL, style="yellow")
-    if answer.unfamiliar:
-        out.print(
-            f"The tile looks like none that the models know (familiarity {answer.familiarity:.2g})."
-            " Do not act on this.",
-            style="red",
-        )
-    if answer.simulated:
-        out.print("The lot is simulated.", style="yellow")
-    for note in tables.notes([answer]):
-        out.print(note)
-
-
-def _print_json(
-    file: Path,
-    answer: ForwardExplanation | BackwardExplanation,
-    data: dict[str, Any],
-    saved: list[Path],
-) -> None:
-    line = tables.as_data(file, answer) | data | {"saved": [str(path) for path in saved]}
-    print(json.dumps(line))  # noqa: T201
+    write_strip(path, f"{file.name}.{simulated} {HYPOTHETICAL}", pictures)
 
 
 def _forward_data(answer: ForwardExplanation, unit: PressureUnit | None) -> dict[str, Any]:
@@ -315,6 +304,7 @@ def _forward_data(answer: ForwardExplanation, unit: PressureUnit | None) -> dict
         "sensitivity": tables.in_unit(answer.sensitivity, unit).value,
         "familiarity": answer.familiarity,
         "unfamiliar": answer.unfamiliar,
+        **evidence_data(answer.evidence, unit),
     }
 
 
@@ -341,5 +331,6 @@ def _backward_data(answer: BackwardExplanation, unit: PressureUnit) -> dict[str,
         "realism": answer.realism,
         "familiarity": answer.familiarity,
         "unfamiliar": answer.unfamiliar,
+        **evidence_data(answer.evidence, unit),
         "ended_by_deadline": answer.ended_by_deadline,
     }

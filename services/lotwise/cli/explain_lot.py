@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +42,7 @@ from lotwise.cli.options import (
     fail,
     out,
     parsed_numbers,
+    parsed_pair,
     parsed_ranges,
 )
 from lotwise.cli.plotting import check_plot, say_plot, write_plot
@@ -62,8 +65,12 @@ Seconds = Annotated[
 def forward_lot(
     folder: Folder,
     vary: Annotated[
-        list[str], typer.Option(help="An attribute to vary; again for each. All if none.")
+        list[str], typer.Option(help="An attribute to vary; again for each. All if none, or pairs.")
     ] = [],  # noqa: B006  # typer copies it
+    pair: Annotated[
+        list[str],
+        typer.Option(help="Two attributes to vary together: size,porosity; again for each."),
+    ] = [],  # noqa: B006
     attribute: Attributes = [],  # noqa: B006
     steps: Annotated[int, typer.Option(help="How many values; 2 to 101.")] = 11,
     sample: Sample = 0,
@@ -90,6 +97,7 @@ def forward_lot(
             answer = client.explain_lot_forward(
                 folder,
                 vary=vary,
+                pairs=[parsed_pair(each) for each in pair],
                 attributes=parsed_numbers(attribute),
                 steps=steps,
                 sample=sample,
@@ -126,6 +134,17 @@ def forward_lot(
             f"At the lot as it is the slope is {mean:+,.4g} {symbol} per whole range of "
             f"{curve.attribute}; over its tiles the mean lies within {lower:+,.4g} and "
             f"{upper:+,.4g} (95%).\n"
+        )
+    for surface in answer.surfaces:
+        across = sorted({second for _, second, _ in surface.points})
+        tables.show(
+            f"{answer.lot_id}: median {answer.property_name} in {symbol}, {surface.first} down, "
+            f"{surface.second} to the right",
+            [f">{surface.first}", *(f">{value:.2f}" for value in across)],
+            [
+                (f"{at:.2f}", *(_quartiles(spread, unit)[1] for *_, spread in points))
+                for at, points in groupby(surface.points, itemgetter(0))
+            ],
         )
     out.print(f"The lot as it is: {_in_words(answer.original, unit)}.")
     if plot is not None:

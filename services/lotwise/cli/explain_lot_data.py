@@ -63,6 +63,16 @@ def forward_data(answer: LotForward, unit: PressureUnit | None) -> dict[str, Any
             }
             for curve in answer.curves
         ],
+        "surfaces": [
+            {
+                "attributes": [surface.first, surface.second],
+                "points": [
+                    {"attribute_values": [first, second], **_spread_data(spread, unit)}
+                    for first, second, spread in surface.points
+                ],
+            }
+            for surface in answer.surfaces
+        ],
     }
 
 

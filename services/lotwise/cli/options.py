@@ -117,3 +117,11 @@ def parsed_ranges(given: list[str]) -> dict[str, tuple[float, float]]:
         except ValueError:
             fail(f"--allow {each}: state it as name=minimum:maximum, such as size=0.2:0.8.")
     return ranges
+
+
+def parsed_pair(given: str, option: str = "--pair") -> tuple[str, str]:
+    """Two names; fails with what is wrong."""
+    first, comma, second = (part.strip() for part in given.partition(","))
+    if not (first and comma and second) or "," in second:
+        fail(f"{option} {given}: name two attributes, such as size,porosity.")
+    return first, second

@@ -9,7 +9,13 @@ from rich.text import Text
 
 from lotwise.cli import tables
 from lotwise.cli.options import PressureUnit, fail, out
-from lotwise.client import BackwardExplanation, ForwardExplanation, LotBackward, LotForward
+from lotwise.client import (
+    BackwardExplanation,
+    ForwardExplanation,
+    LotBackward,
+    LotForward,
+    PairExplanation,
+)
 
 ENDINGS: Final = (".png", ".svg")
 
@@ -27,17 +33,18 @@ def check_plot(path: Path | None) -> None:
 
 
 def write_plot(
-    answer: ForwardExplanation | BackwardExplanation | LotForward | LotBackward,
+    answer: ForwardExplanation | PairExplanation | BackwardExplanation | LotForward | LotBackward,
     path: Path,
     unit: PressureUnit | None,
 ) -> None:
     """Draw the figure of an answer."""
     # Here, because matplotlib is an extra and takes a second to import.
-    from lotwise.plots import explanations
+    from lotwise.plots import explanations, surfaces
     from lotwise.plots.style import write_figure
 
     draw: dict[type, Any] = {
         ForwardExplanation: explanations.forward_figure,
+        PairExplanation: surfaces.pair_figure,
         BackwardExplanation: explanations.backward_figure,
         LotForward: explanations.lot_forward_figure,
         LotBackward: explanations.lot_backward_figure,

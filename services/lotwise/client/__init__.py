@@ -6,18 +6,26 @@ same questions (`questions`), read tiles alike (`tiles`) and give the same answe
 
 from lotwise.client.aio import AsyncClient
 from lotwise.client.answers import (
-    AttributeChange,
-    BackwardExplanation,
     Decision,
-    EditedImage,
-    ForwardExplanation,
-    ForwardStep,
     LotVerdict,
     Prediction,
     TileFailure,
     Uncertainty,
 )
 from lotwise.client.calibration import CalibrationSet, Guarantee
+from lotwise.client.explanations import (
+    AttributeChange,
+    BackwardExplanation,
+    EditedAttribute,
+    EditedImage,
+    EditedTile,
+    Evidence,
+    Example,
+    ForwardExplanation,
+    ForwardStep,
+    PairExplanation,
+    PairStep,
+)
 from lotwise.client.interval_answers import LotInterval, PropertyInterval, TileInterval
 from lotwise.client.lot_answers import (
     FrontPoint,
@@ -25,6 +33,7 @@ from lotwise.client.lot_answers import (
     LotCurve,
     LotForward,
     LotProgress,
+    LotSurface,
     MeanOverTiles,
     Spread,
 )
@@ -57,9 +66,13 @@ __all__ = [
     "Contradiction",
     "DeadlineExceeded",
     "Decision",
+    "EditedAttribute",
     "EditedImage",
+    "EditedTile",
     "EngineOverloaded",
     "EngineUnavailable",
+    "Evidence",
+    "Example",
     "ForwardExplanation",
     "ForwardStep",
     "FrontPoint",
@@ -74,11 +87,14 @@ __all__ = [
     "LotForward",
     "LotInterval",
     "LotProgress",
+    "LotSurface",
     "LotVerdict",
     "LotwiseError",
     "MeanOverTiles",
     "ModelVersion",
     "NotFound",
+    "PairExplanation",
+    "PairStep",
     "Prediction",
     "PropertyInterval",
     "Provenance",

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from lotwise.client import questions
 from lotwise.client.answers import (
-    BackwardExplanation,
     Decision,
-    ForwardExplanation,
     LotVerdict,
     Prediction,
     TileFailure,
     Uncertainty,
 )
 from lotwise.client.connection import IN_FLIGHT
+from lotwise.client.explain_calls import AsyncExplainCalls
 from lotwise.client.interval_calls import AsyncIntervalCalls
 from lotwise.client.lot_calls import AsyncLotExplainCalls
-from lotwise.client.questions import LotQuestion, OtherUnit, Target
+from lotwise.client.questions import LotQuestion
 from lotwise.client.tiles import TileLike
 from lotwise.screening.folder import read_lot_folder
 
 Tiles = Iterable[TileLike] | AsyncIterable[TileLike]
 
 
-class AsyncClient(AsyncIntervalCalls, AsyncLotExplainCalls):
+class AsyncClient(AsyncIntervalCalls, AsyncExplainCalls, AsyncLotExplainCalls):
     """`Client` as coroutines: the same arguments, methods, answers and errors.
 
         async with AsyncClient() as lotwise:
@@ -148,115 +147,3 @@ class AsyncClient(AsyncIntervalCalls, AsyncLotExplainCalls):
                 if on_tile is not None:
                     on_tile(decisions[-1])
         return question.verdict(verdict, decisions, simulated)
-
-    async def explain_forward(
-        self,
-        tile: TileLike,
-        *,
-        vary: str,
-        attributes: Mapping[str, float] | None = None,
-        steps: int = 0,
-        images: bool = True,
-        allow_unfamiliar: bool = False,
-        lot_id: str = "",
-        um_per_px: float | None = None,
-        timeout: float | None = None,
-    ) -> ForwardExplanation:
-        """As `Client.explain_forward`."""
-        question = questions.explain_forward(
-            attributes or {}, vary, steps, images, allow_unfamiliar
-        )
-        return await self._ask(question, tile, lot_id, um_per_px, timeout)
-
-    def explain_forward_many(
-        self,
-        tiles: Tiles,
-        *,
-        vary: str,
-        attributes: Mapping[str, float] | None = None,
-        steps: int = 0,
-        images: bool = True,
-        allow_unfamiliar: bool = False,
-        lot_id: str = "",
-        um_per_px: float | None = None,
-        in_flight: int = IN_FLIGHT,
-        timeout: float | None = None,
-    ) -> AsyncGenerator[ForwardExplanation | TileFailure, None]:
-        """As `Client.explain_forward_many`."""
-        question = questions.explain_forward(
-            attributes or {}, vary, steps, images, allow_unfamiliar
-        )
-        return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)
-
-    async def explain_backward(
-        self,
-        tile: TileLike,
-        *,
-        target: float,
-        unit: str = "psi",
-        tolerance: float = 0.0,
-        attributes: Mapping[str, float] | None = None,
-        immutable: str | Sequence[str] = (),
-        ranges: Mapping[str, tuple[float, float]] | None = None,
-        costs: Mapping[str, float] | None = None,
-        starts: int = 0,
-        max_evaluations: int = 0,
-        allow_unfamiliar: bool = False,
-        lot_id: str = "",
-        um_per_px: float | None = None,
-        timeout: float | None = None,
-    ) -> BackwardExplanation:
-        """As `Client.explain_backward`."""
-        wanted = Target(
-            target,
-            tolerance,
-            unit,
-            immutable,
-            ranges,
-            costs,
-            starts,
-            max_evaluations,
-            allow_unfamiliar,
-        )
-        known = attributes or {}
-        try:
-            question = questions.explain_backward(known, wanted, self._model_unit)
-            return await self._ask(question, tile, lot_id, um_per_px, timeout)
-        except OtherUnit as other:
-            self._model_unit = other.unit
-        question = questions.explain_backward(known, wanted, self._model_unit)
-        return await self._ask(question, tile, lot_id, um_per_px, timeout)
-
-    def explain_backward_many(
-        self,
-        tiles: Tiles,
-        *,
-        target: float,
-        unit: str = "psi",
-        tolerance: float = 0.0,
-        attributes: Mapping[str, float] | None = None,
-        immutable: str | Sequence[str] = (),
-        ranges: Mapping[str, tuple[float, float]] | None = None,
-        costs: Mapping[str, float] | None = None,
-        starts: int = 0,
-        max_evaluations: int = 0,
-        allow_unfamiliar: bool = False,
-        lot_id: str = "",
-        um_per_px: float | None = None,
-        in_flight: int = IN_FLIGHT,
-        timeout: float | None = None,
-    ) -> AsyncGenerator[BackwardExplanation | TileFailure, None]:
-        """As `Client.explain_backward_many`."""
-        wanted = Target(
-            target,
-            tolerance,
-            unit,
-            immutable,
-            ranges,
-            costs,
-            starts,
-            max_evaluations,
-            allow_unfamiliar,
-        )
-        question = questions.explain_backward(attributes or {}, wanted, self._model_unit)
-        return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)

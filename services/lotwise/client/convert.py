@@ -7,12 +7,7 @@ from datetime import UTC
 from typing import Any, Literal
 
 from lotwise.client.answers import (
-    AttributeChange,
-    BackwardExplanation,
     Decision,
-    EditedImage,
-    ForwardExplanation,
-    ForwardStep,
     LotVerdict,
     Prediction,
     TileFailure,
@@ -26,7 +21,6 @@ from lotwise.client.tiles import INSTRUMENT_TAGS
 from lotwise.core.tile import InstrumentTags
 from lotwise.v1 import (
     calibration_pb2,
-    explain_pb2,
     interval_pb2,
     predict_pb2,
     referral_pb2,
@@ -38,7 +32,7 @@ from lotwise.v1 import (
 def prediction(message: predict_pb2.PredictResponse, simulated: bool) -> Prediction:
     """The answer of the predict service."""
     return Prediction(
-        **_common(message, simulated),
+        **common(message, simulated),
         property_name=message.property,
         quantity=Quantity(message.value, message.unit),
     )
@@ -48,7 +42,7 @@ def uncertainty(message: uncertainty_pb2.AssessResponse, simulated: bool) -> Unc
     """The answer of the uncertainty service."""
     likeliest_first = sorted(message.probabilities, key=lambda each: -each.probability)
     return Uncertainty(
-        **_common(message, simulated),
+        **common(message, simulated),
         looks_like=message.top[0].reference_lot if message.top else "",
         confidence=message.confidence,
         error_probability=message.error_probability,
@@ -67,7 +61,7 @@ def decision(message: referral_pb2.DecideResponse, simulated: bool) -> Decision:
     """The answer of the referral service on one tile."""
     accepted = message.decision == referral_pb2.DECISION_ACCEPT
     return Decision(
-        **_common(message, simulated),
+        **common(message, simulated),
         decision="accept" if accepted else "refer",
         reasons=_reasons(message.reasons),
         score=message.score if message.HasField("score") else None,
@@ -78,80 +72,6 @@ def decision(message: referral_pb2.DecideResponse, simulated: bool) -> Decision:
         confidence=message.confidence,
         guarantee=_guarantee(message.guarantee),
         calibration_set=_calibration_set(message.calibration_set),
-    )
-
-
-def forward(message: explain_pb2.ForwardResponse, simulated: bool) -> ForwardExplanation:
-    """The answer of the explain service along one attribute."""
-    unit = message.unit
-    return ForwardExplanation(
-        **_common(message, simulated),
-        property_name=message.property,
-        attribute=message.attribute,
-        original=Quantity(message.original, unit),
-        reconstructed=Quantity(message.reconstructed, unit),
-        steps=tuple(
-            ForwardStep(
-                step.attribute_value,
-                Quantity(step.value, unit),
-                EditedImage(step.edited_png) if step.edited_png else None,
-                step.measured_change if step.HasField("measured_change") else None,
-                step.realism if step.HasField("realism") else None,
-            )
-            for step in message.steps
-        ),
-        sensitivity=Quantity(message.sensitivity, unit),
-        **_familiarity(message),
-    )
-
-
-def backward(message: explain_pb2.BackwardResponse, simulated: bool) -> BackwardExplanation:
-    """The answer of the explain service to a target."""
-    unit, quality = message.unit, message.explanation_quality
-    return BackwardExplanation(
-        **_common(message, simulated),
-        property_name=message.property,
-        target=Quantity(message.target, unit),
-        tolerance=Quantity(message.tolerance, unit),
-        reached=message.reached,
-        before=Quantity(message.before, unit),
-        after=Quantity(message.after, unit),
-        changes=changes(message.changes, unit),
-        image=EditedImage(message.edited_png),
-        evaluations=message.evaluations,
-        changed=quality.changed,
-        cost=quality.cost,
-        starts=quality.starts,
-        starts_reached=quality.starts_reached,
-        spread=quality.spread,
-        ended_by_deadline=message.ended_by_deadline,
-        fidelity=quality.fidelity if quality.HasField("fidelity") else None,
-        realism=quality.realism if quality.HasField("realism") else None,
-        **_familiarity(message),
-    )
-
-
-def _familiarity(message: Any) -> dict[str, Any]:
-    """Whether the networks know such tiles."""
-    if not message.HasField("familiarity"):
-        return {}
-    said: explain_pb2.Familiarity = message.familiarity
-    return {"familiarity": said.value, "unfamiliar": said.unfamiliar}
-
-
-def changes(
-    messages: Iterable[explain_pb2.AttributeChange], unit: str
-) -> tuple[AttributeChange, ...]:
-    """Changes of attributes; `unit` is the property's."""
-    return tuple(
-        AttributeChange(
-            each.name,
-            each.before,
-            each.after,
-            Quantity(each.sensitivity, unit),
-            each.measured_change if each.HasField("measured_change") else None,
-        )
-        for each in messages
     )
 
 
@@ -188,7 +108,7 @@ def verdict(
 
 def tile_interval(message: interval_pb2.IntervalResponse, simulated: bool) -> TileInterval:
     """The answer of the uncertainty service on where the property of a tile's lot lies."""
-    return TileInterval(**_common(message, simulated), interval=_interval(message.interval))
+    return TileInterval(**common(message, simulated), interval=_interval(message.interval))
 
 
 def lot_interval(
@@ -222,7 +142,8 @@ def _interval(message: interval_pb2.PropertyInterval) -> PropertyInterval:
     )
 
 
-def _common(message: Any, simulated: bool) -> dict[str, Any]:
+def common(message: Any, simulated: bool) -> dict[str, Any]:
+    """What every answer to a tile says."""
     return {
         "tile_id": message.tile_id,
         "lot_id": message.lot_id,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lotwise.client.answers import AttributeChange, EditedImage, TileFailure
+from lotwise.client.answers import TileFailure
+from lotwise.client.explanations import AttributeChange, EditedImage
 from lotwise.client.provenance import Provenance
 from lotwise.client.quantity import Quantity
 
@@ -55,6 +56,21 @@ class LotCurve:
     attribute: str
     points: tuple[tuple[float, Spread], ...]
     sensitivity: MeanOverTiles
+
+
+@dataclass(frozen=True)
+class LotSurface:
+    """The property of a lot over two attributes.
+
+    Attributes:
+        first, second: Their names.
+        points: Every pair of values, 0 to 1, the second attribute's running faster; and the
+            property over the tiles then.
+    """
+
+    first: str
+    second: str
+    points: tuple[tuple[float, float, Spread], ...]
 
 
 @dataclass(frozen=True)
@@ -118,11 +134,13 @@ class LotForward(LotAnswer):
         attributes: The lot as it is, by name, 0 to 1.
         original: The property of the tiles as they are.
         curves: One for each attribute that was varied.
+        surfaces: One for each pair.
     """
 
     attributes: Mapping[str, float]
     original: Spread
     curves: tuple[LotCurve, ...]
+    surfaces: tuple[LotSurface, ...] = ()
 
 
 @dataclass(frozen=True)

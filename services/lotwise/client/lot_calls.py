@@ -31,6 +31,7 @@ class LotExplainCalls(Transport):
         lot: Lot,
         *,
         vary: str | Sequence[str] = (),
+        pairs: Sequence[tuple[str, str]] = (),
         attributes: Mapping[str, float] | None = None,
         steps: int = 0,
         sample: int = 0,
@@ -49,7 +50,8 @@ class LotExplainCalls(Transport):
 
         Args:
             lot: The folder with its tiles, or a list of them.
-            vary: Names of attributes to vary, one at a time; all if empty.
+            vary: Names of attributes to vary, one at a time; all if there are no pairs either.
+            pairs: Pairs of names to vary together: `steps` x `steps` edits of each tile.
             attributes: As in `explain_forward`.
             steps: As in `explain_forward`.
             sample: How many tiles are worked on, 256 at most; 0 for 64. Each takes `steps` edits
@@ -69,7 +71,9 @@ class LotExplainCalls(Transport):
                 LOT_UNUSABLE, LOT_UNFAMILIAR, LOT_SIDECAR_INVALID, LOT_CONTRADICTORY, LOT_TOO_LARGE.
             LotwiseError: See the class.
         """
-        question = LotForwardQuestion(attributes or {}, vary, steps, sample, seed, allow_unfamiliar)
+        question = LotForwardQuestion(
+            attributes or {}, vary, pairs, steps, sample, seed, allow_unfamiliar
+        )
         return self._explained(question, lot, lot_id, um_per_px, on_progress, timeout)
 
     def explain_lot_backward(
@@ -174,6 +178,7 @@ class AsyncLotExplainCalls(AsyncTransport):
         lot: Lot,
         *,
         vary: str | Sequence[str] = (),
+        pairs: Sequence[tuple[str, str]] = (),
         attributes: Mapping[str, float] | None = None,
         steps: int = 0,
         sample: int = 0,
@@ -185,7 +190,9 @@ class AsyncLotExplainCalls(AsyncTransport):
         timeout: float | None = None,
     ) -> LotForward:
         """As `Client.explain_lot_forward`."""
-        question = LotForwardQuestion(attributes or {}, vary, steps, sample, seed, allow_unfamiliar)
+        question = LotForwardQuestion(
+            attributes or {}, vary, pairs, steps, sample, seed, allow_unfamiliar
+        )
         return await self._explained(question, lot, lot_id, um_per_px, on_progress, timeout)
 
     async def explain_lot_backward(

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from lotwise.client.answers import EditedImage, TileFailure
-from lotwise.client.convert import changes, provenance
+from lotwise.client.answers import TileFailure
+from lotwise.client.convert import provenance
+from lotwise.client.explain_convert import changes
+from lotwise.client.explanations import EditedImage
 from lotwise.client.lot_answers import (
     FrontPoint,
     LotBackward,
     LotCurve,
     LotForward,
     LotProgress,
+    LotSurface,
     MeanOverTiles,
     NumberSpread,
     Spread,
@@ -44,6 +47,17 @@ def lot_forward(
                 _mean(curve.sensitivity, unit),
             )
             for curve in message.curves
+        ),
+        surfaces=tuple(
+            LotSurface(
+                surface.attributes.first,
+                surface.attributes.second,
+                tuple(
+                    (point.first_value, point.second_value, _spread(point.value, unit))
+                    for point in surface.points
+                ),
+            )
+            for surface in message.surfaces
         ),
     )
 

@@ -43,13 +43,15 @@ class LotForwardQuestion:
 
     Attributes:
         attributes: Of the lot.
-        vary: Names; empty for all.
+        vary: Names; empty for all where there are no pairs.
+        pairs: Of names.
         steps, sample, seed: 0 for the service's default.
         allow_unfamiliar: As in `Target`.
     """
 
     attributes: Mapping[str, float]
     vary: str | Sequence[str]
+    pairs: Sequence[tuple[str, str]]
     steps: int
     sample: int
     seed: int
@@ -62,6 +64,10 @@ class LotForwardQuestion:
             tile=_content(tile),
             attributes=attribute_values(self.attributes),
             vary=names_of(self.vary),
+            pairs=[
+                explain_pb2.AttributePair(first=first, second=second)
+                for first, second in self.pairs
+            ],
             steps=self.steps,
             sampling=explain_pb2.LotSampling(tiles=self.sample, seed=self.seed),
             allow_unfamiliar=self.allow_unfamiliar,

@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from lotwise.client import convert
+from lotwise.client import convert, explain_convert
 from lotwise.client.answers import (
-    BackwardExplanation,
     Decision,
-    ForwardExplanation,
     LotVerdict,
     Prediction,
     TileFailure,
     Uncertainty,
+)
+from lotwise.client.explanations import (
+    BackwardExplanation,
+    EditedTile,
+    ForwardExplanation,
+    PairExplanation,
 )
 from lotwise.client.failures import error_of_tile
 from lotwise.client.interval_answers import LotInterval, TileInterval
@@ -131,7 +135,53 @@ def explain_forward(
             allow_unfamiliar=allow_unfamiliar,
         ),
         explain_pb2.ForwardStreamRequest,
-        convert.forward,
+        explain_convert.forward,
+    )
+
+
+def explain_pair(
+    attributes: Mapping[str, float], pair: tuple[str, str], steps: int, allow_unfamiliar: bool
+) -> Question[PairExplanation]:
+    """The property over two attributes."""
+    first, second = pair
+    return Question(
+        "explain",
+        "Forward",
+        "ForwardStream",
+        lambda tile: explain_pb2.ForwardRequest(
+            tile=tile,
+            attributes=attribute_values(attributes),
+            vary=first,
+            vary_also=second,
+            steps=steps,
+            without_images=True,
+            allow_unfamiliar=allow_unfamiliar,
+        ),
+        explain_pb2.ForwardStreamRequest,
+        explain_convert.pair,
+    )
+
+
+def explain_edit(
+    attributes: Mapping[str, float],
+    wanted: Mapping[str, float],
+    image: bool,
+    allow_unfamiliar: bool,
+) -> Question[EditedTile]:
+    """One edit. There is no stream of it: `stream` and `wrap` are not used."""
+    return Question(
+        "explain",
+        "Edit",
+        "",
+        lambda tile: explain_pb2.EditRequest(
+            tile=tile,
+            attributes=attribute_values(attributes),
+            wanted=attribute_values(wanted),
+            without_image=not image,
+            allow_unfamiliar=allow_unfamiliar,
+        ),
+        explain_pb2.EditRequest,
+        explain_convert.edited,
     )
 
 
@@ -180,7 +230,7 @@ def explain_backward(
     def read(response: explain_pb2.BackwardResponse, simulated: bool) -> BackwardExplanation:
         if response.unit != model_unit:
             raise OtherUnit(response.unit)
-        return convert.backward(response, simulated)
+        return explain_convert.backward(response, simulated)
 
     return Question(
         "explain",

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lotwise.client import questions
 from lotwise.client.answers import (
-    BackwardExplanation,
     Decision,
-    ForwardExplanation,
     LotVerdict,
     Prediction,
     TileFailure,
     Uncertainty,
 )
 from lotwise.client.connection import IN_FLIGHT
+from lotwise.client.explain_calls import ExplainCalls
 from lotwise.client.interval_calls import IntervalCalls
 from lotwise.client.lot_calls import LotExplainCalls
-from lotwise.client.questions import LotQuestion, OtherUnit, Target
+from lotwise.client.questions import LotQuestion
 from lotwise.client.tiles import TileLike
 from lotwise.screening.folder import read_lot_folder
 
 
-class Client(IntervalCalls, LotExplainCalls):
+class Client(IntervalCalls, ExplainCalls, LotExplainCalls):
     """Asks the four services; safe to use from several threads.
 
         with Client() as lotwise:
@@ -227,170 +226,3 @@ class Client(IntervalCalls, LotExplainCalls):
             if on_tile is not None:
                 on_tile(decisions[-1])
         return question.verdict(verdict, decisions, simulated)
-
-    def explain_forward(
-        self,
-        tile: TileLike,
-        *,
-        vary: str,
-        attributes: Mapping[str, float] | None = None,
-        steps: int = 0,
-        images: bool = True,
-        allow_unfamiliar: bool = False,
-        lot_id: str = "",
-        um_per_px: float | None = None,
-        timeout: float | None = None,
-    ) -> ForwardExplanation:
-        """The property along one attribute of the lot, all others fixed.
-
-            swept = lotwise.explain_forward("tile.tif", lot_id="R01", vary="porosity", steps=5)
-            for step in swept.steps:
-                print(step.attribute_value, step.quantity.psi)
-                step.image.save(f"porosity_{step.attribute_value:.2f}.png")
-
-        Args:
-            tile: The tile; see the class.
-            vary: Name of the attribute.
-            attributes: The lot's attributes, each 0 to 1 over the model's design range. May be
-                left out where `lot_id` is one of the model's reference lots.
-            steps: Number of values, equally spaced over 0 to 1; 2 to 101, or 0 for 11.
-            images: Whether the edited pictures come too.
-            allow_unfamiliar: Whether a tile that looks like none that the models know is explained,
-                too. The answer is then marked `unfamiliar`; do not act on it.
-            lot_id: The lot.
-            um_per_px: Length of a pixel in micrometres.
-            timeout: Seconds.
-
-        Raises:
-            InvalidRequest: ATTRIBUTE_UNKNOWN, ATTRIBUTES_MISSING, ATTRIBUTE_OUT_OF_RANGE,
-                STEPS_OUT_OF_RANGE.
-            InvalidTile: TILE_UNFAMILIAR.
-            LotwiseError: See the class.
-        """
-        question = questions.explain_forward(
-            attributes or {}, vary, steps, images, allow_unfamiliar
-        )
-        return self._ask(question, tile, lot_id, um_per_px, timeout)
-
-    def explain_forward_many(
-        self,
-        tiles: Iterable[TileLike],
-        *,
-        vary: str,
-        attributes: Mapping[str, float] | None = None,
-        steps: int = 0,
-        images: bool = True,
-        allow_unfamiliar: bool = False,
-        lot_id: str = "",
-        um_per_px: float | None = None,
-        in_flight: int = IN_FLIGHT,
-        timeout: float | None = None,
-    ) -> Iterator[ForwardExplanation | TileFailure]:
-        """`explain_forward` of many tiles; arguments and errors also as in `predict_many`."""
-        question = questions.explain_forward(
-            attributes or {}, vary, steps, images, allow_unfamiliar
-        )
-        return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)
-
-    def explain_backward(
-        self,
-        tile: TileLike,
-        *,
-        target: float,
-        unit: str = "psi",
-        tolerance: float = 0.0,
-        attributes: Mapping[str, float] | None = None,
-        immutable: str | Sequence[str] = (),
-        ranges: Mapping[str, tuple[float, float]] | None = None,
-        costs: Mapping[str, float] | None = None,
-        starts: int = 0,
-        max_evaluations: int = 0,
-        allow_unfamiliar: bool = False,
-        lot_id: str = "",
-        um_per_px: float | None = None,
-        timeout: float | None = None,
-    ) -> BackwardExplanation:
-        """The smallest change of attributes that reaches a property.
-
-        Args:
-            tile: The tile; see the class.
-            target: The property to reach, in `unit`.
-            unit: Of target and tolerance: "psi", "MPa", or the model's own. Both are converted
-                to the model's; the answer's values are in that one.
-            tolerance: How near is near enough; 0 for 1% of the target.
-            attributes: As in `explain_forward`.
-            immutable: Attributes that must stay as they are.
-            ranges: (minimum, maximum) by attribute, where it may not go from 0 to 1.
-            costs: What a change by 1 costs, by attribute; 1 where none is stated.
-            starts: Searches from different places, 16 at most; 0 for 3. Whether they agree is in
-                the answer.
-            max_evaluations: Steps of all searches together, 2000 at most; 0 for 200.
-            allow_unfamiliar: As in `explain_forward`.
-            lot_id: As in `explain_forward`.
-            um_per_px: Length of a pixel in micrometres.
-            timeout: Seconds.
-
-        Raises:
-            InvalidRequest: As `explain_forward`; TARGET_INVALID, TOLERANCE_INVALID,
-                NOTHING_MUTABLE, EVALUATIONS_OUT_OF_RANGE, STARTS_OUT_OF_RANGE, RANGE_INVALID,
-                RANGE_EXCLUDES_LOT, COST_INVALID.
-            InvalidTile: TILE_UNFAMILIAR.
-            LotwiseError: See the class.
-        """
-        wanted = Target(
-            target,
-            tolerance,
-            unit,
-            immutable,
-            ranges,
-            costs,
-            starts,
-            max_evaluations,
-            allow_unfamiliar,
-        )
-        known = attributes or {}
-        try:
-            question = questions.explain_backward(known, wanted, self._model_unit)
-            return self._ask(question, tile, lot_id, um_per_px, timeout)
-        except OtherUnit as other:
-            self._model_unit = other.unit
-        question = questions.explain_backward(known, wanted, self._model_unit)
-        return self._ask(question, tile, lot_id, um_per_px, timeout)
-
-    def explain_backward_many(
-        self,
-        tiles: Iterable[TileLike],
-        *,
-        target: float,
-        unit: str = "psi",
-        tolerance: float = 0.0,
-        attributes: Mapping[str, float] | None = None,
-        immutable: str | Sequence[str] = (),
-        ranges: Mapping[str, tuple[float, float]] | None = None,
-        costs: Mapping[str, float] | None = None,
-        starts: int = 0,
-        max_evaluations: int = 0,
-        allow_unfamiliar: bool = False,
-        lot_id: str = "",
-        um_per_px: float | None = None,
-        in_flight: int = IN_FLIGHT,
-        timeout: float | None = None,
-    ) -> Iterator[BackwardExplanation | TileFailure]:
-        """`explain_backward` of many tiles; arguments and errors also as in `predict_many`.
-
-        Raises InvalidRequest (TARGET_INVALID) where the model's property turns out to be in
-        another unit; then call again: the client knows it from now on.
-        """
-        wanted = Target(
-            target,
-            tolerance,
-            unit,
-            immutable,
-            ranges,
-            costs,
-            starts,
-            max_evaluations,
-            allow_unfamiliar,
-        )
-        question = questions.explain_backward(attributes or {}, wanted, self._model_unit)
-        return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)

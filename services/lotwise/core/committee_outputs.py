@@ -1,6 +1,6 @@
-"""What a committee says of many tiles, member by member: from this everything is calibrated.
+"""What networks say of many tiles, one by one: from this everything is calibrated.
 
-N tiles, T members, K reference lots.
+N tiles, T members, K reference lots, D features.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from lotwise.core.uncertainty import committee_probabilities, softmax
 
 LOGITS: Final = "logits"
 BLOCKS: Final = ("features", "early")
-"""Outputs of a committee, beside its logits, in whose space distances are measured: the pooled
-last group, and mean and deviation of every channel of the first. A committee may lack them."""
+"""Outputs of a committee or a regressor in whose space distances are measured: the pooled last
+group, and mean and deviation of every channel of the first. A model may lack them."""
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -59,3 +59,26 @@ class CommitteeOutputs:
     def of(cls, outputs: Mapping[str, npt.NDArray[Any]]) -> CommitteeOutputs:
         """From the tensors of an engine's answer, by their names."""
         return cls(outputs[LOGITS], {name: outputs[name] for name in BLOCKS if name in outputs})
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureOutputs:
+    """What a single network, a regressor, sees of tiles.
+
+    Attributes:
+        blocks: By the output's name, float [N, 1, D].
+    """
+
+    blocks: Mapping[str, Floats]
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, npt.NDArray[Any]]) -> FeatureOutputs:
+        """From the tensors of an engine's answer, float [N, D] by their names."""
+        return cls({name: outputs[name][:, None] for name in BLOCKS})
+
+    def __len__(self) -> int:
+        return len(self.blocks[BLOCKS[0]])
+
+    def take(self, rows: npt.NDArray[Any] | slice) -> FeatureOutputs:
+        """Some of the tiles."""
+        return FeatureOutputs({name: block[rows] for name, block in self.blocks.items()})

@@ -1,14 +1,14 @@
 """How familiar a tile is: a p-value among tiles of known lots, fused from several scores.
 
-Where a committee was trained, its features of known lots lie in known places. Of each block of
+Where networks were trained, their features of known lots lie in known places. Of each block of
 features (the last group, and statistics of the first, where a change of the instrument shows) two
 distances are taken: Mahalanobis to the nearest lot with a shared covariance (Lee et al. 2018, arXiv
 1807.03888), and the mean distance to the nearest of a bank of known tiles (Sun et al. 2022, arXiv
-2204.06507). Beside them stand the energy (Liu et al. 2020, arXiv 2010.03759) and the predictive
-entropy. Every score becomes its tail probability among known tiles; Fisher's sum of their
-logarithms becomes one once more, among other known tiles. So the result is a conformal p-value
-(Bates et al. 2023, arXiv 2104.08279): of tiles like the calibration tiles, a share of at most a
-lies at or below a.
+2204.06507). Of a committee, the energy (Liu et al. 2020, arXiv 2010.03759) and the predictive
+entropy stand beside them. Every score becomes its tail probability among known tiles; Fisher's sum
+of their logarithms becomes one once more, among other known tiles. So the result is a conformal
+p-value (Bates et al. 2023, arXiv 2104.08279): of tiles like the calibration tiles, a share of at
+most a lies at or below a.
 
 `familiarity_fit.py` makes what is kept here. N tiles, T members, D features, P directions.
 """
@@ -25,11 +25,14 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from lotwise.core.committee_outputs import BLOCKS, CommitteeOutputs, Floats
+from lotwise.core.committee_outputs import BLOCKS, CommitteeOutputs, FeatureOutputs, Floats
 from lotwise.core.uncertainty import Array, entropy
 
 Half = npt.NDArray[np.float16]
 Single = npt.NDArray[np.float32]
+
+Outputs = CommitteeOutputs | FeatureOutputs
+"""What familiarity is computed from."""
 
 NEIGHBOURS: Final = 10
 _AT_ONCE: Final = 256
@@ -75,14 +78,22 @@ class BlockReference:
         parts = [self._distances(part) for part in _batches(block)]
         return np.concatenate(parts) if parts else np.empty((0, 2))
 
+    def places(self, block: Floats) -> Single:
+        """Where tiles lie along the directions of the bank: float32 [N, P].
+
+        Args:
+            block: float [N, T, D].
+        """
+        standard: Single = (block.astype(np.float32) - self.centre) / self.scale
+        return cast(Single, standard.reshape(len(standard), -1) @ self._single[2])
+
     def _distances(self, block: Floats) -> Array:
         standard: Single = (block.astype(np.float32) - self.centre) / self.scale
-        whitening, means, projection, bank = self._single
+        whitening, means, _, bank = self._single
         # [T, N, D]: a product of matrices for each member.
         white = standard.transpose(1, 0, 2) @ whitening
-        to_lots = _squared_distances(white, means).mean(axis=0).min(axis=1)
-        places = standard.reshape(len(standard), -1) @ projection
-        to_bank = _squared_distances(places, bank)
+        to_lots = squared_distances(white, means).mean(axis=0).min(axis=1)
+        to_bank = squared_distances(self.places(block), bank)
         k = min(NEIGHBOURS, len(bank))
         nearest = np.partition(to_bank, k - 1, axis=1)[:, :k]
         both = np.stack([np.sqrt(to_lots), np.sqrt(nearest).mean(axis=1)], axis=1)
@@ -103,7 +114,7 @@ class Familiarity:
     tails: Single
     fused: Single
 
-    def p_values(self, outputs: CommitteeOutputs) -> Array:
+    def p_values(self, outputs: Outputs) -> Array:
         """Familiarity of tiles: float64 [N], above 0 and at most 1; small is strange."""
         sums = fisher_sums(tail_probabilities(self.tails, scores(self.blocks, outputs)))
         return tail_probabilities(self.fused[None], sums[:, None])[:, 0]
@@ -145,13 +156,14 @@ class Familiarity:
             return cls(blocks, arrays["tails"], arrays["fused"])
 
 
-def scores(blocks: Mapping[str, BlockReference], outputs: CommitteeOutputs) -> Array:
+def scores(blocks: Mapping[str, BlockReference], outputs: Outputs) -> Array:
     """All scores, high where a tile is strange: float64 [N, S].
 
-    Two distances for each block, energy, predictive entropy.
+    Two distances for each block; of a committee also energy and predictive entropy.
     """
     columns = [block.distances(outputs.blocks[name]) for name, block in blocks.items()]
-    columns.append(np.stack([energy(outputs.logits), entropy(outputs.pooled)], axis=1))
+    if isinstance(outputs, CommitteeOutputs):
+        columns.append(np.stack([energy(outputs.logits), entropy(outputs.pooled)], axis=1))
     return np.concatenate(columns, axis=1)
 
 
@@ -199,7 +211,7 @@ def _batches(block: Floats) -> Iterator[Floats]:
         yield block[start : start + _AT_ONCE]
 
 
-def _squared_distances(points: Single, others: Single) -> Single:
+def squared_distances(points: Single, others: Single) -> Single:
     """[..., N, M] from [..., N, D] and [..., M, D]."""
     cross = points @ np.swapaxes(others, -1, -2)
     squares = (points**2).sum(axis=-1)[..., :, None] + (others**2).sum(axis=-1)[..., None, :]

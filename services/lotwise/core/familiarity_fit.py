@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
-from lotwise.core.committee_outputs import CommitteeOutputs, Floats
+from lotwise.core.committee_outputs import Floats
 from lotwise.core.familiarity import (
     BlockReference,
     Familiarity,
+    Outputs,
     fisher_sums,
     scores,
     tail_probabilities,
@@ -35,7 +36,7 @@ digit would decide."""
 
 
 def fit_familiarity(
-    reference: tuple[CommitteeOutputs, Labels], tails: CommitteeOutputs, fused: CommitteeOutputs
+    reference: tuple[Outputs, Labels], tails: Outputs, fused: Outputs
 ) -> Familiarity:
     """Fit on three groups of known tiles.
 

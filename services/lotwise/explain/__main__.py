@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+
 from prometheus_client import CollectorRegistry
 
+from lotwise.core.errors import Contradiction
+from lotwise.core.known_tiles import KNOWN_TILES_FILE, KnownTiles
 from lotwise.explain.editing import EditorModels
-from lotwise.explain.familiarity import Onlooker
 from lotwise.explain.handler import ExplainHandler
 from lotwise.explain.metrics import ExplainMetrics
 from lotwise.explain.servicer import ExplainServicer
 from lotwise.explain.settings import ExplainSettings
 from lotwise.runtime.engines import connect
 from lotwise.runtime.metrics import RpcMetrics
-from lotwise.runtime.server import Service, message_limit, run
-from lotwise.runtime.uncertainty_client import UncertaintyClient
+from lotwise.runtime.server import Service, run
 from lotwise.v1 import explain_pb2_grpc
+
+logger = logging.getLogger(__name__)
 
 
 def build(settings: ExplainSettings) -> Service:
@@ -29,17 +33,8 @@ def build(settings: ExplainSettings) -> Service:
         settings.gradient,
         settings.meter,
     )
-    handler = ExplainHandler(inference, models)
-    address, largest = settings.uncertainty_address, message_limit(settings.max_tile_bytes)
-    uncertainty = UncertaintyClient(address, largest) if address else None
-    onlooker = Onlooker(uncertainty, settings.min_familiarity)
-    servicer = ExplainServicer(handler, onlooker, settings, ExplainMetrics(registry), rpc_metrics)
-
-    async def close() -> None:
-        await inference.close()
-        if uncertainty is not None:
-            await uncertainty.close()
-
+    handler = ExplainHandler(inference, models, _known_tiles(settings), settings.min_familiarity)
+    servicer = ExplainServicer(handler, settings, ExplainMetrics(registry), rpc_metrics)
     return Service(
         name="explain",
         full_name="lotwise.v1.ExplainService",
@@ -47,10 +42,22 @@ def build(settings: ExplainSettings) -> Service:
             servicer, server
         ),
         ready=handler.ready,
-        close=close,
+        close=inference.close,
         registry=registry,
         rpc_metrics=rpc_metrics,
     )
+
+
+def _known_tiles(settings: ExplainSettings) -> KnownTiles | None:
+    """What the regressor knows, or nothing: explanations are given without it, and say so."""
+    try:
+        return KnownTiles.read(settings.model_repository / settings.regressor / KNOWN_TILES_FILE)
+    except Contradiction as error:
+        logger.warning(
+            "nobody can say how familiar tiles are",
+            extra={"reason": error.reason, "detail": error.message},
+        )
+        return None
 
 
 if __name__ == "__main__":

@@ -11,10 +11,13 @@ import numpy.typing as npt
 
 from lotwise.core.counterfactual import Evaluation
 from lotwise.core.errors import Contradiction, InvalidRequest, NotFound
+from lotwise.core.known_tiles import KnownTiles
 from lotwise.core.preprocessing import PreparedTile, prepare
 from lotwise.core.quality import Quality
 from lotwise.core.signature import ModelMetadata, PropertySpec, TileGeometry
 from lotwise.core.tile import DecodedTile, Grey
+from lotwise.explain.familiarity import admit
+from lotwise.explain.looking import Looks, Observer
 from lotwise.explain.question import index_of
 from lotwise.runtime.inference import Inference, ServedModel, infer_in_chunks
 
@@ -49,11 +52,16 @@ class Edits:
 
     Attributes:
         images: uint8 [N, px, px].
-        values: float64 [N], as predict would answer for these very images.
+        looks: What the regressor says of these very images.
     """
 
     images: npt.NDArray[np.uint8]
-    values: npt.NDArray[np.float64]
+    looks: Looks
+
+    @property
+    def values(self) -> npt.NDArray[np.float64]:
+        """float64 [N], the property, as predict would answer."""
+        return self.looks.values
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,8 @@ class Editor:
     Attributes:
         models: In the order REGRESSOR, ENCODER, DECODER, GRADIENT.
         geometry: Field that regressor and encoder see.
+        observer: Asks the regressor.
+        min_familiarity: A tile below it is edited only where the caller insists.
         meter: Reads attributes, and has never seen an editor; None where there is none.
     """
 
@@ -70,15 +80,30 @@ class Editor:
     names: EditorModels
     models: tuple[ServedModel, ...]
     geometry: TileGeometry
+    observer: Observer
+    min_familiarity: float = 0.0
     meter: ServedModel | None = None
 
     @classmethod
-    async def describe(cls, inference: Inference, names: EditorModels) -> Editor:
+    async def describe(
+        cls,
+        inference: Inference,
+        names: EditorModels,
+        known: KnownTiles | None = None,
+        min_familiarity: float = 0.0,
+    ) -> Editor:
         """Ask the engine for them.
+
+        Args:
+            inference: The engine.
+            names: Of the models.
+            known: Tiles that the regressor knows; None to say nothing of it.
+            min_familiarity: See the class.
 
         Raises:
             NotFound, InferenceError: As the engine does.
-            Contradiction: EDITOR_MISMATCH where the models do not belong together.
+            Contradiction: EDITOR_MISMATCH where the models do not belong together,
+                KNOWN_TILES_MISMATCH where the known tiles are another regressor's.
         """
         models = tuple([await inference.describe(name) for name in names.needed])
         regressor, encoder = (served.signature.metadata for served in models[:2])
@@ -87,7 +112,11 @@ class Editor:
                 "EDITOR_MISMATCH",
                 "Regressor and editor do not see the same field. Export them together.",
             )
-        editor = cls(inference, names, models, regressor.geometry)
+        if known is not None:
+            known.check_weights(regressor.weights_sha256)
+        given = tuple(spec.name for spec in models[REGRESSOR].signature.outputs)
+        observer = Observer(inference, names.regressor, given, known)
+        editor = cls(inference, names, models, regressor.geometry, observer, min_familiarity)
         return replace(editor, meter=await editor._found_meter())
 
     async def _found_meter(self) -> ServedModel | None:
@@ -173,7 +202,11 @@ class Editor:
         return np.array([stated.get(name, base[name]) for name in names])
 
     async def encode(
-        self, tile: DecodedTile | PreparedTile, attributes: npt.ArrayLike
+        self,
+        tile: DecodedTile | PreparedTile,
+        attributes: npt.ArrayLike,
+        *,
+        anyhow: bool = True,
     ) -> EditableTile:
         """Fit the tile to the models and encode it, once for all its edits.
 
@@ -181,18 +214,21 @@ class Editor:
             tile: As decoded, or fitted already.
             attributes: [n_attributes] in 0-1, of the tile's lot. An encoder that has no such input
                 does without.
+            anyhow: Whether a tile that looks like none that the regressor knows is edited, too.
 
         Raises:
-            InvalidTile, NotFound, InferenceError: As the engine and the scale rule do.
+            InvalidTile: TILE_UNFAMILIAR, or as the scale rule says.
+            NotFound, InferenceError: As the engine does.
         """
         encoder = self.models[ENCODER].signature
         prepared = tile if isinstance(tile, PreparedTile) else prepare(tile, self.geometry)
+        looks = await self.observer.look(prepared.image, where=True)
+        admit(looks.familiarity, self.min_familiarity, anyhow=anyhow)
         own = np.asarray(attributes, dtype=np.float32)[None]
         known: dict[str, npt.NDArray[Any]] = {"image": prepared.image, "attributes": own}
         inputs = {spec.name: known[spec.name] for spec in encoder.inputs if spec.name in known}
         code = await self.inference.infer(self.names.encoder, inputs)
-        answer = await self.inference.infer(self.names.regressor, {"image": prepared.image})
-        return EditableTile(self, float(answer["property"][0, 0]), prepared.quality, code)
+        return EditableTile(self, looks, prepared.quality, code)
 
 
 @dataclass(frozen=True)
@@ -201,15 +237,20 @@ class EditableTile:
 
     Attributes:
         editor: Whose edits.
-        original: R(I), in the property's unit.
+        looks: What the regressor says of it.
         quality: Of the picture.
         code: What the encoder gives, each [1, ...].
     """
 
     editor: Editor
-    original: float
+    looks: Looks
     quality: Quality
     code: dict[str, npt.NDArray[Any]]
+
+    @property
+    def original(self) -> float:
+        """R(I), in the property's unit."""
+        return float(self.looks.values[0])
 
     async def edit(self, attributes: npt.ArrayLike) -> Edits:
         """Redraw the tile with other attributes and read the property off the pictures.
@@ -242,11 +283,10 @@ async def edit_rows(rows: Sequence[Row]) -> Edits:
     for chunk in _chunks(rows, editor.models[DECODER]):
         drawn = await editor.inference.infer(editor.names.decoder, _inputs(chunk))
         images = to_pixels(drawn["image"])
-        judged = await infer_in_chunks(editor.inference, editor.names.regressor, {"image": images})
-        parts.append(Edits(images[:, 0], judged["property"][:, 0].astype(np.float64)))
+        parts.append(Edits(images[:, 0], await editor.observer.look(images)))
     return Edits(
         np.concatenate([part.images for part in parts]),
-        np.concatenate([part.values for part in parts]),
+        Looks.joined([part.looks for part in parts]),
     )
 
 

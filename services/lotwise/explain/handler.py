@@ -18,36 +18,68 @@ from lotwise.core.counterfactual import (
     search,
     spread_of_answers,
 )
+from lotwise.core.known_tiles import KnownTiles
 from lotwise.core.tile import DecodedTile, Grey
 from lotwise.explain.editing import EditableTile, Editor, EditorModels
-from lotwise.explain.question import BackwardQuestion, index_of, steps_of
+from lotwise.explain.looking import Looks
+from lotwise.explain.question import BackwardQuestion, grid_of, index_of
+from lotwise.explain.recent import RecentTiles, Redrawn
 from lotwise.explain.searching import Asked, searched
 from lotwise.runtime.inference import Inference
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class ForwardExplanation:
-    """The property along one attribute.
+    """The property along one attribute, or over a pair of them.
 
     Attributes:
         tile: The tile.
-        attribute: Its name.
-        grid: float64 [steps], the attribute's values.
+        attributes: One name or two.
+        grid: float64 [steps, attributes], their values; of a pair the second runs faster.
         values: float64 [steps], the property, less the editor's own shift.
         images: uint8 [steps, px, px].
+        familiarities: Of the edited pictures; None where nobody can say.
         reconstructed: The property of the tile redrawn unchanged.
-        sensitivity: Derivative of the property along the attribute at the lot as it is.
-        measured: float64 [steps], change of the attribute as the meter reads it; None without one.
+        sensitivities: Derivatives of the property along the attributes at the lot as it is.
+        measured: float64 [steps], change of a single attribute as the meter reads it; None without
+            one, and of a pair.
     """
 
     tile: EditableTile
-    attribute: str
-    grid: npt.NDArray[np.float64]
-    values: npt.NDArray[np.float64]
+    attributes: tuple[str, ...]
+    grid: Floats
+    values: Floats
     images: npt.NDArray[np.uint8]
+    familiarities: tuple[float, ...] | None
     reconstructed: float
-    sensitivity: float
-    measured: npt.NDArray[np.float64] | None
+    sensitivities: tuple[float, ...]
+    measured: Floats | None
+
+
+@dataclass(frozen=True)
+class Edited:
+    """One edit of a tile.
+
+    Attributes:
+        tile: The tile.
+        names: Of the attributes.
+        before, after: float64 [n_attributes].
+        value: The property, less the editor's own shift.
+        image: uint8 [px, px], the edited picture.
+        familiarity: Of that picture; None where nobody can say.
+        measured: float64 [n_attributes], changes as the meter reads them; None without one.
+    """
+
+    tile: EditableTile
+    names: tuple[str, ...]
+    before: Floats
+    after: Floats
+    value: float
+    image: Grey
+    familiarity: float | None
+    measured: Floats | None
 
 
 @dataclass(frozen=True)
@@ -67,6 +99,7 @@ class BackwardExplanation:
         reached: Whether `after` is within it of the target.
         after: The property of the edited picture, less the editor's own shift.
         image: uint8 [px, px], the edited picture.
+        looks: What the regressor says of that picture.
         reconstructed: The property of the tile redrawn unchanged.
         measured: float64 [n_attributes], changes as the meter reads them; None without one.
     """
@@ -83,6 +116,7 @@ class BackwardExplanation:
     reached: bool
     after: float
     image: Grey
+    looks: Looks
     reconstructed: float
     measured: npt.NDArray[np.float64] | None
 
@@ -108,11 +142,30 @@ class ExplainHandler:
     Args:
         inference: The engine.
         models: The networks to compose.
+        known: Tiles that the regressor knows; None to say nothing of it.
+        min_familiarity: A tile below it is explained only where the caller insists.
     """
 
-    def __init__(self, inference: Inference, models: EditorModels) -> None:
+    def __init__(
+        self,
+        inference: Inference,
+        models: EditorModels,
+        known: KnownTiles | None = None,
+        min_familiarity: float = 0.0,
+    ) -> None:
         self.inference = inference
         self.models = models
+        self.min_familiarity = min_familiarity
+        self._known = known
+        self._recent = RecentTiles()
+
+    async def editor(self) -> Editor:
+        """The networks, as the engine describes them.
+
+        Raises:
+            NotFound, Contradiction, InferenceError: As `Editor.describe`.
+        """
+        return await Editor.describe(self.inference, self.models, self._known, self.min_familiarity)
 
     async def forward(
         self,
@@ -121,36 +174,97 @@ class ExplainHandler:
         attributes: Mapping[str, float],
         vary: str,
         steps: int = 0,
+        *,
+        also: str = "",
+        anyhow: bool = False,
     ) -> ForwardExplanation:
-        """Vary one attribute over 0 to 1, all others fixed.
+        """Vary one attribute, or a pair, over 0 to 1, all others fixed.
+
+        Args:
+            tile: As decoded.
+            lot_id: Its lot.
+            attributes: Of the lot, as far as the model does not know them.
+            vary: An attribute.
+            steps: Values of each; 0 for the default.
+            also: Another attribute; every pair of values is then a step.
+            anyhow: Whether a strange tile is explained, too.
 
         Raises:
             InvalidRequest: ATTRIBUTE_UNKNOWN, ATTRIBUTES_MISSING, ATTRIBUTE_OUT_OF_RANGE,
-                STEPS_OUT_OF_RANGE.
+                ATTRIBUTE_TWICE, STEPS_OUT_OF_RANGE.
             InvalidTile, NotFound, Contradiction, InferenceError: As `Editor`.
         """
-        steps = steps_of(steps)
-        editor = await Editor.describe(self.inference, self.models)
+        varied = (vary, also) if also else (vary,)
+        grid = grid_of(varied, steps)
+        editor = await self.editor()
         names = editor.attribute_names
-        axis = index_of(names, vary)
+        axes = [index_of(names, each) for each in varied]
         lot = editor.lot_attributes(lot_id, attributes)
-        editable = await editor.encode(tile, lot)
-        grid = np.linspace(0.0, 1.0, steps)
-        wanted = np.tile(lot, (steps + 1, 1))
-        wanted[:-1, axis] = grid
+        editable = (await self._recent.encoded(editor, tile, lot, anyhow=anyhow)).tile
+        wanted = np.tile(lot, (len(grid) + 1, 1))
+        wanted[:-1, axes] = grid
         edits = await editable.edit(wanted)
         reconstructed = float(edits.values[-1])
         (at_lot,) = await editable.evaluate(lot[None])
-        read = await editor.read_attributes(edits.images)
+        read = None if also else await editor.read_attributes(edits.images)
+        familiarities = edits.looks.familiarities
         return ForwardExplanation(
             tile=editable,
-            attribute=vary,
+            attributes=varied,
             grid=grid,
             values=editable.original + edits.values[:-1] - reconstructed,
             images=edits.images[:-1],
+            familiarities=None if familiarities is None else familiarities[:-1],
             reconstructed=reconstructed,
-            sensitivity=float(at_lot.gradient[axis]),
-            measured=None if read is None else read[:-1, axis] - read[-1, axis],
+            sensitivities=tuple(float(at_lot.gradient[axis]) for axis in axes),
+            measured=None if read is None else read[:-1, axes[0]] - read[-1, axes[0]],
+        )
+
+    async def edit(
+        self,
+        tile: DecodedTile,
+        lot_id: str,
+        attributes: Mapping[str, float],
+        wanted: Mapping[str, float],
+        *,
+        anyhow: bool = False,
+    ) -> Edited:
+        """Edit a tile once.
+
+        Args:
+            tile: As decoded.
+            lot_id: Its lot.
+            attributes: Of the lot, as far as the model does not know them.
+            wanted: What some of them are to be; the others stay.
+            anyhow: Whether a strange tile is edited, too.
+
+        Raises:
+            InvalidRequest: ATTRIBUTE_UNKNOWN, ATTRIBUTES_MISSING, ATTRIBUTE_OUT_OF_RANGE.
+            InvalidTile, NotFound, Contradiction, InferenceError: As `Editor`.
+        """
+        editor = await self.editor()
+        names = editor.attribute_names
+        lot = editor.lot_attributes(lot_id, attributes)
+        goal = editor.lot_attributes(lot_id, {**dict(zip(names, lot, strict=True)), **wanted})
+        recent = await self._recent.encoded(editor, tile, lot, anyhow=anyhow)
+        first = recent.redrawn is None
+        edits = await recent.tile.edit([goal, lot] if first else [goal])
+        read = await editor.read_attributes(edits.images)
+        if recent.redrawn is None:
+            recent.redrawn = Redrawn(float(edits.values[1]), None if read is None else read[1])
+        redrawn = recent.redrawn
+        measured = None
+        if read is not None and redrawn.read is not None:
+            measured = read[0] - redrawn.read
+        return Edited(
+            tile=recent.tile,
+            names=names,
+            before=lot,
+            after=goal,
+            value=recent.tile.original + float(edits.values[0]) - redrawn.value,
+            image=edits.images[0],
+            familiarity=edits.looks.familiarity,
+            measured=measured,
         )
 
     async def backward(
@@ -159,6 +273,8 @@ class ExplainHandler:
         lot_id: str,
         attributes: Mapping[str, float],
         question: BackwardQuestion,
+        *,
+        anyhow: bool = False,
     ) -> BackwardExplanation:
         """Find the smallest sparse change of attributes that reaches the target; equation 2.
 
@@ -169,14 +285,14 @@ class ExplainHandler:
             InvalidTile, NotFound, Contradiction, InferenceError: As `Editor`.
         """
         question.check()
-        editor = await Editor.describe(self.inference, self.models)
+        editor = await self.editor()
         learned = editor.property
         span = learned.maximum - learned.minimum
         tolerance = question.tolerance_within(span)
         names = editor.attribute_names
         lot = editor.lot_attributes(lot_id, attributes)
         allowed = question.allowed(names, lot)
-        editable = await editor.encode(tile, lot)
+        editable = (await self._recent.encoded(editor, tile, lot, anyhow=anyhow)).tile
         redrawn = await editable.edit(lot[None])
         reconstructed = float(redrawn.values[0])
         # The editor alone moves the prediction; aiming beside the target by as much cancels it.
@@ -219,6 +335,7 @@ class ExplainHandler:
             reached=abs(after - question.target) <= tolerance,
             after=after,
             image=edits.images[0],
+            looks=edits.looks,
             reconstructed=reconstructed,
             measured=None if read is None else read[1] - read[0],
         )

@@ -71,6 +71,7 @@ class LotBackward:
         front: Cheapest first.
         image: uint8 [px, px], the edited tile whose property is nearest to the mean.
         image_of: Its number in the sample.
+        familiarity: Of that picture; None where nobody can say.
         measured: float64 [n_attributes], mean changes over the tiles as the meter reads them; None
             without one.
         ended_by_deadline: Whether searches were ended early, or left out.
@@ -91,6 +92,7 @@ class LotBackward:
     front: tuple[FrontPoint, ...]
     image: Grey
     image_of: int
+    familiarity: float | None
     measured: Floats | None
     ended_by_deadline: bool
 
@@ -205,6 +207,7 @@ class _LotSearch:
             front=front,
             image=edits.images[nearest],
             image_of=nearest,
+            familiarity=edits.looks.at(nearest).familiarity,
             measured=await self._measured(redrawn.images, edits.images),
             ended_by_deadline=self._ended,
         )

@@ -15,27 +15,26 @@ from lotwise.core.lot_statistics import MeanInterval, Spread
 from lotwise.core.preprocessing import PreparedTile
 from lotwise.explain.editing import Editor
 from lotwise.explain.lot_question import LotForwardQuestion
-from lotwise.explain.question import steps_of
 from lotwise.explain.searching import Deadline, Progress
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Curve:
-    """The property of a lot along one attribute.
+class Sweep:
+    """The property of a lot along one attribute, or over a pair of them.
 
     Attributes:
-        attribute: Its name.
-        grid: float64 [steps], its values.
-        values: By value, over the tiles, less the editor's own shift.
-        sensitivity: Derivative at the lot as it is.
+        attributes: One name or two.
+        grid: float64 [steps, attributes], their values; of a pair the second runs faster.
+        values: By step, over the tiles, less the editor's own shift.
+        sensitivities: Derivatives along them at the lot as it is.
     """
 
-    attribute: str
+    attributes: tuple[str, ...]
     grid: Floats
     values: tuple[Spread, ...]
-    sensitivity: MeanInterval
+    sensitivities: tuple[MeanInterval, ...]
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,14 @@ class LotForward:
     Attributes:
         attributes: float64 [n_attributes], as the lot is.
         original: Of the tiles as they are.
-        curves: One for each attribute that was varied.
+        sweeps: One for each attribute or pair that was varied.
         tiles: How many tiles were worked on.
         ended_by_deadline: Whether these are fewer than there were.
     """
 
     attributes: Floats
     original: Spread
-    curves: tuple[Curve, ...]
+    sweeps: tuple[Sweep, ...]
     tiles: int
     ended_by_deadline: bool
 
@@ -63,7 +62,7 @@ async def forward_lot(
     sample: Sequence[PreparedTile],
     progress: Progress,
 ) -> LotForward:
-    """Vary attributes of a lot, one at a time, over 0 to 1.
+    """Vary attributes of a lot, one at a time or in pairs, over 0 to 1.
 
     Where the call's deadline comes near, the tiles so far are the answer.
 
@@ -79,11 +78,8 @@ async def forward_lot(
     """
     names = editor.attribute_names
     lot = editor.lot_attributes(question.lot.lot_id, question.lot.attributes)
-    axes = question.axes(names)
-    grid = np.linspace(0.0, 1.0, steps_of(question.steps))
-    wanted = np.tile(lot, (len(axes) * len(grid) + 1, 1))
-    for number, axis in enumerate(axes):
-        wanted[number * len(grid) : (number + 1) * len(grid), axis] = grid
+    sweeps = question.sweeps(names)
+    wanted = np.concatenate([_rows(lot, names, *sweep) for sweep in sweeps] + [lot[None]])
     progress.expected = len(sample) * len(wanted)
     deadline, ended = Deadline(), False
     originals, values, slopes = [], [], []
@@ -96,23 +92,33 @@ async def forward_lot(
         (at_lot,) = await editable.evaluate(lot[None])
         deadline.step_ended()
         originals.append(editable.original)
-        values.append((read[:-1] - read[-1] + editable.original).reshape(len(axes), len(grid)))
+        values.append(read[:-1] - read[-1] + editable.original)
         slopes.append(at_lot.gradient)
         progress.judged += len(wanted)
-    by_axis, slope = np.stack(values, axis=1), np.stack(slopes)
+    ends = np.cumsum([len(grid) for _, grid in sweeps])
+    by_sweep, slope = np.split(np.stack(values), ends[:-1], axis=1), np.stack(slopes)
     seed = question.lot.sampling.seed
     return LotForward(
         attributes=lot,
         original=Spread.of(originals),
-        curves=tuple(
-            Curve(
-                attribute=names[axis],
+        sweeps=tuple(
+            Sweep(
+                attributes=varied,
                 grid=grid,
-                values=tuple(Spread.of(of_value) for of_value in of_axis.T),
-                sensitivity=MeanInterval.of(slope[:, axis], seed),
+                values=tuple(Spread.of(of_step) for of_step in of_sweep.T),
+                sensitivities=tuple(
+                    MeanInterval.of(slope[:, names.index(name)], seed) for name in varied
+                ),
             )
-            for axis, of_axis in zip(axes, by_axis, strict=True)
+            for (varied, grid), of_sweep in zip(sweeps, by_sweep, strict=True)
         ),
         tiles=len(originals),
         ended_by_deadline=ended,
     )
+
+
+def _rows(lot: Floats, names: tuple[str, ...], varied: tuple[str, ...], grid: Floats) -> Floats:
+    """Attributes of the edits of one sweep: float64 [steps, n_attributes]."""
+    rows = np.tile(lot, (len(grid), 1))
+    rows[:, [names.index(name) for name in varied]] = grid
+    return rows

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from lotwise.core.errors import InvalidRequest
-from lotwise.explain.question import BackwardQuestion, index_of, steps_of
+from lotwise.explain.question import (
+    BackwardQuestion,
+    Floats,
+    check_once,
+    grid_of,
+    index_of,
+)
 
 DEFAULT_SAMPLE: Final = 64
 MAX_SAMPLE: Final = 256
@@ -66,17 +73,19 @@ class LotOfTiles:
 
 @dataclass(frozen=True)
 class LotForwardQuestion:
-    """Attributes to vary, one at a time.
+    """Attributes to vary, one at a time or in pairs.
 
     Attributes:
         lot: Which.
-        vary: Names; empty for all.
+        vary: Names; empty for all where no pair is named.
         steps: Values of each; 0 for the default.
+        pairs: To vary together.
     """
 
     lot: LotOfTiles
     vary: tuple[str, ...] = ()
     steps: int = 0
+    pairs: tuple[tuple[str, str], ...] = ()
 
     def check(self) -> None:
         """Look whether it makes sense, whatever the model.
@@ -85,19 +94,27 @@ class LotForwardQuestion:
             InvalidRequest: STEPS_OUT_OF_RANGE, SAMPLE_TOO_LARGE, ATTRIBUTE_TWICE.
         """
         self.lot.sampling.check()
-        steps_of(self.steps)
-        if twice := [name for name in self.vary if self.vary.count(name) > 1]:
-            raise InvalidRequest(
-                "ATTRIBUTE_TWICE", f"Attribute '{twice[0]}' is stated twice. State it once."
-            )
+        check_once(self.vary)
+        for varied in self.pairs or [("",)]:
+            grid_of(varied, self.steps)
 
-    def axes(self, names: tuple[str, ...]) -> list[int]:
-        """Places of the attributes to vary.
+    def sweeps(self, names: tuple[str, ...]) -> list[tuple[tuple[str, ...], Floats]]:
+        """What is varied together, with the values that it takes.
+
+        Args:
+            names: Of the model's attributes.
+
+        Returns:
+            One name or two each, and float64 [steps ** attributes, attributes].
 
         Raises:
             InvalidRequest: ATTRIBUTE_UNKNOWN.
         """
-        return [index_of(names, name) for name in self.vary or names]
+        alone = self.vary if self.vary or self.pairs else names
+        varied: list[tuple[str, ...]] = [*((name,) for name in alone), *self.pairs]
+        for name in chain.from_iterable(varied):
+            index_of(names, name)
+        return [(each, grid_of(each, self.steps)) for each in varied]
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from lotwise.core.errors import InvalidRequest, InvalidTile, LotwiseError
 from lotwise.core.lot_statistics import Reservoir, Spread
 from lotwise.core.preprocessing import PreparedTile, prepare
 from lotwise.core.quality import QualityVerdict
 from lotwise.explain.editing import Editor
-from lotwise.explain.familiarity import Onlooker
+from lotwise.explain.familiarity import admit_lot
 from lotwise.explain.handler import ExplainHandler
 from lotwise.explain.lot_backward import LotBackward, backward_lot
 from lotwise.explain.lot_forward import LotForward, forward_lot
@@ -29,10 +31,12 @@ from lotwise.explain.messages import (
     attributes_of,
     backward_question,
     change_messages,
+    curve_message,
     mean_message,
     png,
     quality_message,
     spread_message,
+    surface_message,
 )
 from lotwise.explain.metrics import ExplainMetrics
 from lotwise.explain.searching import Progress
@@ -90,13 +94,11 @@ class LotServicer:
     def __init__(
         self,
         handler: ExplainHandler,
-        onlooker: Onlooker,
         settings: ExplainSettings,
         metrics: ExplainMetrics,
         rpc_metrics: RpcMetrics,
     ) -> None:
         self._handler = handler
-        self._onlooker = onlooker
         self._settings = settings
         self._metrics = metrics
         self._rpc_metrics = rpc_metrics
@@ -109,9 +111,12 @@ class LotServicer:
         lot: Lot[LotForwardQuestion] = Lot()
 
         def begin(message: explain_pb2.ForwardLotRequest) -> LotForwardQuestion:
-            question = LotForwardQuestion(_lot_of(message), tuple(message.vary), message.steps)
+            pairs = tuple((pair.first, pair.second) for pair in message.pairs)
+            question = LotForwardQuestion(
+                _lot_of(message), tuple(message.vary), message.steps, pairs
+            )
             question.check()
-            question.axes(editor.attribute_names)
+            question.sweeps(editor.attribute_names)
             editor.lot_attributes(question.lot.lot_id, question.lot.attributes)
             return question
 
@@ -158,15 +163,13 @@ class LotServicer:
                 self._metrics.evaluations.observe(outcome.found.evaluations)
                 self._metrics.backward.labels(str(outcome.reached).lower()).inc()
                 tile_id, _ = sample[outcome.image_of]
-                um_per_px = editor.geometry.um_per_px
-                (realism,) = await self._onlooker.familiarities([outcome.image], um_per_px)
-                result = self._backward(editor, lot, outcome, len(sample), tile_id, realism)
+                result = self._backward(editor, lot, outcome, len(sample), tile_id)
                 yield explain_pb2.BackwardLotResponse(result=result)
             else:
                 yield explain_pb2.BackwardLotResponse(progress=outcome)
 
     async def _editor(self) -> Editor:
-        return await Editor.describe(self._handler.inference, self._handler.models)
+        return await self._handler.editor()
 
     async def _taken(
         self,
@@ -248,9 +251,9 @@ class LotServicer:
         assert lot.question is not None
         anyhow = lot.question.lot.allow_unfamiliar
         sample = [*lot.sample.kept()]
-        pictures = [tile.image[0, 0] for _, tile in sample]
-        unfamiliar = await self._onlooker.admit_lot(
-            pictures, editor.geometry.um_per_px, anyhow=anyhow
+        looks = await editor.observer.look(np.concatenate([tile.image for _, tile in sample]))
+        unfamiliar = admit_lot(
+            looks.familiarities, editor.min_familiarity, len(sample), anyhow=anyhow
         )
         lot.unfamiliar = sum(unfamiliar)
         if anyhow:
@@ -284,15 +287,10 @@ class LotServicer:
             attributes=attribute_values(editor.attribute_names, explained.attributes),
             original=spread_message(explained.original),
             curves=[
-                explain_pb2.LotCurve(
-                    attribute=curve.attribute,
-                    points=[
-                        explain_pb2.LotCurvePoint(attribute_value=at, value=spread_message(value))
-                        for at, value in zip(curve.grid, curve.values, strict=True)
-                    ],
-                    sensitivity=mean_message(curve.sensitivity),
-                )
-                for curve in explained.curves
+                curve_message(sweep) for sweep in explained.sweeps if len(sweep.attributes) == 1
+            ],
+            surfaces=[
+                surface_message(sweep) for sweep in explained.sweeps if len(sweep.attributes) == 2
             ],
             tiles=lot.tiles_message(explained.tiles),
             provenance=tiles.provenance(self._handler.inference.engine, *editor.answering),
@@ -306,7 +304,6 @@ class LotServicer:
         explained: LotBackward,
         sampled: int,
         tile_id: str,
-        realism: float | None,
     ) -> explain_pb2.BackwardLotResult:
         assert lot.question is not None
         names = editor.attribute_names
@@ -342,7 +339,7 @@ class LotServicer:
             edited_png=png(explained.image),
             edited_tile_id=tile_id,
             evaluations=explained.found.evaluations,
-            explanation_quality=quality_message(explained, realism),
+            explanation_quality=quality_message(explained, explained.familiarity),
             tiles=lot.tiles_message(sampled),
             provenance=tiles.provenance(self._handler.inference.engine, *editor.answering),
             ended_by_deadline=explained.ended_by_deadline,

@@ -11,9 +11,12 @@ from PIL import Image
 from lotwise.core.errors import InvalidRequest
 from lotwise.core.lot_statistics import MeanInterval, Spread
 from lotwise.core.tile import Grey
-from lotwise.explain.familiarity import Familiarity
+from lotwise.explain.editing import EditableTile
+from lotwise.explain.familiarity import is_unfamiliar
 from lotwise.explain.handler import BackwardExplanation
+from lotwise.explain.looking import Found, Looks, map_picture
 from lotwise.explain.lot_backward import LotBackward
+from lotwise.explain.lot_forward import Sweep
 from lotwise.explain.question import BackwardQuestion
 from lotwise.v1 import explain_pb2
 
@@ -73,6 +76,32 @@ def mean_message(interval: MeanInterval) -> explain_pb2.MeanOverTiles:
     return explain_pb2.MeanOverTiles(mean=interval.mean, lower=interval.lower, upper=interval.upper)
 
 
+def curve_message(sweep: Sweep) -> explain_pb2.LotCurve:
+    """A lot's property along one attribute."""
+    return explain_pb2.LotCurve(
+        attribute=sweep.attributes[0],
+        points=[
+            explain_pb2.LotCurvePoint(attribute_value=at, value=spread_message(value))
+            for (at,), value in zip(sweep.grid, sweep.values, strict=True)
+        ],
+        sensitivity=mean_message(sweep.sensitivities[0]),
+    )
+
+
+def surface_message(sweep: Sweep) -> explain_pb2.LotSurface:
+    """A lot's property over a pair of attributes."""
+    first, second = sweep.attributes
+    return explain_pb2.LotSurface(
+        attributes=explain_pb2.AttributePair(first=first, second=second),
+        points=[
+            explain_pb2.LotSurfacePoint(
+                first_value=at[0], second_value=at[1], value=spread_message(value)
+            )
+            for at, value in zip(sweep.grid, sweep.values, strict=True)
+        ],
+    )
+
+
 def change_messages(
     names: Iterable[str], explained: BackwardExplanation | LotBackward
 ) -> list[explain_pb2.AttributeChange]:
@@ -90,16 +119,48 @@ def change_messages(
     ]
 
 
-def familiarity_message(familiarity: Familiarity | None) -> explain_pb2.Familiarity | None:
-    """Whether the networks know such tiles; None where nobody can say."""
-    if familiarity is None:
+def familiarity_message(tile: EditableTile) -> explain_pb2.Familiarity | None:
+    """Whether the regressor knows such tiles; None where nobody can say."""
+    observer, value = tile.editor.observer, tile.looks.familiarity
+    if observer.known is None or value is None:
         return None
     return explain_pb2.Familiarity(
-        value=familiarity.value,
-        unfamiliar=familiarity.unfamiliar,
-        committee=familiarity.committee,
-        calibration_version=familiarity.calibration_version,
+        value=value,
+        unfamiliar=is_unfamiliar(value, tile.editor.min_familiarity),
+        known_tiles_version=observer.known.statement.version,
     )
+
+
+def evidence_message(tile: EditableTile, edited: Looks | None = None) -> explain_pb2.Evidence:
+    """Where the regressor looked, and what it knows that is alike.
+
+    Args:
+        tile: The tile.
+        edited: What it says of one edited picture.
+    """
+    observer = tile.editor.observer
+    (examples,) = observer.examples(tile.looks)
+    of_edited = observer.examples(edited)[0] if edited is not None else []
+    maps = tile.looks.maps
+    px = tile.editor.geometry.px
+    return explain_pb2.Evidence(
+        activation_map_png=b"" if maps is None else png(map_picture(maps[0], px)),
+        examples=_example_messages(examples),
+        edited_examples=_example_messages(of_edited),
+    )
+
+
+def _example_messages(found: Found) -> list[explain_pb2.Example]:
+    return [
+        explain_pb2.Example(
+            lot_id=example.lot_id,
+            value=example.value,
+            distance=distance,
+            picture_jpeg=example.jpeg,
+            simulated=example.simulated,
+        )
+        for example, distance in found
+    ]
 
 
 def quality_message(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +15,8 @@ from lotwise.core.errors import InvalidRequest
 
 DEFAULT_STEPS: Final = 11
 MAX_STEPS: Final = 101
+MAX_PAIR_STEPS: Final = 31
+"""Of each attribute of a pair: not quite a thousand edits."""
 DEFAULT_EVALUATIONS: Final = 200
 MAX_EVALUATIONS: Final = 2000
 DEFAULT_STARTS: Final = 3
@@ -118,16 +120,40 @@ class BackwardQuestion:
         return allowed
 
 
-def steps_of(steps: int) -> int:
-    """How many values an attribute takes, 0 for the default.
+def grid_of(varied: Sequence[str], steps: int) -> Floats:
+    """Values of one attribute or of a pair, equally spaced over 0 to 1.
+
+    Args:
+        varied: One name or two.
+        steps: Values of each; 0 for the default.
+
+    Returns:
+        float64 [steps ** attributes, attributes]; of a pair, the second runs faster.
 
     Raises:
-        InvalidRequest: STEPS_OUT_OF_RANGE.
+        InvalidRequest: STEPS_OUT_OF_RANGE, ATTRIBUTE_TWICE.
     """
+    check_once(varied)
+    most = MAX_STEPS if len(varied) == 1 else MAX_PAIR_STEPS
     steps = steps or DEFAULT_STEPS
-    if not 2 <= steps <= MAX_STEPS:
-        raise InvalidRequest("STEPS_OUT_OF_RANGE", f"steps must be 2 to {MAX_STEPS}.")
-    return steps
+    if not 2 <= steps <= most:
+        of = "" if len(varied) == 1 else " of each attribute of a pair"
+        raise InvalidRequest("STEPS_OUT_OF_RANGE", f"steps{of} must be 2 to {most}.")
+    values = np.linspace(0.0, 1.0, steps)
+    axes = np.meshgrid(*[values] * len(varied), indexing="ij")
+    return np.stack([axis.ravel() for axis in axes], axis=1)
+
+
+def check_once(names: Sequence[str]) -> None:
+    """Refuse an attribute that is named twice.
+
+    Raises:
+        InvalidRequest: ATTRIBUTE_TWICE.
+    """
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InvalidRequest(
+            "ATTRIBUTE_TWICE", f"Attribute '{twice[0]}' is stated twice. State it once."
+        )
 
 
 def index_of(names: tuple[str, ...], name: str) -> int:

@@ -8,13 +8,13 @@ from typing import Any
 import grpc
 
 from lotwise.explain.editing import EditableTile
-from lotwise.explain.familiarity import Onlooker
 from lotwise.explain.handler import ExplainHandler
 from lotwise.explain.lot_servicer import LotServicer
 from lotwise.explain.messages import (
     attributes_of,
     backward_question,
     change_messages,
+    evidence_message,
     familiarity_message,
     png,
     quality_message,
@@ -35,17 +35,15 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
     def __init__(
         self,
         handler: ExplainHandler,
-        onlooker: Onlooker,
         settings: ExplainSettings,
         metrics: ExplainMetrics,
         rpc_metrics: RpcMetrics,
     ) -> None:
         self._handler = handler
-        self._onlooker = onlooker
         self._settings = settings
         self._metrics = metrics
         self._rpc_metrics = rpc_metrics
-        self._lots = LotServicer(handler, onlooker, settings, metrics, rpc_metrics)
+        self._lots = LotServicer(handler, settings, metrics, rpc_metrics)
 
     async def Forward(
         self, request: explain_pb2.ForwardRequest, context: Context
@@ -65,6 +63,12 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             metrics=self._rpc_metrics,
         ):
             yield response
+
+    async def Edit(
+        self, request: explain_pb2.EditRequest, context: Context
+    ) -> explain_pb2.EditResponse:
+        """One tile, one edit."""
+        return await self._edit(request)
 
     async def Backward(
         self, request: explain_pb2.BackwardRequest, context: Context
@@ -100,58 +104,89 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             yield response
 
     async def _forward(self, request: explain_pb2.ForwardRequest) -> explain_pb2.ForwardResponse:
-        tile = await tiles.decode(request.tile, self._settings)
-        familiarity = await self._onlooker.admit(request.tile, anyhow=request.allow_unfamiliar)
         explained = await self._handler.forward(
-            tile,
+            await tiles.decode(request.tile, self._settings),
             request.tile.lot_id,
             attributes_of(request.attributes),
             request.vary,
             request.steps,
+            also=request.vary_also,
+            anyhow=request.allow_unfamiliar,
         )
         self._observe_shift(explained.tile, explained.reconstructed)
-        with_images = not request.without_images
-        shown = explained.images if with_images else explained.images[:0]
-        um_per_px = explained.tile.editor.geometry.um_per_px
-        realism = await self._onlooker.familiarities([*shown], um_per_px)
+        pair = len(explained.attributes) == 2
+        shown = not request.without_images and not pair
+        realism = explained.familiarities
+        measured = explained.measured
         return explain_pb2.ForwardResponse(
             tile_id=request.tile.tile_id,
             lot_id=request.tile.lot_id,
             property=explained.tile.editor.property.name,
             unit=explained.tile.editor.property.unit,
-            attribute=explained.attribute,
+            attribute=explained.attributes[0],
+            attribute_also=explained.attributes[1] if pair else "",
             original=explained.tile.original,
             reconstructed=explained.reconstructed,
             steps=[
                 explain_pb2.ForwardStep(
-                    attribute_value=at,
+                    attribute_value=at[0],
+                    also_value=at[1] if pair else None,
                     value=explained.values[number],
-                    edited_png=png(explained.images[number]) if with_images else b"",
-                    measured_change=(
-                        None if explained.measured is None else explained.measured[number]
-                    ),
-                    realism=realism[number] if with_images else None,
+                    edited_png=png(explained.images[number]) if shown else b"",
+                    measured_change=None if measured is None else measured[number],
+                    realism=None if realism is None else realism[number],
                 )
                 for number, at in enumerate(explained.grid)
             ],
             quality=tiles.quality_message(explained.tile.quality),
             provenance=self._provenance(explained.tile),
-            sensitivity=explained.sensitivity,
-            familiarity=familiarity_message(familiarity),
+            sensitivity=explained.sensitivities[0],
+            sensitivity_also=explained.sensitivities[1] if pair else 0.0,
+            familiarity=familiarity_message(explained.tile),
+            evidence=None if request.without_images else evidence_message(explained.tile),
+        )
+
+    async def _edit(self, request: explain_pb2.EditRequest) -> explain_pb2.EditResponse:
+        edited = await self._handler.edit(
+            await tiles.decode(request.tile, self._settings),
+            request.tile.lot_id,
+            attributes_of(request.attributes),
+            attributes_of(request.wanted),
+            anyhow=request.allow_unfamiliar,
+        )
+        measured = edited.measured
+        return explain_pb2.EditResponse(
+            tile_id=request.tile.tile_id,
+            lot_id=request.tile.lot_id,
+            property=edited.tile.editor.property.name,
+            unit=edited.tile.editor.property.unit,
+            original=edited.tile.original,
+            value=edited.value,
+            edited_png=b"" if request.without_image else png(edited.image),
+            attributes=[
+                explain_pb2.EditedAttribute(
+                    name=name,
+                    before=edited.before[number],
+                    after=edited.after[number],
+                    measured_change=None if measured is None else measured[number],
+                )
+                for number, name in enumerate(edited.names)
+            ],
+            realism=edited.familiarity,
+            quality=tiles.quality_message(edited.tile.quality),
+            provenance=self._provenance(edited.tile),
+            familiarity=familiarity_message(edited.tile),
         )
 
     async def _backward(self, request: explain_pb2.BackwardRequest) -> explain_pb2.BackwardResponse:
-        tile = await tiles.decode(request.tile, self._settings)
-        familiarity = await self._onlooker.admit(request.tile, anyhow=request.allow_unfamiliar)
         explained = await self._handler.backward(
-            tile,
+            await tiles.decode(request.tile, self._settings),
             request.tile.lot_id,
             attributes_of(request.attributes),
             backward_question(request),
+            anyhow=request.allow_unfamiliar,
         )
         self._observe_shift(explained.tile, explained.reconstructed)
-        um_per_px = explained.tile.editor.geometry.um_per_px
-        (realism,) = await self._onlooker.familiarities([explained.image], um_per_px)
         self._metrics.evaluations.observe(explained.found.evaluations)
         self._metrics.backward.labels(str(explained.reached).lower()).inc()
         return explain_pb2.BackwardResponse(
@@ -169,9 +204,10 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             evaluations=explained.found.evaluations,
             quality=tiles.quality_message(explained.tile.quality),
             provenance=self._provenance(explained.tile),
-            explanation_quality=quality_message(explained, realism),
+            explanation_quality=quality_message(explained, explained.looks.familiarity),
             ended_by_deadline=explained.ended_by_deadline,
-            familiarity=familiarity_message(familiarity),
+            familiarity=familiarity_message(explained.tile),
+            evidence=evidence_message(explained.tile, explained.looks),
         )
 
     def _observe_shift(self, tile: EditableTile, reconstructed: float) -> None:

@@ -28,14 +28,10 @@ class ExplainSettings(InferenceSettings):
     meter: str = "attribute_meter"
     """Reads attributes of edited pictures, to compare with what was asked; may be missing."""
 
-    uncertainty_address: str = "127.0.0.1:50052"
-    """gRPC address of the uncertainty service, which says how familiar tiles and edited pictures
-    are; empty to explain whatever comes, and say nothing of it."""
-
-    min_familiarity: float = Field(default=0.0, ge=0.0, le=1.0)
-    """A tile that is less familiar is explained only where the caller allows it. 0.01 turns away
-    one known tile in a hundred and most strange ones, lots that the committee does not know among
-    them. 0, the default, turns away nothing: a new lot is what explanations are asked of."""
+    min_familiarity: float = Field(default=0.005, ge=0.0, le=1.0)
+    """A tile that is less familiar to the regressor is explained only where the caller allows it.
+    It is a p-value: 0.005 turns away one tile in two hundred of those that the regressor knows. 0
+    turns away nothing."""
 
     stream_window: int = Field(default=2, gt=0, le=64)
     """Explanations of one stream that are worked on at the same time; each is many runs."""

@@ -146,9 +146,8 @@ class Platform:
             "PORT": str(self.ports.grpc[name]),
             "METRICS_PORT": str(self.ports.metrics[name]),
         }
-        if name in ("referral", "explain"):
-            wanted["UNCERTAINTY_ADDRESS"] = self.ports.address("uncertainty")
         if name == "referral":
+            wanted["UNCERTAINTY_ADDRESS"] = self.ports.address("uncertainty")
             wanted["POLICY_FILE"] = str(self.repository / "committee" / "referral_policy.json")
         else:
             wanted["ENGINE"] = self.engine

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
-from lotwise.client.answers import AttributeChange, BackwardExplanation, ForwardExplanation
+from lotwise.client.explanations import (
+    AttributeChange,
+    BackwardExplanation,
+    Evidence,
+    ForwardExplanation,
+)
 from lotwise.client.lot_answers import LotBackward, LotForward, MeanOverTiles, Spread
-from lotwise.client.quantity import Quantity
+from lotwise.plots.evidence import draw_evidence, evidence_pictures
+from lotwise.plots.labels import Shown, titled
 from lotwise.plots.style import BLUE, GREY, PALE, RED, WIDTH_IN, YELLOW, blank, styled
-
-Shown = Callable[[Quantity], Quantity]
-"""A quantity in the unit that is to be shown."""
+from lotwise.plots.surfaces import draw_surface
 
 PANELS_IN_A_ROW: Final = 2
 
@@ -30,18 +34,19 @@ def forward_figure(answer: ForwardExplanation, shown: Shown, own: float | None =
         own: The lot's own value of the attribute, where it is known.
     """
     images = [step.image for step in answer.steps if step.image is not None]
-    figure = blank(3.6 if images else 2.6)
+    figure = blank(2.6)
+    parts = _parts(figure, 2.6, 1.0 if images else 0.0, _evidence_in(answer.evidence, 1.7))
+    axes = parts[0].subplots()
     if images:
-        top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=[3.0, 1.0]).ravel()
-        axes = top.subplots()
+        bottom = parts[1]
         for place, (each, step) in enumerate(
             zip(np.ravel(bottom.subplots(1, len(images))), answer.steps, strict=True)
         ):
             each.imshow(images[place].array(), cmap="gray", vmin=0, vmax=255)
             each.set_axis_off()
             each.set_title(f"{step.attribute_value:.2f}", loc="center", fontsize=6.5, pad=2)
-    else:
-        axes = figure.subplots()
+    if answer.evidence is not None and evidence_pictures(answer.evidence):
+        draw_evidence(parts[-1], answer.evidence, shown)
     at = [step.attribute_value for step in answer.steps]
     axes.plot(at, [shown(step.quantity).value for step in answer.steps], "o-", color=BLUE)
     original = shown(answer.original)
@@ -49,17 +54,28 @@ def forward_figure(answer: ForwardExplanation, shown: Shown, own: float | None =
     _mark_own(axes, own)
     _name_axes(axes, answer.attribute, answer.property_name, original.unit)
     axes.legend(loc="best")
-    _title(figure, answer.lot_id, f"{answer.tile_id}, edited", answer.simulated)
+    titled(figure, answer.lot_id, f"{answer.tile_id}, edited", answer.simulated)
     return figure
 
 
 @styled
 def lot_forward_figure(answer: LotForward, shown: Shown) -> Figure:
-    """The property of a lot along its attributes: median and quartiles over tiles (Figure 5)."""
-    rows = -(-len(answer.curves) // PANELS_IN_A_ROW)
-    columns = min(PANELS_IN_A_ROW, len(answer.curves))
+    """The property of a lot along its attributes: median and quartiles over tiles (Figure 5).
+
+    Of pairs of attributes, the median as colours.
+    """
+    count = len(answer.curves) + len(answer.surfaces)
+    rows = -(-count // PANELS_IN_A_ROW)
+    columns = min(PANELS_IN_A_ROW, count)
     figure = Figure(figsize=(WIDTH_IN, 0.5 + 2.3 * rows))
-    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    alike = not answer.surfaces
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=alike).ravel()
+    label = f"median {answer.property_name}, {shown(answer.original.median).unit}"
+    for axes, surface in zip(panels[len(answer.curves) :], answer.surfaces, strict=False):
+        names = (surface.first, surface.second)
+        points = [(a, b, shown(spread.median).value) for a, b, spread in surface.points]
+        lot = (answer.attributes[names[0]], answer.attributes[names[1]])
+        draw_surface(axes, names, points, label, lot)
     for axes, curve in zip(panels, answer.curves, strict=False):
         at = [value for value, _ in curve.points]
         low, median, high = (
@@ -74,11 +90,12 @@ def lot_forward_figure(answer: LotForward, shown: Shown) -> Figure:
         _mark_own(axes, own)
         _name_axes(axes, curve.attribute, answer.property_name, here.unit)
         axes.set_title(f"slope here: {_slope(curve.sensitivity, shown)}", weight="normal")
-    for axes in panels[len(answer.curves) :]:
+    for axes in panels[count:]:
         axes.set_axis_off()
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
-    _title(figure, answer.lot_id, f"{answer.sampled} tiles, edited", answer.simulated)
+    if answer.curves:
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    titled(figure, answer.lot_id, f"{answer.sampled} tiles, edited", answer.simulated)
     return figure
 
 
@@ -86,7 +103,10 @@ def lot_forward_figure(answer: LotForward, shown: Shown) -> Figure:
 def backward_figure(answer: BackwardExplanation, shown: Shown) -> Figure:
     """What to change in a tile's lot, and where that leads (Figure 6)."""
     figure = blank(2.8)
-    changes, values = figure.subplots(1, 2, width_ratios=[1.4, 1.0])
+    parts = _parts(figure, 2.8, _evidence_in(answer.evidence, 1.25))
+    changes, values = parts[0].subplots(1, 2, width_ratios=[1.4, 1.0])
+    if answer.evidence is not None and evidence_pictures(answer.evidence):
+        draw_evidence(parts[-1], answer.evidence, shown, answer.image)
     _draw_changes(changes, answer.changes)
     before, after, target, tolerance = (
         shown(each) for each in (answer.before, answer.after, answer.target, answer.tolerance)
@@ -99,7 +119,7 @@ def backward_figure(answer: BackwardExplanation, shown: Shown) -> Figure:
     values.set_xlim(-0.4, 1.4)
     values.set_ylabel(f"{answer.property_name}, {target.unit}")
     values.set_title("reached" if answer.reached else "not reached: the nearest found")
-    _title(figure, answer.lot_id, f"{answer.tile_id}, edited", answer.simulated)
+    titled(figure, answer.lot_id, f"{answer.tile_id}, edited", answer.simulated)
     return figure
 
 
@@ -147,8 +167,21 @@ def lot_backward_figure(answer: LotBackward, shown: Shown) -> Figure:
     front.set_xlabel("cost of the change")
     front.set_ylabel(f"mean {answer.property_name}, {target.unit}")
     front.set_title("how far at which cost")
-    _title(figure, answer.lot_id, f"{answer.sampled} tiles, edited", answer.simulated)
+    titled(figure, answer.lot_id, f"{answer.sampled} tiles, edited", answer.simulated)
     return figure
+
+
+def _evidence_in(evidence: Evidence | None, height_in: float) -> float:
+    """Height of the row of evidence; 0 where there is none."""
+    return height_in if evidence_pictures(evidence) else 0.0
+
+
+def _parts(figure: Figure, *heights_in: float) -> list[SubFigure]:
+    """Parts of a figure one above the other, which makes it as high; none for a height of 0."""
+    heights = [height for height in heights_in if height]
+    figure.set_figheight(sum(heights))
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)
+    return [*parts.ravel()]
 
 
 def _draw_changes(axes: Axes, changes: Sequence[AttributeChange]) -> None:
@@ -217,9 +250,3 @@ def _slope(mean: MeanOverTiles, shown: Shown) -> str:
     values = [shown(each) for each in (mean.mean, mean.lower, mean.upper)]
     middle, low, high = (f"{each.value:+,.4g}".replace("-", "−") for each in values)
     return f"{middle} {values[0].unit} ({low} to {high})"
-
-
-def _title(figure: Figure, lot_id: str, what: str, simulated: bool) -> None:
-    name = f"{lot_id}: {what}" if lot_id else what
-    told = " Simulated lot." if simulated else ""
-    figure.suptitle(f"{name}. Hypothetical lots.{told}", x=0.01, ha="left", size=8.5, weight="bold")

@@ -51,7 +51,9 @@ class PredictHandler:
                 "Name a regressor.",
             )
         prepared = prepare(tile, metadata.geometry)
-        answer = await self.inference.infer(served.signature.name, {"image": prepared.image})
+        answer = await self.inference.infer(
+            served.signature.name, {"image": prepared.image}, ["property"]
+        )
         return Prediction(
             metadata.property, float(answer["property"][0, 0]), prepared.quality, served
         )

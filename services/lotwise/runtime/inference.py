@@ -101,14 +101,14 @@ def _fits(shape: tuple[int, ...], spec: TensorSpec) -> bool:
 
 
 async def infer_in_chunks(
-    inference: Inference, model: str, inputs: Tensors
+    inference: Inference, model: str, inputs: Tensors, outputs: Sequence[str] | None = None
 ) -> dict[str, npt.NDArray[Any]]:
     """`infer` for any number of rows: as many calls as the model's batch limit asks for."""
     limit = (await inference.describe(model)).signature.max_batch_size
     rows = len(next(iter(inputs.values())))
     parts = [
         await inference.infer(
-            model, {name: tensor[start : start + limit] for name, tensor in inputs.items()}
+            model, {name: tensor[start : start + limit] for name, tensor in inputs.items()}, outputs
         )
         for start in range(0, rows, limit)
     ]

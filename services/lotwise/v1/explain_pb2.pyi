@@ -17,23 +17,25 @@ class AttributeValue(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
 
 class ForwardRequest(_message.Message):
-    __slots__ = ("tile", "attributes", "vary", "steps", "without_images", "allow_unfamiliar")
+    __slots__ = ("tile", "attributes", "vary", "steps", "without_images", "allow_unfamiliar", "vary_also")
     TILE_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     VARY_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_IMAGES_FIELD_NUMBER: _ClassVar[int]
     ALLOW_UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
+    VARY_ALSO_FIELD_NUMBER: _ClassVar[int]
     tile: _tile_pb2.Tile
     attributes: _containers.RepeatedCompositeFieldContainer[AttributeValue]
     vary: str
     steps: int
     without_images: bool
     allow_unfamiliar: bool
-    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., vary: _Optional[str] = ..., steps: _Optional[int] = ..., without_images: _Optional[bool] = ..., allow_unfamiliar: _Optional[bool] = ...) -> None: ...
+    vary_also: str
+    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., vary: _Optional[str] = ..., steps: _Optional[int] = ..., without_images: _Optional[bool] = ..., allow_unfamiliar: _Optional[bool] = ..., vary_also: _Optional[str] = ...) -> None: ...
 
 class ForwardResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "property", "unit", "attribute", "original", "reconstructed", "steps", "quality", "provenance", "sensitivity", "familiarity")
+    __slots__ = ("tile_id", "lot_id", "property", "unit", "attribute", "original", "reconstructed", "steps", "quality", "provenance", "sensitivity", "familiarity", "attribute_also", "sensitivity_also", "evidence")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     PROPERTY_FIELD_NUMBER: _ClassVar[int]
@@ -46,6 +48,9 @@ class ForwardResponse(_message.Message):
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     SENSITIVITY_FIELD_NUMBER: _ClassVar[int]
     FAMILIARITY_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTE_ALSO_FIELD_NUMBER: _ClassVar[int]
+    SENSITIVITY_ALSO_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     property: str
@@ -58,33 +63,114 @@ class ForwardResponse(_message.Message):
     provenance: _tile_pb2.Provenance
     sensitivity: float
     familiarity: Familiarity
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., attribute: _Optional[str] = ..., original: _Optional[float] = ..., reconstructed: _Optional[float] = ..., steps: _Optional[_Iterable[_Union[ForwardStep, _Mapping]]] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., sensitivity: _Optional[float] = ..., familiarity: _Optional[_Union[Familiarity, _Mapping]] = ...) -> None: ...
+    attribute_also: str
+    sensitivity_also: float
+    evidence: Evidence
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., attribute: _Optional[str] = ..., original: _Optional[float] = ..., reconstructed: _Optional[float] = ..., steps: _Optional[_Iterable[_Union[ForwardStep, _Mapping]]] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., sensitivity: _Optional[float] = ..., familiarity: _Optional[_Union[Familiarity, _Mapping]] = ..., attribute_also: _Optional[str] = ..., sensitivity_also: _Optional[float] = ..., evidence: _Optional[_Union[Evidence, _Mapping]] = ...) -> None: ...
+
+class Evidence(_message.Message):
+    __slots__ = ("activation_map_png", "examples", "edited_examples")
+    ACTIVATION_MAP_PNG_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    EDITED_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    activation_map_png: bytes
+    examples: _containers.RepeatedCompositeFieldContainer[Example]
+    edited_examples: _containers.RepeatedCompositeFieldContainer[Example]
+    def __init__(self, activation_map_png: _Optional[bytes] = ..., examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., edited_examples: _Optional[_Iterable[_Union[Example, _Mapping]]] = ...) -> None: ...
+
+class Example(_message.Message):
+    __slots__ = ("lot_id", "value", "distance", "picture_jpeg", "simulated")
+    LOT_ID_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_JPEG_FIELD_NUMBER: _ClassVar[int]
+    SIMULATED_FIELD_NUMBER: _ClassVar[int]
+    lot_id: str
+    value: float
+    distance: float
+    picture_jpeg: bytes
+    simulated: bool
+    def __init__(self, lot_id: _Optional[str] = ..., value: _Optional[float] = ..., distance: _Optional[float] = ..., picture_jpeg: _Optional[bytes] = ..., simulated: _Optional[bool] = ...) -> None: ...
 
 class Familiarity(_message.Message):
-    __slots__ = ("value", "unfamiliar", "committee", "calibration_version")
+    __slots__ = ("value", "unfamiliar", "known_tiles_version")
     VALUE_FIELD_NUMBER: _ClassVar[int]
     UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
-    COMMITTEE_FIELD_NUMBER: _ClassVar[int]
-    CALIBRATION_VERSION_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_TILES_VERSION_FIELD_NUMBER: _ClassVar[int]
     value: float
     unfamiliar: bool
-    committee: _tile_pb2.ModelVersion
-    calibration_version: str
-    def __init__(self, value: _Optional[float] = ..., unfamiliar: _Optional[bool] = ..., committee: _Optional[_Union[_tile_pb2.ModelVersion, _Mapping]] = ..., calibration_version: _Optional[str] = ...) -> None: ...
+    known_tiles_version: str
+    def __init__(self, value: _Optional[float] = ..., unfamiliar: _Optional[bool] = ..., known_tiles_version: _Optional[str] = ...) -> None: ...
 
 class ForwardStep(_message.Message):
-    __slots__ = ("attribute_value", "value", "edited_png", "measured_change", "realism")
+    __slots__ = ("attribute_value", "value", "edited_png", "measured_change", "realism", "also_value")
     ATTRIBUTE_VALUE_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     EDITED_PNG_FIELD_NUMBER: _ClassVar[int]
     MEASURED_CHANGE_FIELD_NUMBER: _ClassVar[int]
     REALISM_FIELD_NUMBER: _ClassVar[int]
+    ALSO_VALUE_FIELD_NUMBER: _ClassVar[int]
     attribute_value: float
     value: float
     edited_png: bytes
     measured_change: float
     realism: float
-    def __init__(self, attribute_value: _Optional[float] = ..., value: _Optional[float] = ..., edited_png: _Optional[bytes] = ..., measured_change: _Optional[float] = ..., realism: _Optional[float] = ...) -> None: ...
+    also_value: float
+    def __init__(self, attribute_value: _Optional[float] = ..., value: _Optional[float] = ..., edited_png: _Optional[bytes] = ..., measured_change: _Optional[float] = ..., realism: _Optional[float] = ..., also_value: _Optional[float] = ...) -> None: ...
+
+class EditRequest(_message.Message):
+    __slots__ = ("tile", "attributes", "wanted", "without_image", "allow_unfamiliar")
+    TILE_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_IMAGE_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
+    tile: _tile_pb2.Tile
+    attributes: _containers.RepeatedCompositeFieldContainer[AttributeValue]
+    wanted: _containers.RepeatedCompositeFieldContainer[AttributeValue]
+    without_image: bool
+    allow_unfamiliar: bool
+    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., wanted: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., without_image: _Optional[bool] = ..., allow_unfamiliar: _Optional[bool] = ...) -> None: ...
+
+class EditResponse(_message.Message):
+    __slots__ = ("tile_id", "lot_id", "property", "unit", "original", "value", "edited_png", "attributes", "realism", "quality", "provenance", "familiarity")
+    TILE_ID_FIELD_NUMBER: _ClassVar[int]
+    LOT_ID_FIELD_NUMBER: _ClassVar[int]
+    PROPERTY_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    ORIGINAL_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    EDITED_PNG_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    REALISM_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    FAMILIARITY_FIELD_NUMBER: _ClassVar[int]
+    tile_id: str
+    lot_id: str
+    property: str
+    unit: str
+    original: float
+    value: float
+    edited_png: bytes
+    attributes: _containers.RepeatedCompositeFieldContainer[EditedAttribute]
+    realism: float
+    quality: _tile_pb2.Quality
+    provenance: _tile_pb2.Provenance
+    familiarity: Familiarity
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., original: _Optional[float] = ..., value: _Optional[float] = ..., edited_png: _Optional[bytes] = ..., attributes: _Optional[_Iterable[_Union[EditedAttribute, _Mapping]]] = ..., realism: _Optional[float] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., familiarity: _Optional[_Union[Familiarity, _Mapping]] = ...) -> None: ...
+
+class EditedAttribute(_message.Message):
+    __slots__ = ("name", "before", "after", "measured_change")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    before: float
+    after: float
+    measured_change: float
+    def __init__(self, name: _Optional[str] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., measured_change: _Optional[float] = ...) -> None: ...
 
 class ForwardStreamRequest(_message.Message):
     __slots__ = ("request",)
@@ -145,7 +231,7 @@ class AttributeCost(_message.Message):
     def __init__(self, name: _Optional[str] = ..., cost: _Optional[float] = ...) -> None: ...
 
 class BackwardResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "property", "unit", "target", "tolerance", "reached", "before", "after", "changes", "edited_png", "evaluations", "quality", "provenance", "explanation_quality", "ended_by_deadline", "familiarity")
+    __slots__ = ("tile_id", "lot_id", "property", "unit", "target", "tolerance", "reached", "before", "after", "changes", "edited_png", "evaluations", "quality", "provenance", "explanation_quality", "ended_by_deadline", "familiarity", "evidence")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     PROPERTY_FIELD_NUMBER: _ClassVar[int]
@@ -163,6 +249,7 @@ class BackwardResponse(_message.Message):
     EXPLANATION_QUALITY_FIELD_NUMBER: _ClassVar[int]
     ENDED_BY_DEADLINE_FIELD_NUMBER: _ClassVar[int]
     FAMILIARITY_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     property: str
@@ -180,7 +267,8 @@ class BackwardResponse(_message.Message):
     explanation_quality: ExplanationQuality
     ended_by_deadline: bool
     familiarity: Familiarity
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., reached: _Optional[bool] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., changes: _Optional[_Iterable[_Union[AttributeChange, _Mapping]]] = ..., edited_png: _Optional[bytes] = ..., evaluations: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., explanation_quality: _Optional[_Union[ExplanationQuality, _Mapping]] = ..., ended_by_deadline: _Optional[bool] = ..., familiarity: _Optional[_Union[Familiarity, _Mapping]] = ...) -> None: ...
+    evidence: Evidence
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., target: _Optional[float] = ..., tolerance: _Optional[float] = ..., reached: _Optional[bool] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., changes: _Optional[_Iterable[_Union[AttributeChange, _Mapping]]] = ..., edited_png: _Optional[bytes] = ..., evaluations: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., explanation_quality: _Optional[_Union[ExplanationQuality, _Mapping]] = ..., ended_by_deadline: _Optional[bool] = ..., familiarity: _Optional[_Union[Familiarity, _Mapping]] = ..., evidence: _Optional[_Union[Evidence, _Mapping]] = ...) -> None: ...
 
 class ExplanationQuality(_message.Message):
     __slots__ = ("changed", "cost", "starts", "starts_reached", "spread", "fidelity", "realism")
@@ -231,20 +319,30 @@ class BackwardStreamResponse(_message.Message):
     def __init__(self, tile_id: _Optional[str] = ..., result: _Optional[_Union[BackwardResponse, _Mapping]] = ..., error: _Optional[_Union[_tile_pb2.TileError, _Mapping]] = ...) -> None: ...
 
 class ForwardLotRequest(_message.Message):
-    __slots__ = ("tile", "attributes", "vary", "steps", "sampling", "allow_unfamiliar")
+    __slots__ = ("tile", "attributes", "vary", "steps", "sampling", "allow_unfamiliar", "pairs")
     TILE_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     VARY_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
     ALLOW_UNFAMILIAR_FIELD_NUMBER: _ClassVar[int]
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
     tile: _tile_pb2.Tile
     attributes: _containers.RepeatedCompositeFieldContainer[AttributeValue]
     vary: _containers.RepeatedScalarFieldContainer[str]
     steps: int
     sampling: LotSampling
     allow_unfamiliar: bool
-    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., vary: _Optional[_Iterable[str]] = ..., steps: _Optional[int] = ..., sampling: _Optional[_Union[LotSampling, _Mapping]] = ..., allow_unfamiliar: _Optional[bool] = ...) -> None: ...
+    pairs: _containers.RepeatedCompositeFieldContainer[AttributePair]
+    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., vary: _Optional[_Iterable[str]] = ..., steps: _Optional[int] = ..., sampling: _Optional[_Union[LotSampling, _Mapping]] = ..., allow_unfamiliar: _Optional[bool] = ..., pairs: _Optional[_Iterable[_Union[AttributePair, _Mapping]]] = ...) -> None: ...
+
+class AttributePair(_message.Message):
+    __slots__ = ("first", "second")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    first: str
+    second: str
+    def __init__(self, first: _Optional[str] = ..., second: _Optional[str] = ...) -> None: ...
 
 class LotSampling(_message.Message):
     __slots__ = ("tiles", "seed")
@@ -313,7 +411,7 @@ class MeanOverTiles(_message.Message):
     def __init__(self, mean: _Optional[float] = ..., lower: _Optional[float] = ..., upper: _Optional[float] = ...) -> None: ...
 
 class ForwardLotResult(_message.Message):
-    __slots__ = ("lot_id", "property", "unit", "attributes", "original", "curves", "tiles", "provenance", "ended_by_deadline")
+    __slots__ = ("lot_id", "property", "unit", "attributes", "original", "curves", "tiles", "provenance", "ended_by_deadline", "surfaces")
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     PROPERTY_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
@@ -323,6 +421,7 @@ class ForwardLotResult(_message.Message):
     TILES_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     ENDED_BY_DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    SURFACES_FIELD_NUMBER: _ClassVar[int]
     lot_id: str
     property: str
     unit: str
@@ -332,7 +431,26 @@ class ForwardLotResult(_message.Message):
     tiles: LotTiles
     provenance: _tile_pb2.Provenance
     ended_by_deadline: bool
-    def __init__(self, lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., original: _Optional[_Union[Spread, _Mapping]] = ..., curves: _Optional[_Iterable[_Union[LotCurve, _Mapping]]] = ..., tiles: _Optional[_Union[LotTiles, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., ended_by_deadline: _Optional[bool] = ...) -> None: ...
+    surfaces: _containers.RepeatedCompositeFieldContainer[LotSurface]
+    def __init__(self, lot_id: _Optional[str] = ..., property: _Optional[str] = ..., unit: _Optional[str] = ..., attributes: _Optional[_Iterable[_Union[AttributeValue, _Mapping]]] = ..., original: _Optional[_Union[Spread, _Mapping]] = ..., curves: _Optional[_Iterable[_Union[LotCurve, _Mapping]]] = ..., tiles: _Optional[_Union[LotTiles, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., ended_by_deadline: _Optional[bool] = ..., surfaces: _Optional[_Iterable[_Union[LotSurface, _Mapping]]] = ...) -> None: ...
+
+class LotSurface(_message.Message):
+    __slots__ = ("attributes", "points")
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    attributes: AttributePair
+    points: _containers.RepeatedCompositeFieldContainer[LotSurfacePoint]
+    def __init__(self, attributes: _Optional[_Union[AttributePair, _Mapping]] = ..., points: _Optional[_Iterable[_Union[LotSurfacePoint, _Mapping]]] = ...) -> None: ...
+
+class LotSurfacePoint(_message.Message):
+    __slots__ = ("first_value", "second_value", "value")
+    FIRST_VALUE_FIELD_NUMBER: _ClassVar[int]
+    SECOND_VALUE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    first_value: float
+    second_value: float
+    value: Spread
+    def __init__(self, first_value: _Optional[float] = ..., second_value: _Optional[float] = ..., value: _Optional[_Union[Spread, _Mapping]] = ...) -> None: ...
 
 class LotCurve(_message.Message):
     __slots__ = ("attribute", "points", "sensitivity")

@@ -45,6 +45,11 @@ class ExplainServiceStub:
                 request_serializer=lotwise_dot_v1_dot_explain__pb2.ForwardStreamRequest.SerializeToString,
                 response_deserializer=lotwise_dot_v1_dot_explain__pb2.ForwardStreamResponse.FromString,
                 _registered_method=True)
+        self.Edit = channel.unary_unary(
+                '/lotwise.v1.ExplainService/Edit',
+                request_serializer=lotwise_dot_v1_dot_explain__pb2.EditRequest.SerializeToString,
+                response_deserializer=lotwise_dot_v1_dot_explain__pb2.EditResponse.FromString,
+                _registered_method=True)
         self.Backward = channel.unary_unary(
                 '/lotwise.v1.ExplainService/Backward',
                 request_serializer=lotwise_dot_v1_dot_explain__pb2.BackwardRequest.SerializeToString,
@@ -80,6 +85,13 @@ class ExplainServiceServicer:
 
     def ForwardStream(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Edit(self, request, context):
+        """One edit of a tile, for a slider: a tile that was asked about a moment ago is not encoded again.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -124,6 +136,11 @@ def add_ExplainServiceServicer_to_server(servicer, server):
                     servicer.ForwardStream,
                     request_deserializer=lotwise_dot_v1_dot_explain__pb2.ForwardStreamRequest.FromString,
                     response_serializer=lotwise_dot_v1_dot_explain__pb2.ForwardStreamResponse.SerializeToString,
+            ),
+            'Edit': grpc.unary_unary_rpc_method_handler(
+                    servicer.Edit,
+                    request_deserializer=lotwise_dot_v1_dot_explain__pb2.EditRequest.FromString,
+                    response_serializer=lotwise_dot_v1_dot_explain__pb2.EditResponse.SerializeToString,
             ),
             'Backward': grpc.unary_unary_rpc_method_handler(
                     servicer.Backward,
@@ -201,6 +218,33 @@ class ExplainService:
             '/lotwise.v1.ExplainService/ForwardStream',
             lotwise_dot_v1_dot_explain__pb2.ForwardStreamRequest.SerializeToString,
             lotwise_dot_v1_dot_explain__pb2.ForwardStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Edit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lotwise.v1.ExplainService/Edit',
+            lotwise_dot_v1_dot_explain__pb2.EditRequest.SerializeToString,
+            lotwise_dot_v1_dot_explain__pb2.EditResponse.FromString,
             options,
             channel_credentials,
             insecure,

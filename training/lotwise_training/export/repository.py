@@ -7,6 +7,7 @@ as a skeleton without weights; `lotwise.runtime.assemble` puts both together.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from lotwise.core.calibration import read_calibration, write_calibration
 from lotwise.core.errors import Contradiction
+from lotwise.core.known_tiles import KNOWN_TILES_FILE, KnownTiles
 from lotwise.core.policy import ReferralPolicy, write_policy
 from lotwise.core.preprocessing import resample_area
 from lotwise.core.signature import ModelMetadata, ModelSignature, TensorSpec
@@ -27,18 +29,20 @@ from lotwise_training.benchmark_data import GEOMETRY
 from lotwise_training.export.editor_export import DECODER, export_editor, export_gradient_anew
 from lotwise_training.export.exporter import (
     Exporter,
+    float_spec,
     image_spec,
     learned_property,
-    sha256,
     simulated_lots,
 )
 from lotwise_training.export.folds_export import export_folds
 from lotwise_training.export.lots import stated_lots
 from lotwise_training.export.onnx_export import check_parity, export_module
 from lotwise_training.export.restore import restored_editor
+from lotwise_training.models.observed import OBSERVED_OUTPUTS, ObservedRegressor
 from lotwise_training.models.wide_resnet import MEMBER_OUTPUTS
 from lotwise_training.policy import FILES, POLICY_FILE, committee_sha256
 from lotwise_training.prediction import load_members, load_regressor
+from lotwise_training.regressor import SERVED as REGRESSOR
 from lotwise_training.regressor import served_name
 from lotwise_training.strength_tiles import STRENGTH_GEOMETRY
 from lotwise_training.training_loop import checkpoint_path
@@ -66,8 +70,8 @@ def write_repository(
         CheckpointError: A run is missing or unfinished.
         ParityError: An exported graph does not compute what its network computes.
         Contradiction: The committee's calibration or policy is invalid or of other members, or the
-            regressor's intervals are not calibrated or for other networks; EXPORT_UNKNOWN for a
-            name that is no run.
+            regressor's intervals or known tiles are missing or of other networks; EXPORT_UNKNOWN
+            for a name that is no run.
     """
     steps = {
         "committee": _export_committee,
@@ -180,15 +184,18 @@ def _export_calibration(exporter: Exporter, weights_sha256: str) -> None:
 
 def _export_regressor(exporter: Exporter) -> None:
     regressor = load_regressor(checkpoint_path(exporter.runs, served_name()))
+    observed = ObservedRegressor.of(regressor).eval()
     path = exporter.folder("regressor") / "model.onnx"
-    export_module(regressor, [exporter.tiles], ["image"], ["property"], path)
-    parity = check_parity(regressor, path, [exporter.tiles])
+    export_module(observed, [exporter.tiles], ["image"], OBSERVED_OUTPUTS, path)
+    parity = check_parity(observed, path, [exporter.tiles])
+    with torch.no_grad():
+        examples = dict(zip(OBSERVED_OUTPUTS, observed(exporter.tiles), strict=True))
     signature = ModelSignature(
         name="regressor",
         inputs=(image_spec(STRENGTH_GEOMETRY.px),),
-        outputs=(TensorSpec(name="property", dtype="FP32", shape=(1,)),),
+        outputs=tuple(float_spec(name, example) for name, example in examples.items()),
         metadata=ModelMetadata(
-            weights_sha256=sha256(path),
+            weights_sha256=committee_sha256([regressor]),
             trained_on_simulated_lots=simulated_lots(exporter.runs),
             geometry=STRENGTH_GEOMETRY,
             property=learned_property(exporter.runs, regressor),
@@ -196,4 +203,16 @@ def _export_regressor(exporter: Exporter) -> None:
         max_batch_size=8,
     )
     exporter.describe(signature, parity, "WRN-28-1 with a tanh head")
+    _export_known_tiles(exporter, signature.metadata.weights_sha256)
     export_folds(exporter)
+
+
+def _export_known_tiles(exporter: Exporter, weights_sha256: str) -> None:
+    """Put what the regressor knows beside it; a run of few lots has no such file."""
+    served = exporter.repository / "regressor" / KNOWN_TILES_FILE
+    fitted = exporter.runs / REGRESSOR / KNOWN_TILES_FILE
+    if not fitted.exists():
+        served.unlink(missing_ok=True)
+        return
+    KnownTiles.read(fitted).check_weights(weights_sha256)
+    shutil.copyfile(fitted, served)

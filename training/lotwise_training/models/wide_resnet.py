@@ -123,8 +123,7 @@ class WideResNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Pooled features: float [B, in_channels, H, W] to float [B, 64 * widen]."""
-        hidden = torch.relu(self.norm(self.blocks(self.stem(x))))
-        return hidden.mean(dim=(2, 3))
+        return pooled(self.activations(x)[1])
 
     def features_and_early(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Features of both ends of the network, in one pass.
@@ -136,6 +135,18 @@ class WideResNet(nn.Module):
             As :meth:`features`, float [B, 64 * widen]; and what the first group gives, by
             :func:`channel_statistics` float [B, 2 * 16 * widen].
         """
+        first, last = self.activations(x)
+        return pooled(last), channel_statistics(first)
+
+    def activations(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the first group gives and what the head pools, in one pass.
+
+        Args:
+            x: float [B, in_channels, H, W].
+
+        Returns:
+            float [B, 16 * widen, H, W] and float [B, 64 * widen, H / 4, W / 4].
+        """
         blocks = list(self.blocks)
         first = self.stem(x)
         for block in blocks[: self.blocks_of_a_group]:
@@ -143,7 +154,7 @@ class WideResNet(nn.Module):
         last = first
         for block in blocks[self.blocks_of_a_group :]:
             last = block(last)
-        return torch.relu(self.norm(last)).mean(dim=(2, 3)), channel_statistics(first)
+        return first, torch.relu(self.norm(last))
 
     def forward(self, x: Tensor) -> Tensor:
         """From float [B, in_channels, H, W] to float [B, out_features], without an activation."""
@@ -258,7 +269,10 @@ class TileRegressor(nn.Module):
         Returns:
             float32 [B, outputs], in the property's unit.
         """
-        served = self.network(self.network_input(image))[:, : self.outputs]
+        return self.in_unit(self.network(self.network_input(image))[:, : self.outputs])
+
+    def in_unit(self, served: Tensor) -> Tensor:
+        """What the head gives, before tanh, as the property in its unit; any shape."""
         answer: Tensor = self.target_centre + self.target_scale * torch.tanh(served)
         return answer.exp() if self.logarithmic else answer
 
@@ -293,6 +307,11 @@ def mixed_precision_forward(network: WideResNet, x: Tensor) -> Tensor:
         features = network.features(x)
     answer: Tensor = network.head(features.float())
     return answer
+
+
+def pooled(activations: Tensor) -> Tensor:
+    """Mean of every channel over the pixels: float [B, C, H, W] to float [B, C]."""
+    return activations.mean(dim=(2, 3))
 
 
 def channel_statistics(x: Tensor) -> Tensor:

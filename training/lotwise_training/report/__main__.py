@@ -23,6 +23,7 @@ from lotwise_training.report.calibration_page import calibration_section
 from lotwise_training.report.card_figures import CardDisagrees, card_figures, check_card
 from lotwise_training.report.conformal_section import conformal_section
 from lotwise_training.report.edit_section import edit_section
+from lotwise_training.report.known_tiles_section import known_tiles_section
 from lotwise_training.report.page import index_html, plots
 from lotwise_training.report.property_section import property_section
 from lotwise_training.report.recheck import Rechecked, recheck
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 property_section(options.results, models, seed=options.seed),
                 edit_section(options.results, models, seed=options.seed),
                 conformal_section(options.results, models, seed=options.seed),
+                known_tiles_section(options.results, models),
             )
             if section is not None
         ]
