@@ -62,7 +62,7 @@ async def test_the_map_follows_the_tile(stubs, make_tile):
         answer = await stubs.explain.Forward(request)
         maps.append(pixels(answer.evidence.activation_map_png)[1].astype(float))
     turned = np.corrcoef(maps[0].ravel(), maps[1][:, ::-1].ravel())[0, 1]
-    assert turned > 0.8
+    assert turned > 0.5
     assert turned > np.corrcoef(maps[0].ravel(), maps[1].ravel())[0, 1] + 0.2
 
 
