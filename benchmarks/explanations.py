@@ -1,10 +1,11 @@
-"""What explanations are worth: `python -m benchmarks.explanations [traits validity slider memory]`.
+"""What explanations are worth: `python -m benchmarks.explanations [PART ...]`; all parts if none.
 
 - traits: whether the slope that the service claims of a simulated lot has the sign and the size of
   the exact derivative (Cang et al., the trait score).
 - validity: how many targets that can be reached are reached, and how many are called out of reach.
   One can be reached where one of 512 random points in the box reaches it.
 - slider: time of one edit through the service on Triton, of a tile that was asked about before.
+- neighbours: how long a prediction takes while a tile is explained, beside one that is alone.
 - memory: of the explain service, while it is given a lot of two thousand tiles.
 
 How long a search takes beside the published one is what `benchmarks.explain` measures.
@@ -38,7 +39,13 @@ from lotwise.platform.launcher import Platform
 from lotwise.platform.ports import PlatformPorts
 from lotwise.runtime.assemble import assemble_repository
 from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
-from lotwise.v1 import explain_pb2, explain_pb2_grpc, tile_pb2
+from lotwise.v1 import (
+    explain_pb2,
+    explain_pb2_grpc,
+    predict_pb2,
+    predict_pb2_grpc,
+    tile_pb2,
+)
 from lotwise_simulator import ATTRIBUTE_NAMES, benchmark, mosaic
 from lotwise_simulator.lots import Lot
 
@@ -51,6 +58,8 @@ TARGETS: Final = (0.75, 0.9, 1.1, 1.33)
 TILES_OF_A_LOT: Final = 2
 LOT_TILES: Final = 2000
 SLIDER_STEPS: Final = 60
+PREDICTIONS: Final = 15
+"""In a row."""
 
 Floats = npt.NDArray[np.float64]
 Item = TypeVar("Item")
@@ -60,11 +69,18 @@ console = Console()
 def main() -> None:
     """Print the tables that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parts = {"traits": traits, "validity": validity, "slider": slider, "memory": memory}
+    parts = {
+        "traits": traits,
+        "validity": validity,
+        "slider": slider,
+        "neighbours": neighbours,
+        "memory": memory,
+    }
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all if none")
     parser.add_argument("--models", type=Path, default=Path("model_repository"))
     parser.add_argument("--lots", type=int, default=200, help="of traits, at most 200")
     parser.add_argument("--tiles", type=int, default=24, help="of validity, a lot each")
+    parser.add_argument("--rounds", type=int, default=6, help="of neighbours")
     options = parser.parse_args()
     if unknown := sorted(set(options.parts) - set(parts)):
         parser.error(f"there is no part {unknown[0]}; there are {', '.join(parts)}")
@@ -194,6 +210,52 @@ async def slider(options: argparse.Namespace) -> None:
     table.add_row(
         f"{len(later)} more of it", f"{middle:.0f}", f"{low:.0f} to {high:.0f}", f"{late:.0f}"
     )
+    console.print(table)
+
+
+async def neighbours(options: argparse.Namespace) -> None:
+    """Predictions alone and beside an explanation, in turn."""
+    lot = benchmark.new_lots()[0]
+    tile = message(lot, mosaic(lot, 1, tiles_per_side=1)[0].image)
+    alone: list[float] = []
+    beside: list[float] = []
+    with started(options.models) as platform:
+        async with (
+            grpc.aio.insecure_channel(platform.ports.address("explain")) as explain,
+            grpc.aio.insecure_channel(platform.ports.address("predict")) as predict,
+        ):
+            explainer = explain_pb2_grpc.ExplainServiceStub(explain)
+            predictor = predict_pb2_grpc.PredictServiceStub(predict)
+            original = (await predictor.Predict(predict_pb2.PredictRequest(tile=tile))).value
+
+            async def explained() -> None:
+                while True:  # until it is cancelled
+                    request = explain_pb2.BackwardRequest(
+                        tile=tile,
+                        attributes=attributes_of(lot),
+                        target=TARGETS[-1] * original,
+                        starts=8,
+                        allow_unfamiliar=True,
+                    )
+                    await explainer.Backward(request)
+
+            for _ in shown(range(options.rounds), "neighbours"):
+                for spent in (alone, beside):
+                    load = asyncio.create_task(explained()) if spent is beside else None
+                    await asyncio.sleep(0.5)  # until the explanation is at work
+                    for _ in range(PREDICTIONS):
+                        began = time.perf_counter()
+                        await predictor.Predict(predict_pb2.PredictRequest(tile=tile))
+                        spent.append(1000.0 * (time.perf_counter() - began))
+                    if load is not None and not load.cancel():
+                        load.result()  # it failed: nothing was beside
+    rows = [np.percentile(spent, [50, 95]) for spent in (alone, beside)]
+    table = Table(title="A prediction on Triton, ms", title_justify="left")
+    for heading in ("", "median", "95th percentile"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for what, (middle, late) in zip(("alone", "beside an explanation"), rows, strict=True):
+        table.add_row(what, f"{middle:.0f}", f"{late:.0f}")
+    table.add_row("ratio", *(f"{b / a:.1f}" for a, b in zip(*rows, strict=True)))
     console.print(table)
 
 

@@ -40,6 +40,7 @@ FULL = ModelSignature(
     max_queue_delay_us=0,
     queue_timeout_us=7_000,
     max_queue_size=11,
+    priority=2,
 )
 PLAIN = ModelSignature(
     name="regressor",
@@ -140,3 +141,18 @@ def test_a_file_that_is_no_configuration_of_ours_is_refused(tmp_path, content):
 
 def test_an_absent_file_is_refused_by_name(tmp_path):
     assert str(tmp_path / "config.pbtxt") in refusal(read_pbtxt, tmp_path / "config.pbtxt")
+
+
+def test_work_that_may_wait_goes_after_all_other():
+    may_wait, first = to_config(FULL), to_config(PLAIN)
+    assert may_wait.instance_group[0].rate_limiter.priority == 2
+    assert first.instance_group[0].rate_limiter.priority == 1
+    for config in (may_wait, first):
+        batching = config.dynamic_batching
+        assert (batching.priority_levels, batching.default_priority_level) == (2, 1)
+
+
+def test_a_configuration_of_before_priorities_comes_first():
+    config = to_config(FULL)
+    config.instance_group[0].ClearField("rate_limiter")
+    assert from_config(config).priority == 1

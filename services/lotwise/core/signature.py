@@ -101,3 +101,5 @@ class ModelSignature(_Stated):
     max_queue_delay_us: int = Field(default=2000, ge=0)
     queue_timeout_us: int = Field(default=30_000_000, gt=0)
     max_queue_size: int = Field(default=256, gt=0)
+    # Work that may wait goes after all other: 2 for models that only explanations ask.
+    priority: int = Field(default=1, ge=1, le=2)

@@ -28,6 +28,9 @@ class ExplainSettings(InferenceSettings):
     meter: str = "attribute_meter"
     """Reads attributes of edited pictures, to compare with what was asked; may be missing."""
 
+    priority: int = Field(default=2, ge=1, le=2)
+    """An explanation is hundreds of questions to the regressor that predict asks one of."""
+
     min_familiarity: float = Field(default=0.005, ge=0.0, le=1.0)
     """A tile that is less familiar to the regressor is explained only where the caller allows it.
     It is a p-value: 0.005 turns away one tile in two hundred of those that the regressor knows. 0

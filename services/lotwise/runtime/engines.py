@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 def connect(settings: InferenceSettings) -> Inference:
     """Triton, or the in-process engine, which says that it is used."""
     if settings.engine == "triton":
-        return TritonInference(settings.triton_address)
+        return TritonInference(settings.triton_address, settings.priority)
     logger.warning(
         "networks run inside this process, without Triton",
         extra={"engine": "onnxruntime", "model_repository": str(settings.model_repository)},

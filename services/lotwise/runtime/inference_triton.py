@@ -43,12 +43,14 @@ class TritonInference:
 
     Args:
         address: host:port of its gRPC endpoint.
+        priority: 1, or 2 for requests that wait where others of priority 1 do.
     """
 
     engine = "triton"
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, priority: int = 1) -> None:
         self.address = address
+        self._priority = priority
         self._client: Any = InferenceServerClient(address, channel_args=_CHANNEL)
         self._served: dict[str, ServedModel] = {}
 
@@ -90,6 +92,7 @@ class TritonInference:
                 tensors,
                 outputs=[InferRequestedOutput(name) for name in names],
                 request_id=request.trace.trace_id,
+                priority=self._priority,
                 headers={TRACEPARENT: request.trace.traceparent},
                 # The model's queue policy bounds the wait in Triton's queue. A timeout of the
                 # request itself would too, but makes Triton's batcher hold it back: 16 ms a tile

@@ -19,6 +19,8 @@ from lotwise.core.signature import DataType, ModelMetadata, ModelSignature, Tens
 Backend = Literal["onnxruntime", "pytorch"]
 
 METADATA_KEY: Final = "lotwise"
+PRIORITIES: Final = (1, 2)
+FIRST: Final = 1
 _TRITON_DTYPES: Final[dict[DataType, int]] = {
     "UINT8": pb.DataType.TYPE_UINT8,
     "FP32": pb.DataType.TYPE_FP32,
@@ -51,8 +53,13 @@ def to_config(signature: ModelSignature, backend: Backend = "onnxruntime") -> pb
             label_filename=spec.label_file,
         )
     # KIND_AUTO takes a GPU where there is one; the count keeps a CPU from loading two copies.
-    config.instance_group.add(count=1, kind=pb.ModelInstanceGroup.KIND_AUTO)
+    group = config.instance_group.add(count=1, kind=pb.ModelInstanceGroup.KIND_AUTO)
+    # Between models: Triton's own with --rate-limit, and a niceness in our backend.
+    group.rate_limiter.priority = signature.priority
     batching = config.dynamic_batching
+    # Within a model: what explanations ask of the regressor waits for what predict asks.
+    batching.priority_levels = len(PRIORITIES)
+    batching.default_priority_level = FIRST
     batching.max_queue_delay_microseconds = signature.max_queue_delay_us
     policy = batching.default_queue_policy
     policy.timeout_action = pb.ModelQueuePolicy.REJECT
@@ -98,6 +105,7 @@ def from_config(config: pb.ModelConfig) -> ModelSignature:
             max_queue_delay_us=config.dynamic_batching.max_queue_delay_microseconds,
             queue_timeout_us=policy.default_timeout_microseconds,
             max_queue_size=policy.max_queue_size,
+            priority=max([FIRST, *(each.rate_limiter.priority for each in config.instance_group)]),
         )
     except (ValidationError, KeyError):
         raise Contradiction(

@@ -57,5 +57,8 @@ class InferenceSettings(ServiceSettings):
     triton_address: str = "127.0.0.1:8001"
     """Triton's gRPC address."""
 
+    priority: int = Field(default=1, ge=1, le=2)
+    """Of this service's requests in Triton's queues; those of 2 wait for those of 1."""
+
     model_repository: Path = Path("model_repository")
     """Networks for the in-process engine; calibration of a committee, whatever the engine."""

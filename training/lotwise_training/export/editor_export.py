@@ -120,6 +120,7 @@ def _encoder(
     exporter.describe(
         ModelSignature(
             name="editor_encoder",
+            priority=2,
             inputs=tuple(specs[name] for name in taken),
             outputs=tuple(code),
             metadata=ModelMetadata(
@@ -142,6 +143,7 @@ def _decoder(
     exporter.describe(
         ModelSignature(
             name=DECODER,
+            priority=2,
             inputs=(*code, _attributes()),
             outputs=(_edited(),),
             metadata=ModelMetadata(
@@ -174,6 +176,7 @@ def _gradient(
     exporter.describe(
         ModelSignature(
             name="edit_gradient",
+            priority=2,
             inputs=(*code, _attributes()),
             outputs=(
                 _edited(),

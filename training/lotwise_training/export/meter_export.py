@@ -27,6 +27,7 @@ def export_meter(exporter: Exporter) -> None:
     exporter.describe(
         ModelSignature(
             name=SERVED,
+            priority=2,
             inputs=(image_spec(STRENGTH_GEOMETRY.px),),
             outputs=(TensorSpec(name="attributes", dtype="FP32", shape=(len(ATTRIBUTE_NAMES),)),),
             metadata=ModelMetadata(

@@ -13,6 +13,8 @@ import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb_utils
 
+NICENESS = 10
+
 
 class TritonPythonModel:
     """One instance of one model."""
@@ -25,6 +27,9 @@ class TritonPythonModel:
             args["model_version"],
             config.get("default_model_filename") or "model.onnx",
         )
+        # Every model has a process of its own: those that may wait leave the cores to the others.
+        limiter = config["instance_group"][0].get("rate_limiter", {})
+        os.nice(NICENESS if limiter.get("priority", 1) > 1 else 0)
         parameters = config.get("parameters", {})
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(
