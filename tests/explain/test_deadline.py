@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from lotwise.core.counterfactual import Allowed, Evaluation, search
-from lotwise.explain.searching import searched
+from lotwise.explain.searching import Deadline, searched
 from lotwise.runtime.request import Request, continue_trace, set_request
 
 STEP_S = 0.02
@@ -57,3 +57,14 @@ async def test_one_evaluation_is_made_whatever_the_deadline():
     done, tile = await under(0.0)
     assert (done.by_deadline, tile.evaluations, done.first.value) == (True, 1, 1.0)
     assert [each.value for each in done.ended] == [1.0, 1.0]
+
+
+def test_a_share_of_the_time_is_spent_after_a_while():
+    set_request(Request(continue_trace(None), time.monotonic() + 0.2))
+    deadline = Deadline()
+    assert not deadline.spent(0.25)
+    time.sleep(0.06)
+    assert deadline.spent(0.25)
+    assert not deadline.spent(0.9)
+    set_request(Request(continue_trace(None)))
+    assert not Deadline().spent(0.0)

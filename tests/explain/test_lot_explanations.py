@@ -193,6 +193,17 @@ async def test_near_the_deadline_the_best_so_far_is_the_answer():
     set_request(Request(continue_trace(None)))
 
 
+async def test_a_sample_that_takes_too_long_to_encode_is_cut_short():
+    set_request(Request(continue_trace(None), time.monotonic() + 1.2))
+    found, _ = await backward(to(1010.0), engine=SlowEngine(), levels=[100] * 100)
+    set_request(Request(continue_trace(None)))
+    assert found.ended_by_deadline
+    assert 1 <= found.tiles < 100
+    assert found.found.evaluations >= 1
+    whole, _ = await backward(to(1010.0), levels=[100] * 20)
+    assert (whole.tiles, whole.ended_by_deadline) == (20, False)
+
+
 async def test_a_search_that_is_cancelled_asks_for_nothing_more():
     engine = SlowEngine()
     task = asyncio.create_task(backward(to(2500.0, max_evaluations=2000), engine=engine))

@@ -32,13 +32,15 @@ from lotwise.core.preprocessing import PreparedTile
 from lotwise.core.tile import Grey
 from lotwise.explain.editing import EditableTile, Editor, edit_rows, evaluate_rows
 from lotwise.explain.lot_question import DEFAULT_LOT_EVALUATIONS, LotBackwardQuestion
-from lotwise.explain.searching import Asked, Progress, searched
+from lotwise.explain.searching import Asked, Deadline, Progress, searched
 
 Floats = npt.NDArray[np.float64]
 Images = npt.NDArray[np.uint8]
 
 COARSE: Final = 8
 """Tiles on which searches begin: one batch for most engines."""
+ENCODING_SHARE: Final = 0.25
+"""Of a call's time; what is encoded by then is the sample."""
 FRONT_REACH: Final = 1.5
 """How far the front goes, as a share of the way to the target."""
 
@@ -74,7 +76,8 @@ class LotBackward:
         familiarity: Of that picture; None where nobody can say.
         measured: float64 [n_attributes], mean changes over the tiles as the meter reads them; None
             without one.
-        ended_by_deadline: Whether searches were ended early, or left out.
+        tiles: How many tiles were worked on.
+        ended_by_deadline: Whether searches were ended early or left out, or tiles were.
     """
 
     before: Floats
@@ -94,6 +97,7 @@ class LotBackward:
     image_of: int
     familiarity: float | None
     measured: Floats | None
+    tiles: int
     ended_by_deadline: bool
 
     @property
@@ -134,9 +138,13 @@ async def backward_lot(
     """
     lot = editor.lot_attributes(question.lot.lot_id, question.lot.attributes)
     allowed = question.change.allowed(editor.attribute_names, lot)
-    tiles = [await editor.encode(tile, lot) for tile in sample]
+    tiles, deadline = [], Deadline()
+    for tile in sample:
+        tiles.append(await editor.encode(tile, lot))
+        if deadline.spent(ENCODING_SHARE):
+            break
     work = _LotSearch(editor, question, lot, allowed, tiles, progress)
-    return await work.answer()
+    return await work.answer(short=len(tiles) < len(sample))
 
 
 class _LotSearch:
@@ -161,8 +169,12 @@ class _LotSearch:
         self._shift = np.zeros(len(tiles))
         self._ended = False
 
-    async def answer(self) -> LotBackward:
-        """Search in all ways, each while there is time."""
+    async def answer(self, *, short: bool) -> LotBackward:
+        """Search in all ways, each while there is time.
+
+        Args:
+            short: Whether time ended the sample early.
+        """
         lot, change = self._lot, self._question.change
         redrawn = await edit_rows([(tile, lot) for tile in self._tiles])
         self._shift = redrawn.values - self._original
@@ -209,7 +221,8 @@ class _LotSearch:
             image_of=nearest,
             familiarity=edits.looks.at(nearest).familiarity,
             measured=await self._measured(redrawn.images, edits.images),
-            ended_by_deadline=self._ended,
+            tiles=len(self._tiles),
+            ended_by_deadline=self._ended or short,
         )
 
     async def _measured(self, before: Images, after: Images) -> Floats | None:

@@ -163,7 +163,7 @@ class LotServicer:
                 self._metrics.evaluations.observe(outcome.found.evaluations)
                 self._metrics.backward.labels(str(outcome.reached).lower()).inc()
                 tile_id, _ = sample[outcome.image_of]
-                result = self._backward(editor, lot, outcome, len(sample), tile_id)
+                result = self._backward(editor, lot, outcome, tile_id)
                 yield explain_pb2.BackwardLotResponse(result=result)
             else:
                 yield explain_pb2.BackwardLotResponse(progress=outcome)
@@ -302,7 +302,6 @@ class LotServicer:
         editor: Editor,
         lot: Lot[Any],
         explained: LotBackward,
-        sampled: int,
         tile_id: str,
     ) -> explain_pb2.BackwardLotResult:
         assert lot.question is not None
@@ -340,7 +339,7 @@ class LotServicer:
             edited_tile_id=tile_id,
             evaluations=explained.found.evaluations,
             explanation_quality=quality_message(explained, explained.familiarity),
-            tiles=lot.tiles_message(sampled),
+            tiles=lot.tiles_message(explained.tiles),
             provenance=tiles.provenance(self._handler.inference.engine, *editor.answering),
             ended_by_deadline=explained.ended_by_deadline,
         )

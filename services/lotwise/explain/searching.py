@@ -53,6 +53,7 @@ class Deadline:
     """Whether the time that is left of a call is enough for another step."""
 
     def __init__(self) -> None:
+        self._left = current_request().remaining_s()
         self._slowest = 0.0
         self._began = time.monotonic()
 
@@ -69,6 +70,11 @@ class Deadline:
         """Whether there is time for no further step; False before the first."""
         left = current_request().remaining_s()
         return left is not None and left < STEPS_IN_HAND * self._slowest
+
+    def spent(self, share: float) -> bool:
+        """Whether more than a share has gone of the time that was left when this was made."""
+        left = current_request().remaining_s()
+        return left is not None and self._left is not None and left < (1.0 - share) * self._left
 
 
 async def searched(evaluate: Evaluate, searches: Sequence[Search]) -> Searched:
