@@ -135,7 +135,7 @@ async def validity(options: argparse.Namespace) -> None:
     engine = OnnxRuntimeInference(options.models)
     handler = ExplainHandler(engine, NAMES)
     points = qmc.Sobol(len(ATTRIBUTE_NAMES), rng=np.random.default_rng(0)).random(POINTS)
-    feasible = reached = refused = infeasible = found_anyway = 0
+    tiles = feasible = reached = refused = infeasible = found_anyway = 0
     evaluations, seconds = [], []
     try:
         for lot in shown(benchmark.new_lots()[: options.tiles], "validity"):
@@ -159,10 +159,13 @@ async def validity(options: argparse.Namespace) -> None:
                 else:
                     infeasible += 1
                     found_anyway += hit
+            tiles += 1
+    except asyncio.CancelledError:
+        console.print("Broken off: this is what there was by then.")
     finally:
         await engine.close()
     total = feasible + infeasible
-    table = Table(title=f"{total} targets of {options.tiles} new lots", title_justify="left")
+    table = Table(title=f"{total} targets of {tiles} new lots", title_justify="left")
     table.add_column("what")
     table.add_column("targets", justify="right")
     table.add_column("share", justify="right")
