@@ -23,7 +23,7 @@ from lotwise_training.stored import OutputsError
 
 VERSION: Final = "1"
 """Folder of the models' version."""
-MEASURED: Final = "By `lotwise-train evaluate`, on simulated tiles of regions that no training saw:"
+MEASURED: Final = "By `lotwise-train evaluate`, on simulated tiles that no training saw:"
 
 
 @dataclass(frozen=True)
