@@ -46,6 +46,10 @@ TARGETS: Final = (0.9, 1.1)
 """Of the tile's own prediction."""
 
 
+WIDTH: Final = 120
+"""Of the table: headings must not be cut."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """One tile and target.
@@ -78,7 +82,7 @@ def main() -> None:
     regressor = restored_regressor(options.models)
     lots = benchmark.new_lots()[: options.lots]
     cases = [(lot, share) for lot in lots for share in TARGETS]
-    console = Console()
+    console = Console(width=max(Console().width, WIDTH))
     table = Table(title="What to change: the service beside equation 2 as published")
     for heading in (
         "searches",
