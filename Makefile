@@ -11,9 +11,8 @@ BIN := .venv/bin
 demo: .venv/serving .triton/installed models
 	$(BIN)/python scripts/demo
 
-# Two at a time: each starts processes of its own.
 test: setup models
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest
 
 evaluate: setup models
 	$(BIN)/python -m lotwise_training.report

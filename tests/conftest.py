@@ -29,20 +29,7 @@ from tests.support.stubs import Stubs
 from tests.support.tiles import png
 from tests.support.triton import ROOT, triton_home
 
-OWN_PORTS = (
-    *("platform/", "test_readme.py", "test_tutorial.py"),
-    *("client/test_connection.py", "client/test_interval_answers.py"),
-)
-"""Files whose tests start a platform where users do: on the standard ports, in `.lotwise`."""
 TEST_REGION = 2_000  # a patch of every lot that neither the benchmark nor a demo reaches
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a file go to one worker, and so do all that start a platform on its own ports."""
-    for item in items:
-        file = item.path.relative_to(ROOT / "tests").as_posix()
-        group = "platform" if file.startswith(OWN_PORTS) else file
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

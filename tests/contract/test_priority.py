@@ -26,5 +26,5 @@ def test_models_that_only_explanations_ask_are_nicer(triton, repository):
     nice = sorted(model_processes(os.getpgid(triton.pid)))
     assert len(nice) == len(signatures)
     own = os.getpriority(os.PRIO_PROCESS, os.getpid())
-    expected = [own] * (len(nice) - len(may_wait)) + [min(own + 10, 19)] * len(may_wait)
+    expected = [own] * (len(nice) - len(may_wait)) + [min(own + 5, 19)] * len(may_wait)
     assert nice == expected

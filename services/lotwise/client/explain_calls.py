@@ -110,9 +110,7 @@ class ExplainCalls(Transport):
             attributes: As in `explain_forward`.
             steps: Number of values of each; 2 to 31, or 0 for 11. Every pair is an edit.
             allow_unfamiliar: As in `explain_forward`.
-            lot_id: The lot.
-            um_per_px: Length of a pixel in micrometres.
-            timeout: Seconds.
+            lot_id, um_per_px, timeout: As in `explain_forward`.
 
         Raises:
             InvalidRequest: As `explain_forward`; ATTRIBUTE_TWICE.
@@ -144,14 +142,10 @@ class ExplainCalls(Transport):
             attributes: As in `explain_forward`.
             image: Whether the edited picture comes too.
             allow_unfamiliar: As in `explain_forward`.
-            lot_id: The lot.
-            um_per_px: Length of a pixel in micrometres.
-            timeout: Seconds.
+            lot_id, um_per_px, timeout: As in `explain_forward`.
 
         Raises:
-            InvalidRequest: ATTRIBUTE_UNKNOWN, ATTRIBUTES_MISSING, ATTRIBUTE_OUT_OF_RANGE.
-            InvalidTile: TILE_UNFAMILIAR.
-            LotwiseError: See the class.
+            LotwiseError: As `explain_forward`.
         """
         question = questions.explain_edit(attributes or {}, wanted, image, allow_unfamiliar)
         return self._ask(question, tile, lot_id, um_per_px, timeout)
@@ -189,10 +183,7 @@ class ExplainCalls(Transport):
             starts: Searches from different places, 16 at most; 0 for 3. Whether they agree is in
                 the answer.
             max_evaluations: Steps of all searches together, 2000 at most; 0 for 200.
-            allow_unfamiliar: As in `explain_forward`.
-            lot_id: As in `explain_forward`.
-            um_per_px: Length of a pixel in micrometres.
-            timeout: Seconds.
+            allow_unfamiliar, lot_id, um_per_px, timeout: As in `explain_forward`.
 
         Raises:
             InvalidRequest: As `explain_forward`; TARGET_INVALID, TOLERANCE_INVALID,
