@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 from lotwise.client import questions
@@ -17,13 +17,11 @@ from lotwise.client.answers import (
 )
 from lotwise.client.connection import IN_FLIGHT
 from lotwise.client.explain_calls import AsyncExplainCalls
-from lotwise.client.interval_calls import AsyncIntervalCalls
+from lotwise.client.interval_calls import AsyncIntervalCalls, Tiles
 from lotwise.client.lot_calls import AsyncLotExplainCalls
 from lotwise.client.questions import LotQuestion
 from lotwise.client.tiles import TileLike
 from lotwise.screening.folder import read_lot_folder
-
-Tiles = Iterable[TileLike] | AsyncIterable[TileLike]
 
 
 class AsyncClient(AsyncIntervalCalls, AsyncExplainCalls, AsyncLotExplainCalls):

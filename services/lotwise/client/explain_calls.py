@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 
 from lotwise.client import questions
 from lotwise.client.answers import TileFailure
@@ -13,11 +13,10 @@ from lotwise.client.explanations import (
     ForwardExplanation,
     PairExplanation,
 )
+from lotwise.client.interval_calls import Tiles
 from lotwise.client.questions import OtherUnit, Target
 from lotwise.client.tiles import TileLike
 from lotwise.client.transport import AsyncTransport, Transport
-
-Tiles = Iterable[TileLike] | AsyncIterable[TileLike]
 
 
 class ExplainCalls(Transport):
@@ -101,20 +100,17 @@ class ExplainCalls(Transport):
     ) -> PairExplanation:
         """The property over two attributes of the lot, all others fixed.
 
-            over = lotwise.explain_pair("tile.tif", lot_id="R01", pair=("size", "porosity"))
-            best = max(over.steps, key=lambda step: step.quantity.value)
-
         Args:
             tile: The tile; see the class.
             pair: Names of the attributes.
             attributes: As in `explain_forward`.
             steps: Number of values of each; 2 to 31, or 0 for 11. Every pair is an edit.
             allow_unfamiliar: As in `explain_forward`.
-            lot_id, um_per_px, timeout: As in `explain_forward`.
+            lot_id: The lot.
+            um_per_px: Length of a pixel in micrometres.
+            timeout: Seconds.
 
-        Raises:
-            InvalidRequest: As `explain_forward`; ATTRIBUTE_TWICE.
-            LotwiseError: See the class.
+        Raises LotwiseError as `explain_forward`, and ATTRIBUTE_TWICE.
         """
         question = questions.explain_pair(attributes or {}, pair, steps, allow_unfamiliar)
         return self._ask(question, tile, lot_id, um_per_px, timeout)
@@ -134,7 +130,7 @@ class ExplainCalls(Transport):
         """What the lot would be with other attributes: one edit, fast enough for a slider.
 
             edited = lotwise.explain_edit("tile.tif", lot_id="R01", wanted={"size": 0.4})
-            print(edited.quantity.psi, "instead of", edited.original.psi)
+            print(edited.quantity.psi, "not", edited.original.psi)
 
         Args:
             tile: The tile; see the class. Asked about again, it is not encoded again.
@@ -142,7 +138,9 @@ class ExplainCalls(Transport):
             attributes: As in `explain_forward`.
             image: Whether the edited picture comes too.
             allow_unfamiliar: As in `explain_forward`.
-            lot_id, um_per_px, timeout: As in `explain_forward`.
+            lot_id: The lot.
+            um_per_px: Length of a pixel in micrometres.
+            timeout: Seconds.
 
         Raises:
             LotwiseError: As `explain_forward`.
@@ -183,7 +181,10 @@ class ExplainCalls(Transport):
             starts: Searches from different places, 16 at most; 0 for 3. Whether they agree is in
                 the answer.
             max_evaluations: Steps of all searches together, 2000 at most; 0 for 200.
-            allow_unfamiliar, lot_id, um_per_px, timeout: As in `explain_forward`.
+            allow_unfamiliar: As in `explain_forward`.
+            lot_id: As in `explain_forward`.
+            um_per_px: Length of a pixel in micrometres.
+            timeout: Seconds.
 
         Raises:
             InvalidRequest: As `explain_forward`; TARGET_INVALID, TOLERANCE_INVALID,
