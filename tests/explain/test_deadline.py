@@ -31,7 +31,6 @@ def searches(count):
             [0.5, 0.5],
             1e6,
             tolerance=0.1,
-            scale=1.0,
             allowed=Allowed.everywhere(2),
             max_evaluations=10_000,
         )

@@ -169,7 +169,7 @@ class SlowEngine(GreyEngine):
     """Takes its time for every batch, and its slopes never meet a target."""
 
     async def infer(self, model, inputs, outputs=None):
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05 if model == "gradient" else 0.02)
         answer = await super().infer(model, inputs, outputs)
         if model == "gradient":
             turned = np.where(np.arange(len(answer["property"])) % 2, 1.0, -1.0)
@@ -179,7 +179,7 @@ class SlowEngine(GreyEngine):
 
 async def test_near_the_deadline_the_best_so_far_is_the_answer():
     engine = SlowEngine()
-    set_request(Request(continue_trace(None), time.monotonic() + 0.6))
+    set_request(Request(continue_trace(None), time.monotonic() + 0.5))
     found, _ = await backward(
         LotBackwardQuestion(LOT, BackwardQuestion(target=2500.0, max_evaluations=2000)),
         engine=engine,

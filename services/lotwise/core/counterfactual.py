@@ -1,13 +1,13 @@
 """The smallest sparse change of attributes that reaches a property.
 
 Liu et al. 2020, equation 2: min over A' of lambda |p - R(G(I, A'))| + ||A - A'||_1, here with a
-cost for each attribute and within allowed ranges. The two terms are minimised apart: a gradient
-step on the squared miss, a proximal step (soft threshold) on the L1 term, then a projection onto
-the box. Unlike a gradient of |.|, the proximal step leaves attributes that do not help exactly
-where they were (Beck & Teboulle 2009, ISTA). lambda grows until the target is met within tolerance
-or the budget is spent. An answer is then made cheaper: along the slopes that were seen there, the
-change that costs least is known exactly, and as much of the way to it is taken as keeps the target
-met.
+cost for each attribute and within allowed ranges. It is minimised by proximal linear steps
+(Drusvyatskiy & Paquette 2019, section 3): R(G(I, .)) is replaced by its value and slopes at the
+best place so far, the L1 term and the box stay as they are, and a trust region says how far the
+slopes hold. What is left is a linear programme with one equality, solved by going through the
+attributes in the order of what a unit of cost gains; attributes that are not needed stay exactly
+where they were. lambda is its multiplier: just as large as the target needs, anew in every step.
+Steps go on until no change costs less, or until nothing brings the property nearer.
 
 The networks have more than one answer, so searches begin at several places (`beginnings`) and run
 side by side (`side_by_side`); the cheapest that meets the target is taken (`cheapest`).
@@ -26,14 +26,17 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-INITIAL_LAMBDA: Final = 1.0
-LAMBDA_GROWTH: Final = 2.0
-STEPS_PER_LAMBDA: Final = 12
-MAX_MOVE: Final = 0.1  # of an attribute in one step: the networks are only locally linear
-PATIENCE: Final = 2 * STEPS_PER_LAMBDA
-"""Evaluations that come no nearer before a search gives up: lambda has doubled twice."""
+FIRST_RADIUS: Final = 0.25
+"""How far an attribute may move in the first step."""
+LARGEST_RADIUS: Final = 0.5
+LEAST_RADIUS: Final = 0.001
+"""A search that comes no nearer or cheaper by steps as small as this has ended."""
+TRUSTED: Final = 0.75
+DISTRUSTED: Final = 0.25
+"""Shares of what slopes promised. Above the first a step may be twice as far, below the second half
+as far."""
 LEAST_NEARER: Final = 0.1
-"""Of the tolerance; less is not nearer."""
+"""Of the tolerance; a promise of less is not worth an evaluation."""
 CHEAPENINGS: Final = 6
 """Evaluations spent on making an answer cheaper, at most."""
 LEAST_SAVED: Final = 0.02
@@ -114,7 +117,6 @@ def search(
     target: float,
     *,
     tolerance: float,
-    scale: float,
     allowed: Allowed,
     max_evaluations: int,
     begin: npt.ArrayLike | None = None,
@@ -128,8 +130,6 @@ def search(
         start: float [n_attributes], the lot's attributes, in 0-1; changes are counted from them.
         target: Property to reach.
         tolerance: How near is near enough, same unit.
-        scale: Spread of the property over the model's range, same unit: makes lambda
-            dimensionless.
         allowed: Ranges and costs.
         max_evaluations: Budget, at least 1.
         begin: float [n_attributes], where to look first; None for `start`.
@@ -140,31 +140,27 @@ def search(
     if max_evaluations < 1:
         raise ValueError("max_evaluations must be at least 1")
     origin = np.asarray(start, dtype=np.float64)
-    at = origin.copy() if begin is None else np.asarray(begin, dtype=np.float64).copy()
     best = _Best(origin, target, tolerance, allowed)
-    weight, nearest, nearest_at = INITIAL_LAMBDA, float("inf"), 0
-    while best.evaluations < max_evaluations:
+    at = origin if begin is None else np.asarray(begin, dtype=np.float64)
+    region, cheapenings = _TrustRegion(), 0
+    while True:
+        was, reached = best.miss, best.reached
         seen = yield at.copy()
         if seen is None:
             break
-        best.see(at, seen)
-        if best.reached:
+        step = float(np.abs(at - best.attributes).max())
+        better = best.see(at, seen)
+        if best.evaluations > 1:
+            region.learn(step, was, seen.value - target, better=better, cheaper=reached)
+        cheapenings += reached
+        if best.evaluations >= max_evaluations or cheapenings >= CHEAPENINGS:
             break
-        miss = seen.value - target
-        if abs(miss) < nearest - LEAST_NEARER * tolerance:
-            nearest, nearest_at = abs(miss), best.evaluations
-        elif best.evaluations - nearest_at >= PATIENCE:
-            break  # out of reach, as far as this search can tell
-        if best.evaluations % STEPS_PER_LAMBDA == 0:
-            weight *= LAMBDA_GROWTH
-        moved = _proximal_step(at, origin, allowed, miss / scale, seen.gradient / scale, weight)
-        if np.array_equal(moved, at):
-            if _held(at, miss, seen.gradient, allowed)[allowed.free].all():
-                break  # no allowed change brings it nearer
-            weight *= LAMBDA_GROWTH
-        at = moved
-    if best.reached:
-        yield from _cheapened(best, min(CHEAPENINGS, max_evaluations - best.evaluations))
+        if region.radius < LEAST_RADIUS:
+            break
+        at, promised = _proximal_step(best, region.radius)
+        if not _worthwhile(best, at, promised):
+            break
+        region.promised = promised
     return best.found()
 
 
@@ -290,6 +286,10 @@ class _Best:
         return not self._rank[0]
 
     @property
+    def miss(self) -> float:
+        return self.seen.value - self.target
+
+    @property
     def cost(self) -> float:
         return self.allowed.cost_of(self.attributes - self.origin)
 
@@ -309,78 +309,72 @@ class _Best:
         return Counterfactual(self.attributes, self.seen.value, self.reached, self.evaluations)
 
 
-def _cheapened(best: _Best, evaluations: int) -> Generator[Array, Evaluation | None, None]:
-    """Go from an answer towards the cheapest one by its slopes, while the target stays met."""
-    share, goal = 1.0, _cheapest_by_slopes(best)
-    for _ in range(evaluations):
-        if goal is None:
-            return
-        # All of the way is the goal itself: what stays then stays to the last digit.
-        at = goal if share == 1.0 else best.attributes + share * (goal - best.attributes)
-        saved = best.cost - best.allowed.cost_of(at - best.origin)
-        fewer = (at != best.origin).sum() < (best.attributes != best.origin).sum()
-        if saved <= 0.0 or (saved <= LEAST_SAVED * best.cost and not fewer):
-            return
-        seen = yield at.copy()
-        if seen is None:
-            return
-        if best.see(at, seen):
-            share, goal = 1.0, _cheapest_by_slopes(best)
-        else:
-            share /= 2.0
+class _TrustRegion:
+    """How far the slopes at the best place are believed.
 
-
-def _cheapest_by_slopes(best: _Best) -> Array | None:
-    """The attributes that would meet the target at the least cost, were the property linear.
-
-    A linear programme with one equality: attributes move in the order of what a unit of cost gains,
-    each as far as it may, until the target is met. None where that does not meet it.
+    Attributes:
+        radius: Of each attribute.
+        promised: What the next step will miss by, if the slopes hold.
     """
-    gradient, allowed, origin = best.seen.gradient, best.allowed, best.origin
+
+    def __init__(self) -> None:
+        self.radius, self.promised = FIRST_RADIUS, 0.0
+
+    def learn(self, step: float, was: float, miss: float, *, better: bool, cheaper: bool) -> None:
+        """What came of a step.
+
+        Args:
+            step: Its length, the largest move of an attribute.
+            was: What was missed by before it.
+            miss: And after it.
+            better: Whether it is the best place now.
+            cheaper: Whether it went from one place that meets the target to another.
+        """
+        if cheaper:
+            self.radius = self.radius if better else step / 2.0
+            return
+        kept = (abs(was) - abs(miss)) / max(abs(was) - abs(self.promised), ROUNDING)
+        if not better and was * miss < 0.0:
+            # It went too far: the target lies on the way.
+            self.radius = step * float(np.clip(was / (was - miss), 0.1, 0.5))
+        elif not better or kept < DISTRUSTED:
+            self.radius = step / 2.0
+        elif kept > TRUSTED:
+            self.radius = min(LARGEST_RADIUS, max(self.radius, 2.0 * step))
+
+
+def _proximal_step(best: _Best, radius: float) -> tuple[Array, float]:
+    """The least cost that meets the target by the slopes at the best place, or comes nearest.
+
+    A linear programme: attributes move away from the lot in the order of what a unit of cost gains,
+    each as far as it may, until the target is met.
+
+    Returns:
+        float64 [n_attributes] and the miss there, were the property linear.
+    """
+    gradient, allowed = best.seen.gradient, best.allowed
+    lower = np.maximum(allowed.lower, best.attributes - radius)
+    upper = np.minimum(allowed.upper, best.attributes + radius)
+    goal = np.clip(best.origin, lower, upper)
+    value = best.seen.value + float(gradient @ (goal - best.attributes))
     # Half the tolerance is left for what is not linear.
     slack = best.tolerance / 2.0
-    aim = float(np.clip(best.seen.value, best.target - slack, best.target + slack))
-    missing = aim - best.seen.value - float(gradient @ (origin - best.attributes))
-    goal = origin.copy()
-    for i in np.argsort(-np.abs(gradient) / allowed.cost):
-        if gradient[i] == 0.0 or abs(missing) <= ROUNDING * max(1.0, abs(aim)):
+    missing = float(np.clip(value, best.target - slack, best.target + slack)) - value
+    for i in np.argsort(-np.abs(gradient) / allowed.cost, kind="stable"):
+        if gradient[i] == 0.0 or abs(missing) <= ROUNDING * max(1.0, abs(best.target)):
             break
-        wanted = float(
-            np.clip(origin[i] + missing / gradient[i], allowed.lower[i], allowed.upper[i])
-        )
-        missing -= float(gradient[i] * (wanted - origin[i]))
-        goal[i] = wanted
-    return goal if abs(missing) <= slack else None
+        moved = float(np.clip(goal[i] + missing / gradient[i], lower[i], upper[i]))
+        change = float(gradient[i] * (moved - goal[i]))
+        goal[i], value, missing = moved, value + change, missing - change
+    return goal, value - best.target
 
 
-def _proximal_step(
-    at: Array, origin: Array, allowed: Allowed, miss: float, gradient: Array, weight: float
-) -> Array:
-    # Gradient of weight * miss**2 / 2, with the step at which a linear model would just meet
-    # the target (Gauss-Newton), bounded per attribute. One that the box holds back does not
-    # help to meet it, so it must not shorten the others' steps either.
-    free = allowed.free
-    useful = free & ~_held(at, miss, gradient, allowed)
-    # In units of cost, so that all weigh alike in the L1 term.
-    slope = gradient / allowed.cost
-    curvature = float((slope[useful] ** 2).sum()) + 1e-12
-    step = 1.0 / (weight * curvature + 1e-12)
-    move = np.where(free, -step * weight * miss * slope / allowed.cost, 0.0)
-    move *= min(1.0, MAX_MOVE / (float(np.abs(move[useful]).max(initial=0.0)) + 1e-12))
-    moved = at + move
-    # Soft threshold about the origin: small changes vanish, large ones shrink.
-    threshold = min(step, MAX_MOVE / 4 / weight) / allowed.cost
-    change = moved - origin
-    change = np.sign(change) * np.maximum(np.abs(change) - threshold, 0.0)
-    return np.clip(np.where(free, origin + change, origin), allowed.lower, allowed.upper)
-
-
-def _held(at: Array, miss: float, gradient: Array, allowed: Allowed) -> npt.NDArray[np.bool_]:
-    """Attributes that cannot bring the property nearer: at their bound, or without effect."""
-    downhill = -miss * gradient
-    held: npt.NDArray[np.bool_] = (
-        ((at >= allowed.upper) & (downhill > 0))
-        | ((at <= allowed.lower) & (downhill < 0))
-        | (downhill == 0.0)
-    )
-    return held
+def _worthwhile(best: _Best, at: Array, promised: float) -> bool:
+    """Whether a step is worth an evaluation."""
+    if not best.reached:
+        return abs(best.miss) - abs(promised) > LEAST_NEARER * best.tolerance
+    if abs(promised) > best.tolerance:
+        return False
+    saved = best.cost - best.allowed.cost_of(at - best.origin)
+    fewer = (at != best.origin).sum() < (best.attributes != best.origin).sum()
+    return saved > LEAST_SAVED * best.cost or (fewer and saved > 0.0)

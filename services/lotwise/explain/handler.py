@@ -310,7 +310,6 @@ class ExplainHandler:
                     lot,
                     target,
                     tolerance=tolerance,
-                    scale=span,
                     allowed=allowed,
                     max_evaluations=evaluations,
                     begin=begin,

@@ -239,7 +239,6 @@ class _LotSearch:
             self._lot,
             target,
             tolerance=self._tolerance,
-            scale=self._span,
             allowed=self._allowed,
             max_evaluations=evaluations,
             begin=begin,
