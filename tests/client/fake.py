@@ -5,7 +5,14 @@ from concurrent import futures
 
 import grpc
 
-from lotwise.v1 import explain_pb2, explain_pb2_grpc, predict_pb2, predict_pb2_grpc
+from lotwise.v1 import (
+    explain_pb2,
+    explain_pb2_grpc,
+    predict_pb2,
+    predict_pb2_grpc,
+    referral_pb2,
+    referral_pb2_grpc,
+)
 
 
 class FakePredict(predict_pb2_grpc.PredictServiceServicer):
@@ -64,6 +71,52 @@ class FakeExplain(explain_pb2_grpc.ExplainServiceServicer):
             yield explain_pb2.BackwardStreamResponse(result=self.Backward(message.request, context))
 
 
+class FakeReferral(referral_pb2_grpc.ReferralServiceServicer):
+    """Counts a lot's tiles by name, and breaks off.
+
+    Args:
+        breaks: After so many messages each of the first streams ends.
+        every: Tiles between tokens; the token names what was counted.
+        settled: Tiles after which a verdict is settled.
+    """
+
+    def __init__(self, breaks=(), every=3, settled=10**9):
+        self.breaks, self.every, self.settled = list(breaks), every, settled
+        self.streams = []
+        self.release = threading.Event()
+
+    def DecideLot(self, request_iterator, context):
+        most = self.breaks.pop(0) if self.breaks else 10**9
+        self.streams.append([])
+        counted, complete = [], False
+        for number, message in enumerate(request_iterator):
+            self.streams[-1].append(message)
+            if number == 0 and message.resume_token:
+                counted = message.resume_token.decode().split(",")
+            if number == most:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+            if message.complete:
+                complete = True
+                break
+            counted.append(message.tile.tile_id)
+            token = ",".join(counted).encode() if len(counted) % self.every == 0 else b""
+            yield referral_pb2.DecideLotResponse(
+                acknowledged=referral_pb2.TileAcknowledged(
+                    tile_id=message.tile.tile_id,
+                    decision=referral_pb2.DecideResponse(
+                        tile_id=message.tile.tile_id, decision=referral_pb2.DECISION_ACCEPT
+                    ),
+                    running=referral_pb2.LotVerdict(settled=len(counted) >= self.settled),
+                    resume_token=token,
+                )
+            )
+        yield referral_pb2.DecideLotResponse(
+            verdict=referral_pb2.LotVerdict(
+                tiles=len(counted), looks_like=",".join(counted), complete=complete
+            )
+        )
+
+
 class Serving:
     """A fake that listens while it is entered; `address` says where."""
 
@@ -74,6 +127,8 @@ class Serving:
         )
         if isinstance(fake, FakePredict):
             predict_pb2_grpc.add_PredictServiceServicer_to_server(fake, self._server)
+        elif isinstance(fake, FakeReferral):
+            referral_pb2_grpc.add_ReferralServiceServicer_to_server(fake, self._server)
         else:
             explain_pb2_grpc.add_ExplainServiceServicer_to_server(fake, self._server)
         port = (

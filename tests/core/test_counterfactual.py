@@ -8,61 +8,8 @@ from lotwise.core.counterfactual import (
     beginnings,
     cheapest,
     search,
-    side_by_side,
 )
-
-
-def ranges(start, *, lower=0.0, upper=1.0, cost=1.0, immutable=()):
-    """Ranges and costs; what is immutable stays at `start`."""
-    n = len(start)
-    low, high = np.full(n, lower, dtype=float), np.full(n, upper, dtype=float)
-    for at in immutable:
-        low[at] = high[at] = start[at]
-    return Allowed(low, high, np.broadcast_to(np.asarray(cost, dtype=float), n))
-
-
-def drive(
-    function,
-    start,
-    target,
-    *,
-    tolerance=1.0,
-    allowed=None,
-    budget=200,
-    begin=None,
-    stop_after=None,
-):
-    """Answers the search's questions with `function`; its result and the questions."""
-    start = np.asarray(start, dtype=float)
-    asked = []
-    searching = search(
-        start,
-        target,
-        tolerance=tolerance,
-        allowed=Allowed.everywhere(len(start)) if allowed is None else allowed,
-        max_evaluations=budget,
-        begin=begin,
-    )
-    question = next(searching)
-    while True:
-        asked.append(question)
-        value, gradient = function(question)
-        stopped = stop_after is not None and len(asked) > stop_after
-        try:
-            question = searching.send(None if stopped else Evaluation(value, gradient))
-        except StopIteration as end:
-            return end.value, asked
-
-
-def linear(*weights, offset=0.0):
-    gradient = np.array(weights, dtype=float)
-    return lambda at: (float(gradient @ at + offset), gradient.copy())
-
-
-def curved(at):
-    """Saturates along the first attribute, grows along the second, hardly feels the third."""
-    value = 1000 * np.tanh(2 * at[0] - 1) + 300 * at[1] ** 2 + 50 * at[2]
-    return float(value), np.array([2000 / np.cosh(2 * at[0] - 1) ** 2, 600 * at[1], 50.0])
+from tests.support.searches import curved, drive, linear, ranges
 
 
 def check_answer(function, found, start, target, tolerance):
@@ -362,54 +309,6 @@ def test_what_is_no_number_ends_a_search():
     assert not found.reached
     assert len(asked) == 1
     assert found.attributes.tolist() == [0.5, 0.5]
-
-
-def run_side_by_side(searches, function, stop_after=10**6):
-    running, batches = side_by_side(searches), []
-    questions = next(running)
-    while True:
-        batches.append([number for number, _ in questions])
-        answers = [Evaluation(*function(at)) for _, at in questions]
-        try:
-            questions = running.send(answers if len(batches) <= stop_after else None)
-        except StopIteration as end:
-            return end.value, batches
-
-
-def three_searches(function):
-    targets = (10, 45, 80)
-    searches = [
-        search(
-            [0.5, 0.5],
-            target,
-            tolerance=1.0,
-            allowed=Allowed.everywhere(2),
-            max_evaluations=50,
-        )
-        for target in targets
-    ]
-    return searches, [drive(function, [0.5, 0.5], target, budget=50)[0] for target in targets]
-
-
-def test_searches_side_by_side_end_where_each_ends_alone():
-    function = linear(100, 20, offset=-15)
-    searches, alone = three_searches(function)
-    together, batches = run_side_by_side(searches, function)
-    for one, other in zip(together, alone, strict=True):
-        np.testing.assert_array_equal(one.attributes, other.attributes)
-        assert one.evaluations == other.evaluations
-    assert batches[0] == [0, 1, 2]
-    # One that has ended is asked nothing more: the second met its target at once.
-    assert all(1 not in batch for batch in batches[1:])
-    assert sum(map(len, batches)) == sum(each.evaluations for each in alone)
-
-
-def test_all_searches_can_be_ended_at_once():
-    searches, _ = three_searches(linear(100, 20, offset=-15))
-    together, batches = run_side_by_side(searches, linear(100, 20, offset=-15), stop_after=1)
-    assert len(batches) == 2
-    assert [each.evaluations for each in together] == [1, 1, 1]
-    assert [each.reached for each in together] == [False, True, False]
 
 
 def test_the_nearest_is_taken_where_no_search_meets_the_target():

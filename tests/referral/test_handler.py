@@ -2,13 +2,16 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from lotwise.core.calibration_fit import calibrate
+from lotwise.core.diagnosis import KINDS, Shift, TileDiagnosis
 from lotwise.core.errors import Contradiction
 from lotwise.core.verdict import Decision, Reason
 from lotwise.referral.handler import Assessed, ReferralHandler
-from lotwise.v1 import tile_pb2
+from lotwise.runtime.diagnosis_messages import diagnosis_message, tile_diagnosis
+from lotwise.v1 import diagnosis_pb2, tile_pb2
 from tests.support.committees import COVERAGE, WEIGHTS, labelled
 
 GOOD = tile_pb2.Quality(verdict=tile_pb2.QUALITY_VERDICT_GOOD)
@@ -81,3 +84,37 @@ async def test_a_policy_of_other_weights_or_another_calibration_decides_nothing(
     with pytest.raises(Contradiction) as refused:
         await decide(**other)
     assert refused.value.reason == "POLICY_MISMATCH"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reasons"),
+    [
+        (Shift.NONE, (Reason.UNFAMILIAR,)),
+        (Shift.INSTRUMENT, (Reason.INSTRUMENT_SHIFT, Reason.UNFAMILIAR)),
+        (Shift.SYNTHESIS, (Reason.UNSEEN_SYNTHESIS, Reason.UNFAMILIAR)),
+        (Shift.UNRELATED, (Reason.UNRELATED, Reason.UNFAMILIAR)),
+    ],
+)
+async def test_a_diagnosis_says_why_an_unfamiliar_tile_is_referred_and_refers_none(kind, reasons):
+    logs = tuple(-0.1 if each is kind else -3.0 for each in KINDS)
+    diagnosis = TileDiagnosis(logs, (0.0,) * 8, "a")
+    strange = await decide(familiarity=0.001, diagnosis=diagnosis)
+    assert strange.reasons == reasons
+    familiar = await decide(diagnosis=diagnosis)
+    assert (familiar.decision, familiar.reasons) == (Decision.ACCEPT, ())
+
+
+def test_a_diagnosis_travels_whole():
+    logs = np.log([0.2, 0.5, 0.25, 0.05])
+    diagnosis = TileDiagnosis(tuple(logs.tolist()), (0.5, -1.25), "v1")
+    message = diagnosis_message(diagnosis)
+    assert [each.shift for each in message.probabilities][:2] == [
+        diagnosis_pb2.SHIFT_INSTRUMENT,
+        diagnosis_pb2.SHIFT_SYNTHESIS,
+    ]
+    assert message.action.startswith("Set the instrument")
+    back = tile_diagnosis(message)
+    assert back.log_probabilities == pytest.approx(diagnosis.log_probabilities)
+    assert (back.place, back.version) == (diagnosis.place, "v1")
+    sure = TileDiagnosis((0.0, -900.0, -900.0, -900.0), (), "v1")
+    assert np.isfinite(tile_diagnosis(diagnosis_message(sure)).log_probabilities).all()

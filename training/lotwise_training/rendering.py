@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from rich.progress import track
 
 import lotwise_simulator
 from lotwise.core.preprocessing import resample_area
+from lotwise_simulator.instrument import NOMINAL, InstrumentState
 from lotwise_simulator.lots import SCENE_TILES, Lot, mosaic
 
 Images = npt.NDArray[np.uint8]
@@ -47,7 +48,8 @@ RESAMPLING: Final = inspect.getsource(resample_area)
 class TileOrder:
     """Tiles to be rendered: `n_tiles` of one region of a lot, `px` pixels wide.
 
-    A scene holds `tiles_per_side` squared tiles; another number gives another scene.
+    A scene holds `tiles_per_side` squared tiles; another number gives another scene. `instrument`
+    is the state of the microscope.
     """
 
     lot: Lot
@@ -55,6 +57,15 @@ class TileOrder:
     n_tiles: int
     px: int
     tiles_per_side: int = SCENE_TILES
+    instrument: InstrumentState = NOMINAL
+
+    def definition(self) -> dict[str, Any]:
+        """What its tiles follow from, in JSON's types; without what is as ever."""
+        stated = dataclasses.asdict(self)
+        if self.instrument == NOMINAL:
+            # So that what was rendered before there was another is still known by its hash.
+            del stated["instrument"]
+        return stated
 
 
 def render(order: TileOrder) -> Images:
@@ -64,7 +75,11 @@ def render(order: TileOrder) -> Images:
     differ in it.
     """
     tiles = mosaic(
-        order.lot, order.n_tiles, region=order.region, tiles_per_side=order.tiles_per_side
+        order.lot,
+        order.n_tiles,
+        order.instrument,
+        region=order.region,
+        tiles_per_side=order.tiles_per_side,
     )
     return np.stack([resample_area(tile.image, order.px) for tile in tiles])
 
@@ -112,7 +127,7 @@ def _in_parallel(orders: Sequence[TileOrder], title: str) -> list[Images]:
 
 
 def _fingerprint(sets: Mapping[str, Sequence[TileOrder]]) -> str:
-    definition = {key: [dataclasses.asdict(order) for order in sets[key]] for key in sets}
+    definition = {key: [order.definition() for order in sets[key]] for key in sets}
     digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode())
     sources = [Path(folder) for folder in lotwise_simulator.__path__]
     files = sorted(

@@ -13,6 +13,7 @@ from lotwise.client.answers import (
     Uncertainty,
 )
 from lotwise.client.calibration import CalibrationSet, Guarantee
+from lotwise.client.diagnosis import Diagnosis, LotDiagnosis
 from lotwise.client.explanations import (
     AttributeChange,
     BackwardExplanation,
@@ -66,6 +67,7 @@ __all__ = [
     "Contradiction",
     "DeadlineExceeded",
     "Decision",
+    "Diagnosis",
     "EditedAttribute",
     "EditedImage",
     "EditedTile",
@@ -84,6 +86,7 @@ __all__ = [
     "InvalidTile",
     "LotBackward",
     "LotCurve",
+    "LotDiagnosis",
     "LotForward",
     "LotInterval",
     "LotProgress",

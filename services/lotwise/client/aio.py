@@ -19,8 +19,8 @@ from lotwise.client.connection import IN_FLIGHT
 from lotwise.client.explain_calls import AsyncExplainCalls
 from lotwise.client.interval_calls import AsyncIntervalCalls, Tiles
 from lotwise.client.lot_calls import AsyncLotExplainCalls
-from lotwise.client.questions import LotQuestion
 from lotwise.client.tiles import TileLike
+from lotwise.core.errors import EngineUnavailable
 from lotwise.screening.folder import read_lot_folder
 
 
@@ -122,6 +122,7 @@ class AsyncClient(AsyncIntervalCalls, AsyncExplainCalls, AsyncLotExplainCalls):
         lot_id: str = "",
         um_per_px: float | None = None,
         policy: str = "",
+        stop_early: bool = False,
         on_tile: Callable[[Decision | TileFailure], None] | None = None,
         timeout: float | None = None,
     ) -> LotVerdict:
@@ -132,16 +133,16 @@ class AsyncClient(AsyncIntervalCalls, AsyncExplainCalls, AsyncLotExplainCalls):
             tiles, simulated = folder.tiles, folder.simulated
             lot_id, um_per_px = lot_id or folder.lot_id, folder.um_per_px
         assert not isinstance(tiles, str | Path)
-        question = LotQuestion(policy)
-        decisions: list[Decision | TileFailure] = []
-        verdict = None
-        exchanged = self._exchange(question, tiles, lot_id, um_per_px, IN_FLIGHT, timeout)
-        async with contextlib.aclosing(exchanged):
-            async for tile, response in exchanged:
-                if tile is None:
-                    verdict = response.verdict
-                    continue
-                decisions.append(question.outcome(tile, response))
-                if on_tile is not None:
-                    on_tile(decisions[-1])
-        return question.verdict(verdict, decisions, simulated)
+        sending = self._sending(tiles, policy, stop_early=stop_early, timeout=timeout)
+        while True:
+            exchanged = self._exchange_lot(sending, lot_id, um_per_px)
+            try:
+                async with contextlib.aclosing(exchanged):
+                    async for tile, response in exchanged:
+                        decided = sending.receive(tile, response)
+                        if decided is not None and on_tile is not None:
+                            on_tile(decided)
+            except EngineUnavailable as failure:
+                await asyncio.sleep(sending.again(failure))
+            else:
+                return sending.verdict(simulated)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lotwise.client.calibration import CalibrationSet, Guarantee
+from lotwise.client.diagnosis import Diagnosis, LotDiagnosis
 from lotwise.client.provenance import ModelVersion, Provenance, Quality, Reading
 from lotwise.client.quantity import Quantity
 from lotwise.core.errors import LotwiseError
@@ -91,6 +92,7 @@ class Uncertainty(Answer):
         members: Networks in the committee.
         calibration_version: Of the calibration.
         calibration_set: The tiles that it was fitted on.
+        diagnosis: Why the tile may be strange; None where the committee has no diagnosis.
     """
 
     looks_like: str
@@ -104,6 +106,7 @@ class Uncertainty(Answer):
     members: int
     calibration_version: str
     calibration_set: CalibrationSet
+    diagnosis: Diagnosis | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +125,7 @@ class Decision(Answer):
         confidence: Its calibrated probability.
         guarantee: What the policy promises.
         calibration_set: The tiles that the policy rests on.
+        diagnosis: Why the tile may be strange; None where nobody can say.
     """
 
     decision: Literal["accept", "refer"]
@@ -134,6 +138,7 @@ class Decision(Answer):
     confidence: float
     guarantee: Guarantee
     calibration_set: CalibrationSet
+    diagnosis: Diagnosis | None
 
 
 @dataclass(frozen=True)
@@ -172,13 +177,19 @@ class LotVerdict:
         tiles: How many were counted: `accepted` + `referred` + `failed`.
         accepted, referred, failed: Tiles by their decision; failed ones could not be read.
         referred_share_lower, referred_share_upper: One-sided bounds on the share of referred
-            tiles in the lot, each at `confidence`.
+            tiles in the lot, each at `confidence`; they hold after every tile at once.
         confidence, max_referred_share: The policy's limit, and how sure it wants to be.
         looks_like, looks_like_share: The reference lot that most tiles look like; their share.
         provenance: Which networks gave the answer, under which policy.
         guarantee: What the policy promises.
         calibration_set: The tiles that the policy rests on.
         decisions: One for each tile, in the order of sending.
+        settled: Whether enough tiles have come: wrong with a probability of at most 1 -
+            `confidence`, whenever it is first said.
+        settled_after: So many were needed; 0 if not settled.
+        complete: Whether the service was told that the lot is complete.
+        repeated: Tiles that were not counted, because they were before.
+        diagnosis: What the tiles say together; None where they are too few, or nobody can say.
         simulated: Whether `lot.json` beside the tiles says that the lot is simulated.
     """
 
@@ -200,6 +211,11 @@ class LotVerdict:
     guarantee: Guarantee
     calibration_set: CalibrationSet
     decisions: tuple[Decision | TileFailure, ...] = field(repr=False)
+    settled: bool
+    settled_after: int
+    complete: bool
+    repeated: int
+    diagnosis: LotDiagnosis | None
     simulated: bool = False
 
     @property

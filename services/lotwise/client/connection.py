@@ -46,6 +46,7 @@ class Connection:
         options: Of every channel.
         credentials: None for plain gRPC.
         max_file_bytes: Larger tiles are not sent.
+        retries: Of a call that ended with UNAVAILABLE.
     """
 
     addresses: dict[str, str]
@@ -53,6 +54,7 @@ class Connection:
     options: tuple[tuple[str, Any], ...]
     credentials: grpc.ChannelCredentials | None
     max_file_bytes: int
+    retries: int
 
 
 def connection(
@@ -106,6 +108,7 @@ def connection(
         ),
         credentials=credentials,
         max_file_bytes=max_message_bytes - _ENVELOPE_BYTES,
+        retries=retries,
     )
 
 

@@ -14,6 +14,7 @@ from lotwise.client.answers import (
     Uncertainty,
 )
 from lotwise.client.calibration import CalibrationSet, Guarantee
+from lotwise.client.diagnosis import Diagnosis, LotDiagnosis, ShiftName
 from lotwise.client.interval_answers import LotInterval, PropertyInterval, TileInterval
 from lotwise.client.provenance import ModelVersion, Provenance, Quality, Reading
 from lotwise.client.quantity import Quantity
@@ -21,6 +22,7 @@ from lotwise.client.tiles import INSTRUMENT_TAGS
 from lotwise.core.tile import InstrumentTags
 from lotwise.v1 import (
     calibration_pb2,
+    diagnosis_pb2,
     interval_pb2,
     predict_pb2,
     referral_pb2,
@@ -53,6 +55,7 @@ def uncertainty(message: uncertainty_pb2.AssessResponse, simulated: bool) -> Unc
         mutual_information_nats=message.mutual_information_nats,
         members=message.members,
         calibration_version=message.calibration.version,
+        diagnosis=_diagnosis(message.diagnosis) if message.HasField("diagnosis") else None,
         calibration_set=_calibration_set(message.calibration.set),
     )
 
@@ -72,6 +75,7 @@ def decision(message: referral_pb2.DecideResponse, simulated: bool) -> Decision:
         confidence=message.confidence,
         guarantee=_guarantee(message.guarantee),
         calibration_set=_calibration_set(message.calibration_set),
+        diagnosis=_diagnosis(message.diagnosis) if message.HasField("diagnosis") else None,
     )
 
 
@@ -102,8 +106,40 @@ def verdict(
         guarantee=_guarantee(message.guarantee),
         calibration_set=_calibration_set(message.calibration_set),
         decisions=tuple(decisions),
+        settled=message.settled,
+        settled_after=message.settled_after,
+        complete=message.complete,
+        repeated=message.repeated,
+        diagnosis=_lot_diagnosis(message.diagnosis) if message.HasField("diagnosis") else None,
         simulated=simulated,
     )
+
+
+def _diagnosis(message: diagnosis_pb2.Diagnosis) -> Diagnosis:
+    return Diagnosis(_shifts(message.probabilities), message.action, message.diagnosis_version)
+
+
+def _lot_diagnosis(message: diagnosis_pb2.LotDiagnosis) -> LotDiagnosis:
+    return LotDiagnosis(
+        _shifts(message.probabilities),
+        message.action,
+        message.diagnosis_version,
+        instrument_p_value=message.instrument_p_value,
+        mixed_p_value=message.mixed_p_value,
+        alarm_level=message.alarm_level,
+        tiles=message.tiles,
+    )
+
+
+def _shifts(messages: Iterable[diagnosis_pb2.ShiftProbability]) -> dict[ShiftName, float]:
+    names: dict[int, ShiftName] = {
+        diagnosis_pb2.SHIFT_NONE: "none",
+        diagnosis_pb2.SHIFT_INSTRUMENT: "instrument",
+        diagnosis_pb2.SHIFT_SYNTHESIS: "synthesis",
+        diagnosis_pb2.SHIFT_UNRELATED: "unrelated",
+    }
+    # A kind of a newer service is left out.
+    return {names[each.shift]: each.probability for each in messages if each.shift in names}
 
 
 def tile_interval(message: interval_pb2.IntervalResponse, simulated: bool) -> TileInterval:

@@ -45,6 +45,7 @@ def exchange(
     *,
     in_flight: int,
     timeout: float | None,
+    closing: Callable[[], Any] = lambda: None,
 ) -> Iterator[Exchanged]:
     """Send tiles and read what comes back.
 
@@ -56,6 +57,7 @@ def exchange(
         failure: What to raise for a call that failed.
         in_flight: Tiles that may be under way.
         timeout: For the whole stream, in seconds; None for no limit.
+        closing: Makes a message after the last tile's, to which no response is due; None for none.
 
     Raises:
         Exception: What `failure` makes of the stream's end, or what `tiles` raised.
@@ -76,6 +78,9 @@ def exchange(
                 try:
                     given = next(source)
                 except StopIteration:
+                    last = closing()
+                    if last is not None:
+                        yield last
                     return
                 tile = prepare(given, index)
                 del given
@@ -124,6 +129,7 @@ async def exchange_async(
     *,
     in_flight: int,
     timeout: float | None,
+    closing: Callable[[], Any] = lambda: None,
 ) -> AsyncGenerator[Exchanged, None]:
     """As `exchange`, in an event loop. Files are read in threads."""
     _check(in_flight)
@@ -139,6 +145,9 @@ async def exchange_async(
                 try:
                     given = await anext(source)
                 except StopAsyncIteration:
+                    last = closing()
+                    if last is not None:
+                        yield last
                     return
                 tile = await asyncio.to_thread(prepare, given, index)
                 del given

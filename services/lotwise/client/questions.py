@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar
 from lotwise.client import convert, explain_convert
 from lotwise.client.answers import (
     Decision,
-    LotVerdict,
     Prediction,
     TileFailure,
     Uncertainty,
@@ -24,7 +23,7 @@ from lotwise.client.failures import error_of_tile
 from lotwise.client.interval_answers import LotInterval, TileInterval
 from lotwise.client.quantity import convert as convert_unit
 from lotwise.client.tiles import Prepared
-from lotwise.core.errors import InferenceFailed, InvalidRequest
+from lotwise.core.errors import InvalidRequest
 from lotwise.v1 import (
     explain_pb2,
     interval_pb2,
@@ -275,39 +274,6 @@ def backward_fields(target: Target, model_unit: str) -> dict[str, Any]:
         "max_evaluations": target.max_evaluations,
         "allow_unfamiliar": target.allow_unfamiliar,
     }
-
-
-@dataclass(frozen=True)
-class LotQuestion:
-    """The verdict on a lot, whose tiles are one stream: `message` and `outcome` as in Question."""
-
-    policy: str
-    service: str = "referral"
-    stream: str = "DecideLot"
-
-    def message(self, tile: Prepared) -> Any:
-        """One message of the stream. A tile that cannot be read goes empty, so it is counted."""
-        content = tile.message or tile_pb2.Tile(tile_id=tile.tile_id, lot_id=tile.lot_id)
-        return referral_pb2.DecideLotRequest(tile=content, policy=self.policy)
-
-    def outcome(self, tile: Prepared, response: Any) -> Decision | TileFailure:
-        """The decision on a tile."""
-        acknowledged = response.acknowledged
-        if acknowledged.WhichOneof("outcome") == "decision":
-            return convert.decision(acknowledged.decision, tile.simulated)
-        error = tile.error or error_of_tile(acknowledged.error)
-        return TileFailure(tile.tile_id, tile.lot_id, error)
-
-    def verdict(
-        self,
-        message: referral_pb2.LotVerdict | None,
-        decisions: Sequence[Decision | TileFailure],
-        simulated: bool,
-    ) -> LotVerdict:
-        """The verdict that came after the last tile; InferenceFailed where none came."""
-        if message is None:
-            raise InferenceFailed("The referral service gave no verdict. Screen the lot again.")
-        return convert.verdict(message, decisions, simulated)
 
 
 def interval(coverage: float | None) -> Question[TileInterval]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from lotwise.client.connection import IN_FLIGHT
 from lotwise.client.explain_calls import ExplainCalls
 from lotwise.client.interval_calls import IntervalCalls
 from lotwise.client.lot_calls import LotExplainCalls
-from lotwise.client.questions import LotQuestion
 from lotwise.client.tiles import TileLike
+from lotwise.core.errors import EngineUnavailable
 from lotwise.screening.folder import read_lot_folder
 
 
@@ -189,6 +190,7 @@ class Client(IntervalCalls, ExplainCalls, LotExplainCalls):
         lot_id: str = "",
         um_per_px: float | None = None,
         policy: str = "",
+        stop_early: bool = False,
         on_tile: Callable[[Decision | TileFailure], None] | None = None,
         timeout: float | None = None,
     ) -> LotVerdict:
@@ -200,12 +202,15 @@ class Client(IntervalCalls, ExplainCalls, LotExplainCalls):
                 stated for a list.
             um_per_px: As in `predict`.
             policy: As in `refer`.
+            stop_early: Send no more tiles once enough have come for the verdict. Tests on the lot
+                as a whole then rest on those that were sent.
             on_tile: Called with each decision as it comes.
             timeout: Seconds for the whole lot; None for no limit.
 
         Raises:
             InvalidRequest: LOT_MISSING, LOT_EMPTY, LOT_SIDECAR_INVALID, LOT_TOO_LARGE.
-            LotwiseError: The service is down, or the stream broke: screen the lot again.
+            LotwiseError: The service is down. A stream that breaks is opened again, `retries` times
+                without an answer in between, and goes on where it was.
         """
         tiles, simulated = lot, False
         if isinstance(lot, str | Path):
@@ -213,16 +218,14 @@ class Client(IntervalCalls, ExplainCalls, LotExplainCalls):
             tiles, simulated = folder.tiles, folder.simulated
             lot_id, um_per_px = lot_id or folder.lot_id, folder.um_per_px
         assert not isinstance(tiles, str | Path)
-        question = LotQuestion(policy)
-        decisions: list[Decision | TileFailure] = []
-        verdict = None
-        for tile, response in self._exchange(
-            question, tiles, lot_id, um_per_px, IN_FLIGHT, timeout
-        ):
-            if tile is None:
-                verdict = response.verdict
-                continue
-            decisions.append(question.outcome(tile, response))
-            if on_tile is not None:
-                on_tile(decisions[-1])
-        return question.verdict(verdict, decisions, simulated)
+        sending = self._sending(tiles, policy, stop_early=stop_early, timeout=timeout)
+        while True:
+            try:
+                for tile, response in self._exchange_lot(sending, lot_id, um_per_px):
+                    decided = sending.receive(tile, response)
+                    if decided is not None and on_tile is not None:
+                        on_tile(decided)
+            except EngineUnavailable as failure:
+                time.sleep(sending.again(failure))
+            else:
+                return sending.verdict(simulated)

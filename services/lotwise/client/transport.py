@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -13,6 +13,7 @@ import grpc
 
 from lotwise.client.answers import TileFailure
 from lotwise.client.connection import (
+    IN_FLIGHT,
     LOCAL,
     MAX_MESSAGE_BYTES,
     RETRIES,
@@ -33,7 +34,8 @@ from lotwise.client.failures import error_of_call
 from lotwise.client.lot_answers import LotProgress
 from lotwise.client.lot_convert import progress as lot_progress
 from lotwise.client.lot_questions import LotExplainQuestion
-from lotwise.client.questions import LotIntervalQuestion, LotQuestion, OtherUnit, Question
+from lotwise.client.lot_sending import LotSending
+from lotwise.client.questions import LotIntervalQuestion, OtherUnit, Question
 from lotwise.client.tiles import Prepared, TileLike, TileReader
 from lotwise.core.errors import InvalidRequest, LotwiseError
 
@@ -79,6 +81,12 @@ class Reach:
 
     def _reader(self, lot_id: str, um_per_px: float | None) -> TileReader:
         return TileReader(self._connection.max_file_bytes, lot_id, um_per_px)
+
+    def _sending(
+        self, tiles: Sequence[TileLike], policy: str, *, stop_early: bool, timeout: float | None
+    ) -> LotSending:
+        retries = self._connection.retries
+        return LotSending(tiles, policy, stop_early=stop_early, retries=retries, timeout=timeout)
 
     def _within(self, timeout: float | None) -> float:
         return self._connection.timeout if timeout is None else timeout
@@ -137,7 +145,7 @@ class Transport(Reach):
 
     def _exchange(
         self,
-        question: Question[Any] | LotQuestion,
+        question: Question[Any],
         tiles: Iterable[TileLike],
         lot_id: str,
         um_per_px: float | None,
@@ -152,6 +160,22 @@ class Transport(Reach):
             lambda error: self._failed(question.service, error),
             in_flight=in_flight,
             timeout=timeout,
+        )
+
+    def _exchange_lot(
+        self, sending: LotSending, lot_id: str, um_per_px: float | None
+    ) -> Iterator[Exchanged]:
+        reader = self._reader(lot_id, um_per_px)
+        first, sent = sending.counted, sending.opened()
+        return exchange(
+            getattr(self._stub(sending.service), sending.stream),
+            sent.tiles,
+            lambda tile, index: reader.read_or_say(tile, first + index),
+            sent.message,
+            lambda error: self._failed(sending.service, error),
+            in_flight=IN_FLIGHT,
+            timeout=sending.timeout,
+            closing=sent.closing,
         )
 
     def _send_all(
@@ -244,7 +268,7 @@ class AsyncTransport(Reach):
 
     def _exchange(
         self,
-        question: Question[Any] | LotQuestion,
+        question: Question[Any],
         tiles: Iterable[TileLike] | AsyncIterable[TileLike],
         lot_id: str,
         um_per_px: float | None,
@@ -259,6 +283,22 @@ class AsyncTransport(Reach):
             lambda error: self._failed(question.service, error),
             in_flight=in_flight,
             timeout=timeout,
+        )
+
+    def _exchange_lot(
+        self, sending: LotSending, lot_id: str, um_per_px: float | None
+    ) -> AsyncGenerator[Exchanged, None]:
+        reader = self._reader(lot_id, um_per_px)
+        first, sent = sending.counted, sending.opened()
+        return exchange_async(
+            getattr(self._stub(sending.service), sending.stream),
+            sent.tiles,
+            lambda tile, index: reader.read_or_say(tile, first + index),
+            sent.message,
+            lambda error: self._failed(sending.service, error),
+            in_flight=IN_FLIGHT,
+            timeout=sending.timeout,
+            closing=sent.closing,
         )
 
     async def _send_all(

@@ -146,14 +146,22 @@ class Familiarity:
         if not zipfile.is_zipfile(io.BytesIO(content)):
             raise ValueError("it is no .npz file")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            names = [name for name in BLOCKS if f"{name}/bank" in arrays.files]
-            blocks = {
-                name: BlockReference(
-                    **{key: arrays[f"{name}/{key}"] for key in BlockReference.__annotations__}
-                )
-                for name in names
-            }
-            return cls(blocks, arrays["tails"], arrays["fused"])
+            return cls(read_blocks(arrays), arrays["tails"], arrays["fused"])
+
+
+def read_blocks(arrays: Any) -> dict[str, BlockReference]:
+    """The blocks of an opened .npz, kept as `BlockReference.arrays` by name of block and array.
+
+    Raises:
+        KeyError: One lacks an array.
+    """
+    names = [name for name in BLOCKS if f"{name}/bank" in arrays.files]
+    return {
+        name: BlockReference(
+            **{key: arrays[f"{name}/{key}"] for key in BlockReference.__annotations__}
+        )
+        for name in names
+    }
 
 
 def scores(blocks: Mapping[str, BlockReference], outputs: Outputs) -> Array:

@@ -1,16 +1,24 @@
-"""The verdict on a lot: a binomial bound on the share of tiles that are referred.
+"""The verdict on a lot, by the share of its tiles that are referred; to be asked after every tile.
 
-Clopper & Pearson 1934, one-sided. It presumes tiles drawn independently from the lot;
-neighbours of a mosaic overlap slightly, so read the confidence as nominal.
+Evidence that the share is below or above the policy's limit is kept so that it may be looked at
+after every tile (`sequential.py`). As soon as it is strong enough, the verdict is settled and no
+more tiles are needed; of those that come all the same, only strong evidence against the lot counts.
+It presumes tiles drawn independently from the lot; neighbours of a mosaic overlap slightly, so read
+the confidence as nominal.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
-from scipy.stats import beta
+from lotwise.core.diagnosis import Shift
+from lotwise.core.lot_diagnosis import LotDiagnosis
+from lotwise.core.sequential import anytime_bounds, log_evidence_above, log_evidence_below
 
 
 class Decision(Enum):
@@ -43,23 +51,12 @@ class Reason(Enum):
     UNREADABLE = "unreadable"
 
 
-def clopper_pearson(k: int, n: int, confidence: float) -> tuple[float, float]:
-    """One-sided bounds of a share after k of n trials, each at the confidence.
-
-    Args:
-        k: Trials that counted, 0 to n.
-        n: Trials; 0 tells nothing: (0, 1).
-        confidence: Within (0.5, 1).
-
-    Returns:
-        Lower and upper bound. The upper is above the true share with probability of at least
-        the confidence, the lower below it likewise.
-    """
-    if not 0 <= k <= n:
-        raise ValueError(f"{k} of {n} is no share")
-    lower = 0.0 if k == 0 else float(beta.ppf(1 - confidence, k, n - k + 1))
-    upper = 1.0 if k == n else float(beta.ppf(confidence, k + 1, n - k))
-    return lower, upper
+REASON_OF: Final[Mapping[Shift, Reason]] = {
+    Shift.INSTRUMENT: Reason.INSTRUMENT_SHIFT,
+    Shift.SYNTHESIS: Reason.UNSEEN_SYNTHESIS,
+    Shift.UNRELATED: Reason.UNRELATED,
+}
+"""Reasons that a diagnosis gives."""
 
 
 @dataclass
@@ -68,7 +65,14 @@ class LotTally:
 
     Args:
         max_referred_share: A lot above it is referred.
-        confidence: Of each bound.
+        confidence: That a settled verdict is right, and of each bound.
+
+    Attributes:
+        accepted, referred, failed: Counts of tiles.
+        settled: ACCEPT or REFER once the evidence was strong enough.
+        settled_after: So many tiles were needed.
+        reasons: Of tiles that were not accepted, by their weightiest reason.
+        looks_like: Reference lots that tiles look like.
     """
 
     max_referred_share: float
@@ -76,6 +80,8 @@ class LotTally:
     accepted: int = 0
     referred: int = 0
     failed: int = 0
+    settled: Verdict | None = None
+    settled_after: int = 0
     reasons: Counter[Reason] = field(default_factory=Counter)
     looks_like: Counter[str] = field(default_factory=Counter)
 
@@ -95,24 +101,31 @@ class LotTally:
             self.reasons.update(reasons[:1])
         if looks_like:
             self.looks_like[looks_like] += 1
+        self._settle()
 
     def add_failure(self) -> None:
         """Count a tile that could not be read: nothing is known of it, so it is not accepted."""
         self.failed += 1
         self.reasons[Reason.UNREADABLE] += 1
+        self._settle()
+
+    def _settle(self) -> None:
+        if self.settled is Verdict.REFER:
+            return
+        k, n, needed = self.referred + self.failed, self.tiles, -math.log(1.0 - self.confidence)
+        if log_evidence_above(k, n, self.max_referred_share) >= needed:
+            # After an ACCEPT, too: then the lot is not the same throughout, and an expert must see.
+            self.settled, self.settled_after = Verdict.REFER, n
+        elif self.settled is None and (log_evidence_below(k, n, self.max_referred_share) >= needed):
+            self.settled, self.settled_after = Verdict.ACCEPT, n
 
     def bounds(self) -> tuple[float, float]:
-        """Bounds on the share of tiles that are not accepted."""
-        return clopper_pearson(self.referred + self.failed, self.tiles, self.confidence)
+        """Bounds on the share of tiles that are not accepted, after every tile at once."""
+        return anytime_bounds(self.referred + self.failed, self.tiles, self.confidence)
 
     def verdict(self) -> Verdict:
-        """ACCEPT or REFER where a bound decides it, UNDECIDED otherwise."""
-        lower, upper = self.bounds()
-        if upper <= self.max_referred_share:
-            return Verdict.ACCEPT
-        if lower > self.max_referred_share:
-            return Verdict.REFER
-        return Verdict.UNDECIDED
+        """ACCEPT or REFER where it is settled, UNDECIDED otherwise."""
+        return Verdict.UNDECIDED if self.settled is None else self.settled
 
     def verdict_reasons(self) -> tuple[Reason, ...]:
         """Why the lot is not accepted: the commonest reasons first; empty where it is."""
@@ -123,3 +136,32 @@ class LotTally:
             return (Reason.TOO_FEW_TILES,)
         ranked = tuple(reason for reason, _ in self.reasons.most_common())
         return (*ranked, Reason.TOO_FEW_TILES) if verdict is Verdict.UNDECIDED else ranked
+
+
+def concluded(
+    tally: LotTally, diagnosis: LotDiagnosis | None
+) -> tuple[Verdict, tuple[Reason, ...]]:
+    """The verdict once no more tiles come: by the tiles one by one, and by all of them together.
+
+    Tests on the lot as a whole hold for one look, so a running verdict leaves them out.
+
+    Args:
+        tally: Of the lot.
+        diagnosis: Of the lot; None where there is none.
+
+    Returns:
+        The verdict and why the lot is not accepted; what concerns the whole lot first.
+    """
+    reasons = []
+    if diagnosis is not None and diagnosis.instrument_changed:
+        reasons.append(Reason.INSTRUMENT_SHIFT)
+    if diagnosis is not None and diagnosis.mixed:
+        reasons.append(Reason.MIXED_LOT)
+    if not reasons:
+        return tally.verdict(), tally.verdict_reasons()
+    rest = [
+        reason
+        for reason, _ in tally.reasons.most_common()
+        if reason not in reasons and tally.verdict() is not Verdict.ACCEPT
+    ]
+    return Verdict.REFER, (*reasons, *rest)

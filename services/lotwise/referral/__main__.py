@@ -7,6 +7,7 @@ import sys
 from prometheus_client import CollectorRegistry
 
 from lotwise.core.errors import Contradiction
+from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE, LotCalibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.referral.assessor import UncertaintyAssessor
 from lotwise.referral.handler import ReferralHandler
@@ -19,12 +20,14 @@ from lotwise.runtime.uncertainty_client import UncertaintyClient
 from lotwise.v1 import referral_pb2_grpc
 
 
-def build(settings: ReferralSettings, policy: ReferralPolicy) -> Service:
+def build(
+    settings: ReferralSettings, policy: ReferralPolicy, lots: LotCalibration | None = None
+) -> Service:
     """The service, not yet listening. Call it inside an event loop."""
     registry = CollectorRegistry()
     rpc_metrics = RpcMetrics(registry)
     client = UncertaintyClient(settings.uncertainty_address, message_limit(settings.max_tile_bytes))
-    handler = ReferralHandler(UncertaintyAssessor(client), policy)
+    handler = ReferralHandler(UncertaintyAssessor(client), policy, lots)
     metrics = ReferralMetrics(registry, policy.fitted.coverage)
     servicer = ReferralServicer(handler, settings, metrics, rpc_metrics)
     return Service(
@@ -44,6 +47,7 @@ if __name__ == "__main__":
     settings = ReferralSettings()
     try:
         policy = ReferralPolicy.read(settings.policy_file)
+        lots = LotCalibration.read(settings.policy_file.with_name(LOT_DIAGNOSIS_FILE))
     except Contradiction as error:
         sys.exit(f"{error.reason}: {error.message}")
-    run("referral", settings, lambda: build(settings, policy))
+    run("referral", settings, lambda: build(settings, policy, lots))

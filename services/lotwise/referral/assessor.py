@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lotwise.referral.handler import Assessed
+from lotwise.runtime.diagnosis_messages import tile_diagnosis
 from lotwise.runtime.uncertainty_client import UncertaintyClient
 from lotwise.v1 import tile_pb2
 
@@ -30,6 +31,7 @@ class UncertaintyAssessor:
             quality=answer.quality,
             provenance=answer.provenance,
             reading=answer.reading,
+            diagnosis=tile_diagnosis(answer.diagnosis) if answer.HasField("diagnosis") else None,
         )
 
     async def ready(self) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from lotwise.core.diagnosis import TileDiagnosis
 from lotwise.core.errors import Contradiction, InvalidTile, NotFound
+from lotwise.core.lot_diagnosis import LotCalibration, LotDiagnosis, LotPlaces, diagnose_lot
 from lotwise.core.policy import ReferralPolicy
-from lotwise.core.verdict import Decision, LotTally, Reason
+from lotwise.core.verdict import REASON_OF, Decision, LotTally, Reason
 from lotwise.v1 import tile_pb2
 
 # Refusals of the uncertainty service that are themselves the reason to refer.
@@ -29,6 +31,7 @@ class Assessed:
         familiarity: P-value of the tile among known tiles.
         weights_sha256, calibration_version: What gave these numbers.
         quality, provenance, reading: As that service says them.
+        diagnosis: Why the tile may be strange; None where the committee has none.
     """
 
     looks_like: str
@@ -40,6 +43,7 @@ class Assessed:
     quality: tile_pb2.Quality
     provenance: tile_pb2.Provenance
     reading: tile_pb2.Reading = field(default_factory=tile_pb2.Reading)
+    diagnosis: TileDiagnosis | None = None
 
 
 class Assessor(Protocol):
@@ -70,11 +74,15 @@ class ReferralHandler:
     Args:
         assessor: The uncertainty service.
         policy: Fitted threshold and promise.
+        lots: How far lots of one kind go; None to diagnose tiles only.
     """
 
-    def __init__(self, assessor: Assessor, policy: ReferralPolicy) -> None:
+    def __init__(
+        self, assessor: Assessor, policy: ReferralPolicy, lots: LotCalibration | None = None
+    ) -> None:
         self.assessor = assessor
         self.policy = policy
+        self._lots = lots
 
     async def decide(self, tile: tile_pb2.Tile, policy_version: str = "") -> TileDecision:
         """Accept or refer one tile.
@@ -116,6 +124,8 @@ class ReferralHandler:
             reasons.append(Reason.POOR_QUALITY)
         if seen.familiarity < policy.request.min_familiarity:
             # What probabilities say of a tile that no reference lot resembles means nothing.
+            if seen.diagnosis is not None and seen.diagnosis.likeliest in REASON_OF:
+                reasons.append(REASON_OF[seen.diagnosis.likeliest])
             reasons.append(Reason.UNFAMILIAR)
         elif seen.error_probability > policy.max_score:
             reasons.append(Reason.AMBIGUOUS)
@@ -140,6 +150,20 @@ class ReferralHandler:
         """An empty tally for one lot under the policy."""
         policy = self.select(policy_version)
         return LotTally(policy.request.max_referred_share, policy.request.confidence)
+
+    def diagnose_lot(self, places: LotPlaces | None) -> LotDiagnosis | None:
+        """What a lot's tiles say together; None where they are too few, or nobody can say.
+
+        Args:
+            places: Of the tiles that were diagnosed; None where none was.
+
+        Raises:
+            Contradiction: DIAGNOSIS_MISMATCH where tiles were diagnosed in other directions than
+                lots were calibrated in.
+        """
+        if self._lots is None or places is None:
+            return None
+        return diagnose_lot(self._lots, places)
 
     async def ready(self) -> bool:
         """Whether the uncertainty service can be asked."""

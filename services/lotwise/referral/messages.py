@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from lotwise.core.verdict import Decision, LotTally, Reason, Verdict
+from lotwise.core import verdict as verdicts
+from lotwise.core.verdict import Decision, Reason, Verdict
 from lotwise.referral.handler import ReferralHandler, TileDecision
+from lotwise.referral.lot_so_far import LotSoFar
 from lotwise.runtime.calibration_messages import calibration_set_message, guarantee_message
+from lotwise.runtime.diagnosis_messages import diagnosis_message, lot_diagnosis_message
 from lotwise.runtime.request import current_request
 from lotwise.v1 import referral_pb2, tile_pb2
 
@@ -19,6 +22,7 @@ _VERDICTS: Final = {
     Verdict.REFER: referral_pb2.VERDICT_REFER,
     Verdict.UNDECIDED: referral_pb2.VERDICT_UNDECIDED,
 }
+VERDICT_NAMES: Final = {number: kind.value for kind, number in _VERDICTS.items()}
 REASONS: Final[dict[Reason, Any]] = {
     reason: referral_pb2.Reason.Value(f"REASON_{reason.name}") for reason in Reason
 }
@@ -46,20 +50,32 @@ def decision(decided: TileDecision, tile_id: str, lot_id: str) -> referral_pb2.D
         response.confidence = seen.confidence
         response.quality.CopyFrom(seen.quality)
         response.reading.CopyFrom(seen.reading)
+        if seen.diagnosis is not None:
+            response.diagnosis.CopyFrom(diagnosis_message(seen.diagnosis))
     return response
 
 
 def verdict(
-    lot_id: str, tally: LotTally, last: TileDecision | None, handler: ReferralHandler
+    lot: LotSoFar, last: TileDecision | None, handler: ReferralHandler, *, concluded: bool = False
 ) -> referral_pb2.LotVerdict:
-    """The verdict on a lot as the tally stands."""
+    """The verdict on a lot as things stand.
+
+    Args:
+        lot: As far as its tiles have come.
+        last: Decision on the last tile.
+        handler: Of the policy.
+        concluded: Whether no more tiles come: only then tests on the lot as a whole count.
+    """
+    tally = lot.tally
     lower, upper = tally.bounds()
     favourite = tally.looks_like.most_common(1)
     judged = sum(tally.looks_like.values())
+    diagnosis = handler.diagnose_lot(lot.places)
+    said, reasons = verdicts.concluded(tally, diagnosis if concluded else None)
     return referral_pb2.LotVerdict(
-        lot_id=lot_id,
-        verdict=_VERDICTS[tally.verdict()],
-        reasons=[REASONS[reason] for reason in tally.verdict_reasons()],
+        lot_id=lot.lot_id,
+        verdict=_VERDICTS[said],
+        reasons=[REASONS[reason] for reason in reasons],
         tiles=tally.tiles,
         accepted=tally.accepted,
         referred=tally.referred,
@@ -77,6 +93,10 @@ def verdict(
         provenance=_provenance(last, handler.policy.policy_version),
         guarantee=guarantee_message(handler.policy.guarantee),
         calibration_set=calibration_set_message(handler.policy.calibration_set),
+        settled=tally.settled is not None,
+        settled_after=tally.settled_after,
+        repeated=lot.repeated,
+        diagnosis=None if diagnosis is None else lot_diagnosis_message(diagnosis),
     )
 
 

@@ -7,6 +7,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from lotwise.referral.handler import TileDecision
+
 COVERAGE_WINDOW: Final = 1000
 """Tiles over which coverage is shown; beside the policy's own, so that a change is seen."""
 
@@ -48,6 +50,13 @@ class ReferralMetrics:
         self.verdicts = Counter(
             "lotwise_referral_verdicts", "Lots by verdict.", ["verdict"], registry=registry
         )
+
+    def count_decided(self, decided: TileDecision) -> None:
+        """Count a decided tile."""
+        seen = decided.assessed
+        reason = decided.reasons[0].value if decided.reasons else ""
+        score = None if seen is None else seen.error_probability
+        self.count(decided.decision.value, reason, score)
 
     def count(self, decision: str, reason: str, score: float | None) -> None:
         """Count a decided tile; `score` is None where the committee has not seen it."""

@@ -114,6 +114,8 @@ async def _decide(
     async def messages() -> AsyncIterator[referral_pb2.DecideLotRequest]:
         async for tile in tiles_of(screening.folder):
             yield referral_pb2.DecideLotRequest(tile=tile)
+        if screening.folder.tiles:
+            yield referral_pb2.DecideLotRequest(complete=True)
 
     stub: Any = referral_pb2_grpc.ReferralServiceStub(channel)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lotwise.core.calibration import CALIBRATION_FILE, Calibrated, read_calibration
+from lotwise.core.diagnosis import DIAGNOSIS_FILE, Diagnosis
 from lotwise.core.errors import Contradiction
 
 
@@ -18,6 +19,7 @@ class Calibrations:
     def __init__(self, repository: Path) -> None:
         self._repository = repository
         self._read: dict[str, Calibrated] = {}
+        self._diagnoses: dict[str, Diagnosis | None] = {}
 
     def of(self, model: str) -> Calibrated:
         """The calibration beside a committee.
@@ -36,3 +38,20 @@ class Calibrations:
                 )
             self._read[model] = read_calibration(self._repository / model)
         return self._read[model]
+
+    def diagnosis_of(self, model: str, weights_sha256: str) -> Diagnosis | None:
+        """The diagnosis beside a calibrated committee; None where there is none for its weights.
+
+        Args:
+            model: Name of a committee, as `of` has accepted it.
+            weights_sha256: Of the committee.
+
+        Raises:
+            Contradiction: DIAGNOSIS_INVALID or DIAGNOSIS_MISMATCH.
+        """
+        if model not in self._diagnoses:
+            self._diagnoses[model] = Diagnosis.read(self._repository / model / DIAGNOSIS_FILE)
+        diagnosis = self._diagnoses[model]
+        if diagnosis is not None:
+            diagnosis.check_weights(weights_sha256)
+        return diagnosis

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lotwise.core import uncertainty
 from lotwise.core.calibration import Calibration
 from lotwise.core.committee_outputs import LOGITS, CommitteeOutputs
+from lotwise.core.diagnosis import TileDiagnosis
 from lotwise.core.errors import InvalidRequest
 from lotwise.core.preprocessing import prepare
 from lotwise.core.quality import Quality
@@ -27,6 +28,7 @@ class Assessment:
         mean_member_entropy: What the members agree is ambiguous.
         mutual_information: How far they disagree.
         familiarity: P-value among known tiles.
+        diagnosis: Why it may be strange; None where the committee has no diagnosis.
         members: Number of members.
         quality: Of the picture.
         model: The committee.
@@ -39,6 +41,7 @@ class Assessment:
     mean_member_entropy: float
     mutual_information: float
     familiarity: float
+    diagnosis: TileDiagnosis | None
     members: int
     quality: Quality
     model: ServedModel
@@ -80,6 +83,7 @@ class UncertaintyHandler:
         prepared = prepare(tile, metadata.geometry)
         calibrated = self.calibrations.of(served.signature.name)
         calibrated.check_weights(metadata.weights_sha256)
+        diagnosis = self.calibrations.diagnosis_of(served.signature.name, metadata.weights_sha256)
         answer = await self.inference.infer(
             served.signature.name,
             {"image": prepared.image},
@@ -103,6 +107,7 @@ class UncertaintyHandler:
             mean_member_entropy=float(uncertainty.mean_member_entropy(members)[0]),
             mutual_information=float(uncertainty.mutual_information(members)[0]),
             familiarity=float(calibrated.familiarity.p_values(outputs)[0]),
+            diagnosis=None if diagnosis is None else diagnosis.of_tiles(outputs)[0],
             members=members.shape[1],
             quality=prepared.quality,
             model=served,

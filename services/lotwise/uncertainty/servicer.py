@@ -9,6 +9,7 @@ import grpc
 
 from lotwise.runtime import tiles
 from lotwise.runtime.calibration_messages import calibration_message
+from lotwise.runtime.diagnosis_messages import diagnosis_message
 from lotwise.runtime.metrics import RpcMetrics
 from lotwise.runtime.streaming import stream_responses
 from lotwise.uncertainty.handler import UncertaintyHandler
@@ -110,4 +111,5 @@ class UncertaintyServicer(uncertainty_pb2_grpc.UncertaintyServiceServicer):
             familiarity=seen.familiarity,
             error_probability=seen.error_probability,
             calibration=calibration_message(seen.calibration),
+            diagnosis=None if seen.diagnosis is None else diagnosis_message(seen.diagnosis),
         )

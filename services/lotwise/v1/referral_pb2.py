@@ -23,40 +23,41 @@ _sym_db = _symbol_database.Default()
 
 
 from lotwise.v1 import calibration_pb2 as lotwise_dot_v1_dot_calibration__pb2
+from lotwise.v1 import diagnosis_pb2 as lotwise_dot_v1_dot_diagnosis__pb2
 from lotwise.v1 import tile_pb2 as lotwise_dot_v1_dot_tile__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19lotwise/v1/referral.proto\x12\nlotwise.v1\x1a\x1clotwise/v1/calibration.proto\x1a\x15lotwise/v1/tile.proto\"?\n\rDecideRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12\x0e\n\x06policy\x18\x02 \x01(\t\"\xf1\x03\n\x0e\x44\x65\x63ideResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12&\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0e\x32\x14.lotwise.v1.Decision\x12#\n\x07reasons\x18\x04 \x03(\x0e\x32\x12.lotwise.v1.Reason\x12\x12\n\x05score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tthreshold\x18\x06 \x01(\x01\x12\x12\n\nlooks_like\x18\x07 \x01(\t\x12\x12\n\nconfidence\x18\x08 \x01(\x01\x12$\n\x07quality\x18\t \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\n \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12$\n\x07reading\x18\x0b \x01(\x0b\x32\x13.lotwise.v1.Reading\x12\x18\n\x0b\x66\x61miliarity\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x17\n\x0fmin_familiarity\x18\r \x01(\x01\x12(\n\tguarantee\x18\x0e \x01(\x0b\x32\x15.lotwise.v1.Guarantee\x12\x33\n\x0f\x63\x61libration_set\x18\x0f \x01(\x0b\x32\x1a.lotwise.v1.CalibrationSetB\x08\n\x06_scoreB\x0e\n\x0c_familiarity\"A\n\x13\x44\x65\x63ideStreamRequest\x12*\n\x07request\x18\x01 \x01(\x0b\x32\x19.lotwise.v1.DecideRequest\"\x88\x01\n\x14\x44\x65\x63ideStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12,\n\x06result\x18\x02 \x01(\x0b\x32\x1a.lotwise.v1.DecideResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome\"B\n\x10\x44\x65\x63ideLotRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12\x0e\n\x06policy\x18\x02 \x01(\t\"}\n\x11\x44\x65\x63ideLotResponse\x12\x34\n\x0c\x61\x63knowledged\x18\x01 \x01(\x0b\x32\x1c.lotwise.v1.TileAcknowledgedH\x00\x12)\n\x07verdict\x18\x02 \x01(\x0b\x32\x16.lotwise.v1.LotVerdictH\x00\x42\x07\n\x05\x65vent\"\xaf\x01\n\x10TileAcknowledged\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12.\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x1a.lotwise.v1.DecideResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x12\'\n\x07running\x18\x04 \x01(\x0b\x32\x16.lotwise.v1.LotVerdictB\t\n\x07outcome\"\xff\x03\n\nLotVerdict\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.lotwise.v1.Verdict\x12#\n\x07reasons\x18\x03 \x03(\x0e\x32\x12.lotwise.v1.Reason\x12\r\n\x05tiles\x18\x04 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x05 \x01(\x04\x12\x10\n\x08referred\x18\x06 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\x04\x12\x1c\n\x14referred_share_lower\x18\x08 \x01(\x01\x12\x1c\n\x14referred_share_upper\x18\t \x01(\x01\x12\x12\n\nconfidence\x18\n \x01(\x01\x12\x1a\n\x12max_referred_share\x18\x0b \x01(\x01\x12.\n\rreason_counts\x18\x0c \x03(\x0b\x32\x17.lotwise.v1.ReasonCount\x12\x12\n\nlooks_like\x18\r \x01(\t\x12\x18\n\x10looks_like_share\x18\x0e \x01(\x01\x12*\n\nprovenance\x18\x0f \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12(\n\tguarantee\x18\x10 \x01(\x0b\x32\x15.lotwise.v1.Guarantee\x12\x33\n\x0f\x63\x61libration_set\x18\x11 \x01(\x0b\x32\x1a.lotwise.v1.CalibrationSet\"@\n\x0bReasonCount\x12\"\n\x06reason\x18\x01 \x01(\x0e\x32\x12.lotwise.v1.Reason\x12\r\n\x05tiles\x18\x02 \x01(\x04*M\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x45\x43ISION_ACCEPT\x10\x01\x12\x12\n\x0e\x44\x45\x43ISION_REFER\x10\x02*\x9d\x02\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10REASON_AMBIGUOUS\x10\x01\x12\x1b\n\x17REASON_INSTRUMENT_SHIFT\x10\x02\x12\x1b\n\x17REASON_UNSEEN_SYNTHESIS\x10\x03\x12\x14\n\x10REASON_UNRELATED\x10\x04\x12\x17\n\x13REASON_POOR_QUALITY\x10\x05\x12\x1e\n\x1aREASON_WRONG_MAGNIFICATION\x10\x06\x12\x15\n\x11REASON_UNFAMILIAR\x10\x07\x12\x18\n\x14REASON_TOO_FEW_TILES\x10\x08\x12\x14\n\x10REASON_MIXED_LOT\x10\t\x12\x15\n\x11REASON_UNREADABLE\x10\n*`\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x12\n\x0eVERDICT_ACCEPT\x10\x01\x12\x11\n\rVERDICT_REFER\x10\x02\x12\x15\n\x11VERDICT_UNDECIDED\x10\x03\x32\xf7\x01\n\x0fReferralService\x12?\n\x06\x44\x65\x63ide\x12\x19.lotwise.v1.DecideRequest\x1a\x1a.lotwise.v1.DecideResponse\x12U\n\x0c\x44\x65\x63ideStream\x12\x1f.lotwise.v1.DecideStreamRequest\x1a .lotwise.v1.DecideStreamResponse(\x01\x30\x01\x12L\n\tDecideLot\x12\x1c.lotwise.v1.DecideLotRequest\x1a\x1d.lotwise.v1.DecideLotResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19lotwise/v1/referral.proto\x12\nlotwise.v1\x1a\x1clotwise/v1/calibration.proto\x1a\x1alotwise/v1/diagnosis.proto\x1a\x15lotwise/v1/tile.proto\"?\n\rDecideRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12\x0e\n\x06policy\x18\x02 \x01(\t\"\x9b\x04\n\x0e\x44\x65\x63ideResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12&\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0e\x32\x14.lotwise.v1.Decision\x12#\n\x07reasons\x18\x04 \x03(\x0e\x32\x12.lotwise.v1.Reason\x12\x12\n\x05score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tthreshold\x18\x06 \x01(\x01\x12\x12\n\nlooks_like\x18\x07 \x01(\t\x12\x12\n\nconfidence\x18\x08 \x01(\x01\x12$\n\x07quality\x18\t \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\n \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12$\n\x07reading\x18\x0b \x01(\x0b\x32\x13.lotwise.v1.Reading\x12\x18\n\x0b\x66\x61miliarity\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x17\n\x0fmin_familiarity\x18\r \x01(\x01\x12(\n\tguarantee\x18\x0e \x01(\x0b\x32\x15.lotwise.v1.Guarantee\x12\x33\n\x0f\x63\x61libration_set\x18\x0f \x01(\x0b\x32\x1a.lotwise.v1.CalibrationSet\x12(\n\tdiagnosis\x18\x10 \x01(\x0b\x32\x15.lotwise.v1.DiagnosisB\x08\n\x06_scoreB\x0e\n\x0c_familiarity\"A\n\x13\x44\x65\x63ideStreamRequest\x12*\n\x07request\x18\x01 \x01(\x0b\x32\x19.lotwise.v1.DecideRequest\"\x88\x01\n\x14\x44\x65\x63ideStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12,\n\x06result\x18\x02 \x01(\x0b\x32\x1a.lotwise.v1.DecideResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome\"j\n\x10\x44\x65\x63ideLotRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x12\x14\n\x0cresume_token\x18\x04 \x01(\x0c\"}\n\x11\x44\x65\x63ideLotResponse\x12\x34\n\x0c\x61\x63knowledged\x18\x01 \x01(\x0b\x32\x1c.lotwise.v1.TileAcknowledgedH\x00\x12)\n\x07verdict\x18\x02 \x01(\x0b\x32\x16.lotwise.v1.LotVerdictH\x00\x42\x07\n\x05\x65vent\"\xd7\x01\n\x10TileAcknowledged\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12.\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x1a.lotwise.v1.DecideResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x12\'\n\x07running\x18\x04 \x01(\x0b\x32\x16.lotwise.v1.LotVerdict\x12\x10\n\x08repeated\x18\x05 \x01(\x08\x12\x14\n\x0cresume_token\x18\x06 \x01(\x0c\x42\t\n\x07outcome\"\xf8\x04\n\nLotVerdict\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.lotwise.v1.Verdict\x12#\n\x07reasons\x18\x03 \x03(\x0e\x32\x12.lotwise.v1.Reason\x12\r\n\x05tiles\x18\x04 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x05 \x01(\x04\x12\x10\n\x08referred\x18\x06 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\x04\x12\x1c\n\x14referred_share_lower\x18\x08 \x01(\x01\x12\x1c\n\x14referred_share_upper\x18\t \x01(\x01\x12\x12\n\nconfidence\x18\n \x01(\x01\x12\x1a\n\x12max_referred_share\x18\x0b \x01(\x01\x12.\n\rreason_counts\x18\x0c \x03(\x0b\x32\x17.lotwise.v1.ReasonCount\x12\x12\n\nlooks_like\x18\r \x01(\t\x12\x18\n\x10looks_like_share\x18\x0e \x01(\x01\x12*\n\nprovenance\x18\x0f \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12(\n\tguarantee\x18\x10 \x01(\x0b\x32\x15.lotwise.v1.Guarantee\x12\x33\n\x0f\x63\x61libration_set\x18\x11 \x01(\x0b\x32\x1a.lotwise.v1.CalibrationSet\x12\x0f\n\x07settled\x18\x12 \x01(\x08\x12\x15\n\rsettled_after\x18\x13 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x14 \x01(\x08\x12\x10\n\x08repeated\x18\x15 \x01(\x04\x12+\n\tdiagnosis\x18\x16 \x01(\x0b\x32\x18.lotwise.v1.LotDiagnosis\"@\n\x0bReasonCount\x12\"\n\x06reason\x18\x01 \x01(\x0e\x32\x12.lotwise.v1.Reason\x12\r\n\x05tiles\x18\x02 \x01(\x04*M\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x45\x43ISION_ACCEPT\x10\x01\x12\x12\n\x0e\x44\x45\x43ISION_REFER\x10\x02*\x9d\x02\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10REASON_AMBIGUOUS\x10\x01\x12\x1b\n\x17REASON_INSTRUMENT_SHIFT\x10\x02\x12\x1b\n\x17REASON_UNSEEN_SYNTHESIS\x10\x03\x12\x14\n\x10REASON_UNRELATED\x10\x04\x12\x17\n\x13REASON_POOR_QUALITY\x10\x05\x12\x1e\n\x1aREASON_WRONG_MAGNIFICATION\x10\x06\x12\x15\n\x11REASON_UNFAMILIAR\x10\x07\x12\x18\n\x14REASON_TOO_FEW_TILES\x10\x08\x12\x14\n\x10REASON_MIXED_LOT\x10\t\x12\x15\n\x11REASON_UNREADABLE\x10\n*`\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x12\n\x0eVERDICT_ACCEPT\x10\x01\x12\x11\n\rVERDICT_REFER\x10\x02\x12\x15\n\x11VERDICT_UNDECIDED\x10\x03\x32\xf7\x01\n\x0fReferralService\x12?\n\x06\x44\x65\x63ide\x12\x19.lotwise.v1.DecideRequest\x1a\x1a.lotwise.v1.DecideResponse\x12U\n\x0c\x44\x65\x63ideStream\x12\x1f.lotwise.v1.DecideStreamRequest\x1a .lotwise.v1.DecideStreamResponse(\x01\x30\x01\x12L\n\tDecideLot\x12\x1c.lotwise.v1.DecideLotRequest\x1a\x1d.lotwise.v1.DecideLotResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lotwise.v1.referral_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DECISION']._serialized_start=1818
-  _globals['_DECISION']._serialized_end=1895
-  _globals['_REASON']._serialized_start=1898
-  _globals['_REASON']._serialized_end=2183
-  _globals['_VERDICT']._serialized_start=2185
-  _globals['_VERDICT']._serialized_end=2281
-  _globals['_DECIDEREQUEST']._serialized_start=94
-  _globals['_DECIDEREQUEST']._serialized_end=157
-  _globals['_DECIDERESPONSE']._serialized_start=160
-  _globals['_DECIDERESPONSE']._serialized_end=657
-  _globals['_DECIDESTREAMREQUEST']._serialized_start=659
-  _globals['_DECIDESTREAMREQUEST']._serialized_end=724
-  _globals['_DECIDESTREAMRESPONSE']._serialized_start=727
-  _globals['_DECIDESTREAMRESPONSE']._serialized_end=863
-  _globals['_DECIDELOTREQUEST']._serialized_start=865
-  _globals['_DECIDELOTREQUEST']._serialized_end=931
-  _globals['_DECIDELOTRESPONSE']._serialized_start=933
-  _globals['_DECIDELOTRESPONSE']._serialized_end=1058
-  _globals['_TILEACKNOWLEDGED']._serialized_start=1061
-  _globals['_TILEACKNOWLEDGED']._serialized_end=1236
-  _globals['_LOTVERDICT']._serialized_start=1239
-  _globals['_LOTVERDICT']._serialized_end=1750
-  _globals['_REASONCOUNT']._serialized_start=1752
-  _globals['_REASONCOUNT']._serialized_end=1816
-  _globals['_REFERRALSERVICE']._serialized_start=2284
-  _globals['_REFERRALSERVICE']._serialized_end=2531
+  _globals['_DECISION']._serialized_start=2089
+  _globals['_DECISION']._serialized_end=2166
+  _globals['_REASON']._serialized_start=2169
+  _globals['_REASON']._serialized_end=2454
+  _globals['_VERDICT']._serialized_start=2456
+  _globals['_VERDICT']._serialized_end=2552
+  _globals['_DECIDEREQUEST']._serialized_start=122
+  _globals['_DECIDEREQUEST']._serialized_end=185
+  _globals['_DECIDERESPONSE']._serialized_start=188
+  _globals['_DECIDERESPONSE']._serialized_end=727
+  _globals['_DECIDESTREAMREQUEST']._serialized_start=729
+  _globals['_DECIDESTREAMREQUEST']._serialized_end=794
+  _globals['_DECIDESTREAMRESPONSE']._serialized_start=797
+  _globals['_DECIDESTREAMRESPONSE']._serialized_end=933
+  _globals['_DECIDELOTREQUEST']._serialized_start=935
+  _globals['_DECIDELOTREQUEST']._serialized_end=1041
+  _globals['_DECIDELOTRESPONSE']._serialized_start=1043
+  _globals['_DECIDELOTRESPONSE']._serialized_end=1168
+  _globals['_TILEACKNOWLEDGED']._serialized_start=1171
+  _globals['_TILEACKNOWLEDGED']._serialized_end=1386
+  _globals['_LOTVERDICT']._serialized_start=1389
+  _globals['_LOTVERDICT']._serialized_end=2021
+  _globals['_REASONCOUNT']._serialized_start=2023
+  _globals['_REASONCOUNT']._serialized_end=2087
+  _globals['_REFERRALSERVICE']._serialized_start=2555
+  _globals['_REFERRALSERVICE']._serialized_end=2802
 # @@protoc_insertion_point(module_scope)

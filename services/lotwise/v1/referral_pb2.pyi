@@ -1,4 +1,5 @@
 from lotwise.v1 import calibration_pb2 as _calibration_pb2
+from lotwise.v1 import diagnosis_pb2 as _diagnosis_pb2
 from lotwise.v1 import tile_pb2 as _tile_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -63,7 +64,7 @@ class DecideRequest(_message.Message):
     def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., policy: _Optional[str] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "decision", "reasons", "score", "threshold", "looks_like", "confidence", "quality", "provenance", "reading", "familiarity", "min_familiarity", "guarantee", "calibration_set")
+    __slots__ = ("tile_id", "lot_id", "decision", "reasons", "score", "threshold", "looks_like", "confidence", "quality", "provenance", "reading", "familiarity", "min_familiarity", "guarantee", "calibration_set", "diagnosis")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +80,7 @@ class DecideResponse(_message.Message):
     MIN_FAMILIARITY_FIELD_NUMBER: _ClassVar[int]
     GUARANTEE_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_SET_FIELD_NUMBER: _ClassVar[int]
+    DIAGNOSIS_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     decision: Decision
@@ -94,7 +96,8 @@ class DecideResponse(_message.Message):
     min_familiarity: float
     guarantee: _calibration_pb2.Guarantee
     calibration_set: _calibration_pb2.CalibrationSet
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ..., looks_like: _Optional[str] = ..., confidence: _Optional[float] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ..., familiarity: _Optional[float] = ..., min_familiarity: _Optional[float] = ..., guarantee: _Optional[_Union[_calibration_pb2.Guarantee, _Mapping]] = ..., calibration_set: _Optional[_Union[_calibration_pb2.CalibrationSet, _Mapping]] = ...) -> None: ...
+    diagnosis: _diagnosis_pb2.Diagnosis
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ..., looks_like: _Optional[str] = ..., confidence: _Optional[float] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ..., familiarity: _Optional[float] = ..., min_familiarity: _Optional[float] = ..., guarantee: _Optional[_Union[_calibration_pb2.Guarantee, _Mapping]] = ..., calibration_set: _Optional[_Union[_calibration_pb2.CalibrationSet, _Mapping]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ...) -> None: ...
 
 class DecideStreamRequest(_message.Message):
     __slots__ = ("request",)
@@ -113,12 +116,16 @@ class DecideStreamResponse(_message.Message):
     def __init__(self, tile_id: _Optional[str] = ..., result: _Optional[_Union[DecideResponse, _Mapping]] = ..., error: _Optional[_Union[_tile_pb2.TileError, _Mapping]] = ...) -> None: ...
 
 class DecideLotRequest(_message.Message):
-    __slots__ = ("tile", "policy")
+    __slots__ = ("tile", "policy", "complete", "resume_token")
     TILE_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     tile: _tile_pb2.Tile
     policy: str
-    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., policy: _Optional[str] = ...) -> None: ...
+    complete: bool
+    resume_token: bytes
+    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., policy: _Optional[str] = ..., complete: _Optional[bool] = ..., resume_token: _Optional[bytes] = ...) -> None: ...
 
 class DecideLotResponse(_message.Message):
     __slots__ = ("acknowledged", "verdict")
@@ -129,19 +136,23 @@ class DecideLotResponse(_message.Message):
     def __init__(self, acknowledged: _Optional[_Union[TileAcknowledged, _Mapping]] = ..., verdict: _Optional[_Union[LotVerdict, _Mapping]] = ...) -> None: ...
 
 class TileAcknowledged(_message.Message):
-    __slots__ = ("tile_id", "decision", "error", "running")
+    __slots__ = ("tile_id", "decision", "error", "running", "repeated", "resume_token")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     RUNNING_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     decision: DecideResponse
     error: _tile_pb2.TileError
     running: LotVerdict
-    def __init__(self, tile_id: _Optional[str] = ..., decision: _Optional[_Union[DecideResponse, _Mapping]] = ..., error: _Optional[_Union[_tile_pb2.TileError, _Mapping]] = ..., running: _Optional[_Union[LotVerdict, _Mapping]] = ...) -> None: ...
+    repeated: bool
+    resume_token: bytes
+    def __init__(self, tile_id: _Optional[str] = ..., decision: _Optional[_Union[DecideResponse, _Mapping]] = ..., error: _Optional[_Union[_tile_pb2.TileError, _Mapping]] = ..., running: _Optional[_Union[LotVerdict, _Mapping]] = ..., repeated: _Optional[bool] = ..., resume_token: _Optional[bytes] = ...) -> None: ...
 
 class LotVerdict(_message.Message):
-    __slots__ = ("lot_id", "verdict", "reasons", "tiles", "accepted", "referred", "failed", "referred_share_lower", "referred_share_upper", "confidence", "max_referred_share", "reason_counts", "looks_like", "looks_like_share", "provenance", "guarantee", "calibration_set")
+    __slots__ = ("lot_id", "verdict", "reasons", "tiles", "accepted", "referred", "failed", "referred_share_lower", "referred_share_upper", "confidence", "max_referred_share", "reason_counts", "looks_like", "looks_like_share", "provenance", "guarantee", "calibration_set", "settled", "settled_after", "complete", "repeated", "diagnosis")
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
@@ -159,6 +170,11 @@ class LotVerdict(_message.Message):
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     GUARANTEE_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_SET_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    DIAGNOSIS_FIELD_NUMBER: _ClassVar[int]
     lot_id: str
     verdict: Verdict
     reasons: _containers.RepeatedScalarFieldContainer[Reason]
@@ -176,7 +192,12 @@ class LotVerdict(_message.Message):
     provenance: _tile_pb2.Provenance
     guarantee: _calibration_pb2.Guarantee
     calibration_set: _calibration_pb2.CalibrationSet
-    def __init__(self, lot_id: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., tiles: _Optional[int] = ..., accepted: _Optional[int] = ..., referred: _Optional[int] = ..., failed: _Optional[int] = ..., referred_share_lower: _Optional[float] = ..., referred_share_upper: _Optional[float] = ..., confidence: _Optional[float] = ..., max_referred_share: _Optional[float] = ..., reason_counts: _Optional[_Iterable[_Union[ReasonCount, _Mapping]]] = ..., looks_like: _Optional[str] = ..., looks_like_share: _Optional[float] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., guarantee: _Optional[_Union[_calibration_pb2.Guarantee, _Mapping]] = ..., calibration_set: _Optional[_Union[_calibration_pb2.CalibrationSet, _Mapping]] = ...) -> None: ...
+    settled: bool
+    settled_after: int
+    complete: bool
+    repeated: int
+    diagnosis: _diagnosis_pb2.LotDiagnosis
+    def __init__(self, lot_id: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., tiles: _Optional[int] = ..., accepted: _Optional[int] = ..., referred: _Optional[int] = ..., failed: _Optional[int] = ..., referred_share_lower: _Optional[float] = ..., referred_share_upper: _Optional[float] = ..., confidence: _Optional[float] = ..., max_referred_share: _Optional[float] = ..., reason_counts: _Optional[_Iterable[_Union[ReasonCount, _Mapping]]] = ..., looks_like: _Optional[str] = ..., looks_like_share: _Optional[float] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., guarantee: _Optional[_Union[_calibration_pb2.Guarantee, _Mapping]] = ..., calibration_set: _Optional[_Union[_calibration_pb2.CalibrationSet, _Mapping]] = ..., settled: _Optional[bool] = ..., settled_after: _Optional[int] = ..., complete: _Optional[bool] = ..., repeated: _Optional[int] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.LotDiagnosis, _Mapping]] = ...) -> None: ...
 
 class ReasonCount(_message.Message):
     __slots__ = ("reason", "tiles")

@@ -71,7 +71,9 @@ class ReferralServiceServicer:
 
     def DecideLot(self, request_iterator, context):
         """Tiles of ONE lot go in; for each an acknowledgement with the running verdict comes out, and
-        the verdict once the caller closes its side. The first tile names the lot.
+        the verdict once the caller says that the lot is complete or closes its side. The first tile
+        names the lot. Once a running verdict is settled, no more tiles are needed. A stream that broke
+        goes on at any replica from the last token that was received.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,4 +1,5 @@
 from lotwise.v1 import calibration_pb2 as _calibration_pb2
+from lotwise.v1 import diagnosis_pb2 as _diagnosis_pb2
 from lotwise.v1 import interval_pb2 as _interval_pb2
 from lotwise.v1 import tile_pb2 as _tile_pb2
 from google.protobuf.internal import containers as _containers
@@ -20,7 +21,7 @@ class AssessRequest(_message.Message):
     def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., model: _Optional[str] = ..., top_k: _Optional[int] = ...) -> None: ...
 
 class AssessResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "top", "confidence", "predictive_entropy_nats", "mean_member_entropy_nats", "mutual_information_nats", "probabilities", "members", "quality", "provenance", "reading", "familiarity", "error_probability", "calibration")
+    __slots__ = ("tile_id", "lot_id", "top", "confidence", "predictive_entropy_nats", "mean_member_entropy_nats", "mutual_information_nats", "probabilities", "members", "quality", "provenance", "reading", "familiarity", "error_probability", "calibration", "diagnosis")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     TOP_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +37,7 @@ class AssessResponse(_message.Message):
     FAMILIARITY_FIELD_NUMBER: _ClassVar[int]
     ERROR_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    DIAGNOSIS_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     top: _containers.RepeatedCompositeFieldContainer[LotProbability]
@@ -51,7 +53,8 @@ class AssessResponse(_message.Message):
     familiarity: float
     error_probability: float
     calibration: _calibration_pb2.Calibration
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., top: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., predictive_entropy_nats: _Optional[float] = ..., mean_member_entropy_nats: _Optional[float] = ..., mutual_information_nats: _Optional[float] = ..., probabilities: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., members: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ..., familiarity: _Optional[float] = ..., error_probability: _Optional[float] = ..., calibration: _Optional[_Union[_calibration_pb2.Calibration, _Mapping]] = ...) -> None: ...
+    diagnosis: _diagnosis_pb2.Diagnosis
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., top: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., predictive_entropy_nats: _Optional[float] = ..., mean_member_entropy_nats: _Optional[float] = ..., mutual_information_nats: _Optional[float] = ..., probabilities: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., members: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ..., familiarity: _Optional[float] = ..., error_probability: _Optional[float] = ..., calibration: _Optional[_Union[_calibration_pb2.Calibration, _Mapping]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ...) -> None: ...
 
 class LotProbability(_message.Message):
     __slots__ = ("reference_lot", "probability")

@@ -1,0 +1,158 @@
+"""What the diagnosis says of the benchmark's tiles: lots that are new, shifted, strange.
+
+Stored tile by tile; `make evaluate` computes from it how often kinds of shift are told apart, of
+tiles and of lots, how often a lot that is merely new sets off an alarm, and how early a lot's
+verdict is settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lotwise.core.calibration import Calibrated
+from lotwise.core.diagnosis import Diagnosis, Shift
+from lotwise.core.lot_diagnosis import LotCalibration
+from lotwise.core.policy import ReferralPolicy
+from lotwise.core.temperature import error_probability, scaled
+from lotwise_training.asker import Asker
+from lotwise_training.benchmark_data import SHIFTED, benchmark_set
+from lotwise_training.stored import OutputsError, manifest_path, read_stored, write_stored
+
+FILE: Final = "diagnosis.npz"
+NEW: Final = "new"
+KNOWN: Final = "new_regions"
+SETS: Final = (*SHIFTED, NEW)
+TRUTH: Final[Mapping[str, Shift]] = {
+    KNOWN: Shift.NONE,
+    "filament_soft": Shift.INSTRUMENT,
+    "filament_dim": Shift.INSTRUMENT,
+    "filament_bright": Shift.INSTRUMENT,
+    "ground": Shift.SYNTHESIS,
+    "between": Shift.SYNTHESIS,
+    NEW: Shift.SYNTHESIS,
+    "unrelated": Shift.UNRELATED,
+}
+"""What is the matter with each set of the benchmark."""
+PER_LOT: Final = 100
+"""Tiles of a lot; the pictures that show none are taken as lots of as many."""
+
+
+@dataclass(frozen=True, eq=False)
+class DiagnosedTiles:
+    """What is said of N tiles of a set, lot by lot.
+
+    Attributes:
+        log_probabilities: float16 [N, 4], of kinds of shift.
+        places: float16 [N, PLACE].
+        familiarity: float32 [N], p-values.
+        error_probability: float32 [N], the policy's score.
+    """
+
+    log_probabilities: npt.NDArray[np.float16]
+    places: npt.NDArray[np.float16]
+    familiarity: npt.NDArray[np.float32]
+    error_probability: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def lots(self) -> npt.NDArray[np.int64]:
+        """Number of each tile's lot, int64 [N]."""
+        return np.arange(len(self)) // PER_LOT
+
+
+@dataclass(frozen=True, eq=False)
+class ShiftAnswers:
+    """Answers to all sets, with what gave them.
+
+    Attributes:
+        sets: By name.
+        lots: How far lots of one kind go.
+        policy: That refers tiles.
+    """
+
+    sets: Mapping[str, DiagnosedTiles]
+    lots: LotCalibration
+    policy: ReferralPolicy
+
+
+def shift_answers(
+    cache: Path,
+    asker: Asker,
+    calibrated: Calibrated,
+    policy: ReferralPolicy,
+    fitted: tuple[Diagnosis, LotCalibration],
+) -> ShiftAnswers:
+    """Ask the served committee about the benchmark's sets.
+
+    Args:
+        cache: Folder of rendered data.
+        asker: Of the committee.
+        calibrated: Its calibration.
+        policy: Fitted with it.
+        fitted: The diagnosis, and that of lots.
+    """
+    diagnosis, lots = fitted
+    sets = {}
+    for name in SETS:
+        outputs = asker.served(benchmark_set(name, cache).images, f"{name}, ensemble")
+        chances = scaled(outputs.pooled, calibrated.calibration.temperature)
+        sets[name] = DiagnosedTiles(
+            diagnosis.log_probabilities(outputs).clip(min=-100.0).astype(np.float16),
+            diagnosis.places(outputs).astype(np.float16),
+            calibrated.familiarity.p_values(outputs).astype(np.float32),
+            error_probability(chances).astype(np.float32),
+        )
+    return ShiftAnswers(sets, lots, policy)
+
+
+def write_shift_answers(folder: Path, answers: ShiftAnswers) -> None:
+    """Write `diagnosis.npz` and `diagnosis.json`.
+
+    Raises:
+        OutputsError: More than 8 MB.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {
+        f"{name}/{key}": getattr(tiles, key)
+        for name, tiles in answers.sets.items()
+        for key in DiagnosedTiles.__annotations__
+    }
+    stated = {
+        "sets": list(answers.sets),
+        "lots": answers.lots.model_dump(mode="json"),
+        "policy": answers.policy.model_dump(mode="json"),
+    }
+    write_stored(folder / FILE, arrays, stated)
+
+
+def read_shift_answers(folder: Path) -> ShiftAnswers | None:
+    """What `write_shift_answers` wrote; None where it wrote nothing.
+
+    Raises:
+        OutputsError: The files are unreadable, or not of one run.
+    """
+    path = folder / FILE
+    if not path.exists() and not manifest_path(path).exists():
+        return None
+    arrays, stated = read_stored(path)
+    try:
+        sets = {
+            name: DiagnosedTiles(
+                **{key: arrays[f"{name}/{key}"] for key in DiagnosedTiles.__annotations__}
+            )
+            for name in stated["sets"]
+        }
+        return ShiftAnswers(
+            sets,
+            LotCalibration.model_validate(stated["lots"]),
+            ReferralPolicy.model_validate(stated["policy"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise OutputsError(f"{path} holds no answers to shifted tiles: {error}") from None
