@@ -3,7 +3,13 @@ import pytest
 
 from lotwise.core.diagnosis import KINDS, Shift
 from lotwise.core.errors import Contradiction
-from lotwise.core.lot_diagnosis import LotCalibration, LotPlaces, diagnose_lot
+from lotwise.core.lot_diagnosis import (
+    LotCalibration,
+    LotPlaces,
+    diagnose_lot,
+    instrument_score,
+    lot_features,
+)
 from lotwise.core.verdict import Decision, LotTally, Reason, Verdict, concluded
 
 LOTS = 99
@@ -23,14 +29,22 @@ def tiles(rng, *, lot=0.0, apart=0.0, instrument=0.0, n=TILES):
 def calibration():
     rng = np.random.default_rng(0)
     lots = [LotPlaces.of(*tiles(rng, lot=rng.normal() * 5)) for _ in range(LOTS)]
-    eye = np.eye(4)
+    known = np.zeros((1, 8))
+    # Of the mean log-probabilities alone, and 1 for each unit of the logarithm of the distance.
+    weights = np.concatenate([np.eye(4), np.array([[-1.0], [0.0], [0.0], [0.0]])], axis=1)
+
+    def score(lot):
+        logits = weights @ lot_features(known, lot)
+        return instrument_score(logits - np.logaddexp.reduce(logits))
+
     return LotCalibration(
         diagnosis_version="a",
         alarm_level=0.05,
         sizes=(TILES,),
-        instrument=(tuple(sorted(each.instrument_score for each in lots)),),
+        instrument=(tuple(sorted(score(each) for each in lots)),),
         spread=(tuple(sorted(each.spread_score for each in lots)),),
-        weights=tuple(tuple(row) for row in eye.tolist()),
+        known_places=tuple(tuple(row) for row in known.tolist()),
+        weights=tuple(tuple(row) for row in weights.tolist()),
         offsets=(0.0, 0.0, 0.0, 0.0),
     )
 
@@ -61,6 +75,31 @@ def test_tiles_of_two_lots_set_off_the_alarm_for_mixtures(calibration):
     assert not lot.instrument_changed
 
 
+def test_a_lot_is_known_by_the_mean_place_of_its_tiles_however_few_they_are():
+    rng = np.random.default_rng(5)
+    known = np.array([[0.0] * 16, [3.0] * 16])
+
+    def distances(lot, n):
+        logs = np.full((n, 4), -1.4)
+        places = rng.normal(size=(n, 16)) + lot
+        return lot_features(known, LotPlaces.of(logs, places))[4:]
+
+    near = np.mean([distances(3.0, 10) for _ in range(50)], axis=0)
+    far = np.mean([distances(2.0, 10) for _ in range(50)], axis=0)
+    assert near.shape == (3,)
+    assert (near < -0.5).all()
+    assert far == pytest.approx(np.log([8.0, 8.0, 16.0]), abs=0.4)
+    many = np.mean([distances(2.0, 200) for _ in range(50)], axis=0)
+    assert far == pytest.approx(many, abs=0.3)
+
+
+def test_places_in_other_directions_are_refused(calibration):
+    logs, places = np.full((TILES, 4), -1.4), np.zeros((TILES, 16))
+    with pytest.raises(Contradiction) as refused:
+        diagnose_lot(calibration, LotPlaces.of(logs, places))
+    assert refused.value.reason == "DIAGNOSIS_MISMATCH"
+
+
 def test_too_few_tiles_say_nothing(calibration):
     assert said(calibration, n=TILES - 1) is None
     assert said(calibration, n=TILES).tiles == TILES
@@ -73,7 +112,8 @@ def test_tiles_may_be_counted_one_by_one():
         one_by_one.add(log, place)
     whole = LotPlaces.of(logs, places)
     assert one_by_one.spread_score == pytest.approx(whole.spread_score)
-    assert one_by_one.instrument_score == pytest.approx(whole.instrument_score)
+    known = np.zeros((1, 8))
+    assert lot_features(known, one_by_one) == pytest.approx(lot_features(known, whole))
     covariance = np.cov(places, rowvar=False)
     assert whole.spread_score == pytest.approx(np.linalg.eigvalsh(covariance)[-1])
 
@@ -98,7 +138,10 @@ def test_more_tiles_are_compared_with_as_many_of_the_largest_lots(calibration):
         {"sizes": (1,)},
         {"instrument": ()},
         {"spread": ((2.0, 1.0),)},
-        {"weights": ((1.0, 0.0, 0.0, 0.0),)},
+        {"weights": ((1.0, 0.0, 0.0, 0.0, 0.0),)},
+        {"weights": ((1.0, 0.0, 0.0, 0.0),) * 4},
+        {"known_places": ((1.0,) * 7,)},
+        {"known_places": ((1.0,) * 8, (1.0,) * 16)},
         {"alarm_level": 0},
     ],
 )

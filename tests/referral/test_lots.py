@@ -162,7 +162,7 @@ def test_a_token_holds_all_that_is_known_of_a_lot():
     assert back.tally.reasons == Counter({Reason.UNFAMILIAR: 30, Reason.UNREADABLE: 1})
     assert back.places.tiles == 30
     assert back.places.spread_score == pytest.approx(lot.places.spread_score)
-    assert back.places.instrument_score == pytest.approx(lot.places.instrument_score)
+    assert back.places.log_probabilities == pytest.approx(lot.places.log_probabilities)
     assert back.was_sent(tile_pb2.Tile(tile_id="3", file=bytes([3])))
     assert not back.was_sent(tile_pb2.Tile(tile_id="4", file=bytes([3])))
     assert back.was_seen(tile_pb2.Tile(tile_id="x", file=bytes([4])))
@@ -180,7 +180,7 @@ def test_a_token_that_was_cut_is_refused(cut):
 def test_tokens_become_rarer_so_that_they_do_not_outweigh_tiles():
     lot = LotSoFar("a lot", "", LotTally(0.4, 0.95))
     due, size = [], 0
-    for number in range(3_000):
+    for number in range(6_000):
         lot.note(tile_pb2.Tile(tile_id=str(number), file=number.to_bytes(4, "big")), seen=True)
         lot.tally.accepted += 1
         if lot.token_due():
@@ -188,5 +188,5 @@ def test_tokens_become_rarer_so_that_they_do_not_outweigh_tiles():
             size += len(lot.token())
     gaps = np.diff(due)
     assert gaps[0] == FIRST_TOKEN
-    assert gaps[-1] > 200
-    assert size < 3_000 * 500
+    assert gaps[-1] > 100
+    assert size < 6_000 * 1_500

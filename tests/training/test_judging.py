@@ -7,14 +7,20 @@ import numpy as np
 import pytest
 
 from lotwise.core.calibration import read_calibration
+from lotwise.core.diagnosis import DIAGNOSIS_FILE, Diagnosis
+from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE, LotCalibration
 from lotwise.core.policy import ReferralPolicy
-from lotwise_training import answers, judging
+from lotwise_training import answers, judging, shift_answers
 from lotwise_training.calibration_tiles import CALIBRATION, FRESH, FreshTiles
-from lotwise_training.export.repository import write_repository
+from lotwise_training.export.repository import _keep_diagnosis, write_repository
 from lotwise_training.fresh_outputs import read_fresh
-from lotwise_training.judging import ExportedCommittee, judge_exported
+from lotwise_training.judging import ExportedCommittee, diagnose_exported, judge_exported
 from lotwise_training.outputs import ENSEMBLE, SINGLE, read_outputs, set_outputs, write_outputs
 from lotwise_training.policy import POLICY_FILE
+from lotwise_training.report.diagnosis_section import diagnosis_section
+from lotwise_training.report.served import RecheckFailed
+from lotwise_training.shift_answers import read_shift_answers
+from lotwise_training.shifts import ShiftedTiles
 from lotwise_training.stored import OutputsError
 from tests.training.small_lots import RECIPE
 from tests.training.small_runs import LOTS, write_committee
@@ -54,6 +60,10 @@ def exported(tmp_path_factory):
 
 @pytest.fixture
 def results(exported, tmp_path):
+    return stored(exported, tmp_path)
+
+
+def stored(exported, tmp_path):
     weights = ExportedCommittee(exported).weights_sha256
     logits = np.zeros((4, 2, len(LOTS)))
     test = set_outputs(np.arange(4), np.arange(4), {SINGLE: logits[:, :1], ENSEMBLE: logits})
@@ -121,3 +131,45 @@ def test_a_laboratorys_own_committee_is_calibrated_elsewhere(exported, results, 
     monkeypatch.setattr(judging, "reference_lots", lambda: other)
     with pytest.raises(OutputsError, match="lotwise calibrate"):
         judge_exported(shop, exported, results)
+
+
+def test_a_diagnosis_is_fitted_for_the_exported_committee_and_measured(
+    exported, tmp_path, shop, monkeypatch
+):
+    judge_exported(shop, exported, stored(exported, tmp_path))
+    seen = tiles(36, 5)
+    lots = np.repeat(np.arange(4 * len(LOTS)), 36)
+    kinds = np.repeat(np.arange(4), 36 * len(LOTS))
+    shifted = ShiftedTiles(
+        np.concatenate([seen.images // (kind + 1) for kind in range(4)]), kinds, lots, lots % 4 == 3
+    )
+    monkeypatch.setattr(judging, "shifted_tiles", lambda cache: shifted)
+    monkeypatch.setattr(
+        shift_answers, "benchmark_set", lambda name, cache: Sized(tiles(75, len(name)))
+    )
+    fitted = diagnose_exported(shop, exported, tmp_path / "results")
+    served = Diagnosis.read(exported / "committee" / DIAGNOSIS_FILE)
+    assert served.version == fitted.diagnosis.version
+    assert served.weights_sha256 == ExportedCommittee(exported).weights_sha256
+    assert LotCalibration.read(exported / "committee" / LOT_DIAGNOSIS_FILE) == fitted.lots
+    answers = read_shift_answers(tmp_path / "results")
+    assert set(answers.sets) == set(shift_answers.SETS)
+    section = diagnosis_section(tmp_path / "results", exported, seed=0)
+    assert [sheet.name for sheet in section.sheets] == [
+        "kinds of tiles",
+        "kinds of lots",
+        "early verdicts",
+    ]
+    for kinds in section.content["kinds"]:
+        assert sum(kinds["by_tile"]) == pytest.approx(1.0)
+    LotCalibration.read(exported / "committee" / LOT_DIAGNOSIS_FILE).model_copy(
+        update={"alarm_level": 0.01}
+    ).write(exported / "committee" / LOT_DIAGNOSIS_FILE)
+    with pytest.raises(RecheckFailed, match="another diagnosis"):
+        diagnosis_section(tmp_path / "results", exported, seed=0)
+    _keep_diagnosis(exported / "committee", served.weights_sha256)
+    assert (exported / "committee" / DIAGNOSIS_FILE).exists()
+    _keep_diagnosis(exported / "committee", "c" * 64)
+    assert not (exported / "committee" / DIAGNOSIS_FILE).exists()
+    assert not (exported / "committee" / LOT_DIAGNOSIS_FILE).exists()
+    assert diagnosis_section(tmp_path, exported, seed=0) is None

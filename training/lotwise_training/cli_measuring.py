@@ -158,6 +158,22 @@ def judge(
         out.print(f"wrote {repository} and {results}")
 
 
+def diagnose(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    repository: Repository = MODELS,
+    results: Results = RESULTS,
+) -> None:
+    """Fit what says why tiles are strange, for an exported committee, and judge it."""
+    # Here, as above.
+    from lotwise_training.judging import diagnose_exported
+
+    with explained():
+        fitted = diagnose_exported(Workshop(home, recipes, profile), repository, results)
+        out.print(f"Diagnosis {fitted.diagnosis.version}: wrote {repository} and {results}")
+
+
 def evaluate(
     profile: Profile = "cpu",
     recipes: Recipes = RECIPES,

@@ -15,6 +15,8 @@ from rich.progress import track
 from lotwise.calibration.committee import RepositoryCommittee
 from lotwise.core.calibration_fit import Fitted
 from lotwise.core.committee_outputs import CommitteeOutputs
+from lotwise.core.diagnosis import DIAGNOSIS_FILE
+from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE
 from lotwise_simulator.benchmark import reference_lots
 from lotwise_training.answers import shifted_answers
 from lotwise_training.asker import Asker
@@ -22,10 +24,13 @@ from lotwise_training.benchmark_data import benchmark_set
 from lotwise_training.calibration_tiles import CALIBRATION, FRESH
 from lotwise_training.config import CommitteeRecipe
 from lotwise_training.dataset import SIMULATED, Images, Numbers
+from lotwise_training.diagnosing import FittedDiagnosis, fit_diagnosis
 from lotwise_training.fresh_outputs import write_fresh
 from lotwise_training.outputs import ENSEMBLE, read_outputs, write_outputs
-from lotwise_training.policy import AnsweredTiles, fit_committee, write_fitted
+from lotwise_training.policy import AnsweredTiles, fit_committee, read_fitted, write_fitted
 from lotwise_training.report.served import COMMITTEE
+from lotwise_training.shift_answers import shift_answers, write_shift_answers
+from lotwise_training.shifts import shifted_tiles
 from lotwise_training.stored import OutputsError
 from lotwise_training.workshop import Workshop
 
@@ -75,12 +80,7 @@ def judge_exported(shop: Workshop, repository: Path, results: Path) -> Fitted:
     """
     recipe = shop.recipe(CommitteeRecipe, COMMITTEE)
     committee = ExportedCommittee(repository)
-    known = tuple(lot.lot_id for lot in reference_lots())
-    if committee.lot_ids != known:
-        raise OutputsError(
-            f"the committee in {repository} knows other lots than benchmark v1's; calibrate it on "
-            "your own tiles with `lotwise calibrate`"
-        )
+    _check_lots(committee, repository)
     outputs, manifest = read_outputs(results)
     stored = manifest["runs"][recipe.split]["weights_sha256"][ENSEMBLE]
     if stored != committee.weights_sha256:
@@ -98,6 +98,48 @@ def judge_exported(shop: Workshop, repository: Path, results: Path) -> Fitted:
     write_outputs(results, outputs, manifest)
     write_fresh(results, judged)
     return fitted
+
+
+def diagnose_exported(shop: Workshop, repository: Path, results: Path) -> FittedDiagnosis:
+    """Fit the diagnosis of a repository's committee, and put down what it says of the benchmark.
+
+    Writes `diagnosis.npz` and `lot_diagnosis.json` beside the committee, and the answers.
+
+    Args:
+        shop: Recipes and rendered tiles.
+        repository: The model repository; its committee is calibrated.
+        results: Folder of stored answers.
+
+    Raises:
+        LotwiseError: The repository cannot be used.
+        OutputsError: The committee is not of the benchmark's lots.
+    """
+    recipe = shop.recipe(CommitteeRecipe, COMMITTEE)
+    committee = ExportedCommittee(repository)
+    _check_lots(committee, repository)
+    fitted_before = read_fitted(repository / COMMITTEE)
+    fitted_before.calibrated.check_weights(committee.weights_sha256)
+    asker = Asker(shop.runs, recipe, exported=committee)
+    shifted, known = shifted_tiles(shop.cache), shop.fresh_tiles(CALIBRATION)
+    fitted = fit_diagnosis(
+        shifted,
+        asker.served(shifted.images, "shifted tiles, ensemble"),
+        (asker.served(known.images, "calibration tiles, ensemble"), known.lots),
+        committee.weights_sha256,
+    )
+    fitted.diagnosis.write(repository / COMMITTEE / DIAGNOSIS_FILE)
+    fitted.lots.write(repository / COMMITTEE / LOT_DIAGNOSIS_FILE)
+    answers = shift_answers(shop.cache, asker, fitted_before, fitted)
+    write_shift_answers(results, answers)
+    return fitted
+
+
+def _check_lots(committee: ExportedCommittee, repository: Path) -> None:
+    if committee.lot_ids != tuple(lot.lot_id for lot in reference_lots()):
+        raise OutputsError(
+            f"the committee in {repository} knows other lots than benchmark v1's; calibrate it on "
+            "your own tiles with `lotwise calibrate`"
+        )
 
 
 def _fitted(

@@ -15,13 +15,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lotwise.core.calibration import Calibrated
-from lotwise.core.diagnosis import Diagnosis, Shift
+from lotwise.core.calibration_fit import Fitted
+from lotwise.core.diagnosis import Shift
 from lotwise.core.lot_diagnosis import LotCalibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.core.temperature import error_probability, scaled
 from lotwise_training.asker import Asker
 from lotwise_training.benchmark_data import SHIFTED, benchmark_set
+from lotwise_training.diagnosing import FittedDiagnosis
 from lotwise_training.stored import OutputsError, manifest_path, read_stored, write_stored
 
 FILE: Final = "diagnosis.npz"
@@ -86,31 +87,29 @@ class ShiftAnswers:
 def shift_answers(
     cache: Path,
     asker: Asker,
-    calibrated: Calibrated,
-    policy: ReferralPolicy,
-    fitted: tuple[Diagnosis, LotCalibration],
+    calibrated: Fitted,
+    diagnosed: FittedDiagnosis,
 ) -> ShiftAnswers:
     """Ask the served committee about the benchmark's sets.
 
     Args:
         cache: Folder of rendered data.
         asker: Of the committee.
-        calibrated: Its calibration.
-        policy: Fitted with it.
-        fitted: The diagnosis, and that of lots.
+        calibrated: Its calibration and policy.
+        diagnosed: The diagnosis, and that of lots.
     """
-    diagnosis, lots = fitted
+    diagnosis, calibration = diagnosed.diagnosis, calibrated.calibrated
     sets = {}
     for name in SETS:
         outputs = asker.served(benchmark_set(name, cache).images, f"{name}, ensemble")
-        chances = scaled(outputs.pooled, calibrated.calibration.temperature)
+        chances = scaled(outputs.pooled, calibration.calibration.temperature)
         sets[name] = DiagnosedTiles(
             diagnosis.log_probabilities(outputs).clip(min=-100.0).astype(np.float16),
             diagnosis.places(outputs).astype(np.float16),
-            calibrated.familiarity.p_values(outputs).astype(np.float32),
+            calibration.familiarity.p_values(outputs).astype(np.float32),
             error_probability(chances).astype(np.float32),
         )
-    return ShiftAnswers(sets, lots, policy)
+    return ShiftAnswers(sets, diagnosed.lots, calibrated.policy)
 
 
 def write_shift_answers(folder: Path, answers: ShiftAnswers) -> None:

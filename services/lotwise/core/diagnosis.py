@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lotwise.core.committee_outputs import BLOCKS, CommitteeOutputs
+from lotwise.core.committee_outputs import CommitteeOutputs
 from lotwise.core.errors import Contradiction
 from lotwise.core.familiarity import BlockReference, Single, read_blocks, scores
 from lotwise.core.uncertainty import Array, mutual_information, softmax
@@ -52,7 +52,7 @@ ACTIONS: Final[Mapping[Shift, str]] = {
 }
 """What to do about each kind; Zhang et al. 2020, end of the results."""
 PLACE: Final = 8
-"""Directions of a tile's place that tests on lots go by: those in which known lots differ most."""
+"""Directions of each block that tests on lots go by: those in which known lots differ most."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class TileDiagnosis:
 
     Attributes:
         log_probabilities: Of the kinds, in the order of KINDS.
-        place: Along PLACE directions, in units of the spread within a known lot.
+        place: Along PLACE directions of each block, in units of the spread within a known lot.
         version: Of the diagnosis.
     """
 
@@ -108,13 +108,15 @@ class Diagnosis:
         return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
 
     def places(self, outputs: CommitteeOutputs) -> Array:
-        """Where tiles lie: float64 [N, PLACE], in units of the spread within a known lot.
+        """Where tiles lie: float64 [N, PLACE a block], in units of the spread within a known lot.
 
         Args:
             outputs: Of the committee.
         """
-        name = BLOCKS[0]
-        return self.blocks[name].places(outputs.blocks[name])[:, -PLACE:].astype(np.float64)
+        parts = [
+            block.places(outputs.blocks[name])[:, -PLACE:] for name, block in self.blocks.items()
+        ]
+        return np.concatenate(parts, axis=1).astype(np.float64)
 
     def of_tiles(self, outputs: CommitteeOutputs) -> list[TileDiagnosis]:
         """What it says of each tile.

@@ -5,7 +5,10 @@ Here the lot is the unit: how far many other lots of one kind go under an unchan
 known from a calibration, and a lot's p-value is its rank among them (Bates et al. 2023, arXiv
 2104.08279). So a lot that is merely new is called changed no more often than the level says.
 
-- Instrument: by the mean over tiles of the log-odds of a changed instrument, `diagnosis.py`.
+- The kind of shift: by the mean over tiles of what the diagnosis says, and by how far the mean
+  place of the tiles is from that of the nearest known lot. One tile of a new lot may lie where a
+  known lot's do; the mean of a hundred does not.
+- Instrument: by the log-odds of that kind.
 - Mixed: by the largest variance of tiles' places in any direction, in units of that within known
   lots. Tiles of two lots lie in two places.
 
@@ -22,12 +25,16 @@ from typing import Final, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lotwise.core.diagnosis import KINDS, Shift
+from lotwise.core.diagnosis import KINDS, PLACE, Shift
 from lotwise.core.errors import Contradiction
 from lotwise.core.uncertainty import Array
 from lotwise.core.validation import first_problem
 
 LOT_DIAGNOSIS_FILE: Final = "lot_diagnosis.json"
+LEAST_LOG: Final = -20.0
+"""Of a mean log-probability; how much less likely a kind is than that does not matter."""
+NEAR: Final = 0.05
+"""Squared distance, in units of the spread within a lot, below which lots lie in one place."""
 
 
 class LotCalibration(BaseModel):
@@ -37,9 +44,10 @@ class LotCalibration(BaseModel):
         diagnosis_version: Of the diagnosis whose answers were looked at.
         alarm_level: P-value below which a lot is referred.
         sizes: Numbers of tiles, rising.
-        instrument: By size, `instrument_score` of the calibration lots, rising.
+        instrument: By size, log-odds of a changed instrument of the calibration lots, rising.
         spread: By size, `spread_score` of the calibration lots, rising.
-        weights: 4 x 4, of the mean log-probabilities of tiles in the log-odds of the lot's kind.
+        known_places: L x D, mean places of the known lots.
+        weights: 4 x F, of `lot_features` in the logits of the lot's kind.
         offsets: 4, added to them.
     """
 
@@ -50,7 +58,8 @@ class LotCalibration(BaseModel):
     sizes: tuple[int, ...] = Field(min_length=1)
     instrument: tuple[tuple[float, ...], ...]
     spread: tuple[tuple[float, ...], ...]
-    weights: tuple[tuple[float, float, float, float], ...] = Field(min_length=4, max_length=4)
+    known_places: tuple[tuple[float, ...], ...] = Field(min_length=1)
+    weights: tuple[tuple[float, ...], ...] = Field(min_length=4, max_length=4)
     offsets: tuple[float, float, float, float]
 
     @model_validator(mode="after")
@@ -62,6 +71,12 @@ class LotCalibration(BaseModel):
                 raise ValueError("there must be scores for every size")
             if any(not each or list(each) != sorted(each) for each in scores):
                 raise ValueError("scores must rise")
+        directions = {len(place) for place in self.known_places}
+        if len(directions) != 1 or directions.pop() % PLACE:
+            raise ValueError(f"places must have a multiple of {PLACE} directions, all the same")
+        features = len(KINDS) + len(_parts(len(self.known_places[0])))
+        if any(len(row) != features for row in self.weights):
+            raise ValueError(f"there must be {features} weights for each kind")
         return self
 
     @classmethod
@@ -135,18 +150,16 @@ class LotPlaces:
         self.products = self.products + np.outer(place, place)
 
     @property
-    def instrument_score(self) -> float:
-        """Mean log-odds of a changed instrument; high where tiles look so."""
-        mean = self.log_probabilities / self.tiles
-        at = KINDS.index(Shift.INSTRUMENT)
-        return float(mean[at] - np.logaddexp.reduce(np.delete(mean, at)))
+    def covariance(self) -> Array:
+        """Of the places, float64 [D, D]; at least two tiles."""
+        mean = self.places / self.tiles
+        covariance: Array = (self.products - self.tiles * np.outer(mean, mean)) / (self.tiles - 1)
+        return covariance
 
     @property
     def spread_score(self) -> float:
         """Largest variance of the places in any direction; at least two tiles."""
-        mean = self.places / self.tiles
-        covariance = (self.products - self.tiles * np.outer(mean, mean)) / (self.tiles - 1)
-        return float(np.linalg.eigvalsh(covariance)[-1])
+        return float(np.linalg.eigvalsh(self.covariance)[-1])
 
 
 @dataclass(frozen=True)
@@ -191,21 +204,71 @@ def diagnose_lot(calibration: LotCalibration, places: LotPlaces) -> LotDiagnosis
     Args:
         calibration: Of the same diagnosis as the places.
         places: Of the lot.
+
+    Raises:
+        Contradiction: DIAGNOSIS_MISMATCH where it is of another.
     """
     at = int(np.searchsorted(calibration.sizes, places.tiles, side="right")) - 1
     if at < 0:
         return None
-    mean = places.log_probabilities / places.tiles
-    odds = np.array(calibration.weights) @ mean + np.array(calibration.offsets)
-    chances = np.exp(odds - np.logaddexp.reduce(odds))
+    known = np.array(calibration.known_places)
+    if len(places.places) != known.shape[1]:
+        raise Contradiction(
+            "DIAGNOSIS_MISMATCH",
+            f"{LOT_DIAGNOSIS_FILE} is of another diagnosis than the uncertainty service has. Fit "
+            "both again with `lotwise-train diagnose`.",
+        )
+    odds = np.array(calibration.weights) @ lot_features(known, places)
+    logs = odds + np.array(calibration.offsets)
+    logs -= np.logaddexp.reduce(logs)
     return LotDiagnosis(
-        probabilities=dict(zip(KINDS, chances.tolist(), strict=True)),
-        instrument_p_value=_p_value(calibration.instrument[at], places.instrument_score),
+        probabilities=dict(zip(KINDS, np.exp(logs).tolist(), strict=True)),
+        instrument_p_value=_p_value(calibration.instrument[at], instrument_score(logs)),
         mixed_p_value=_p_value(calibration.spread[at], places.spread_score),
         alarm_level=calibration.alarm_level,
         tiles=places.tiles,
         diagnosis_version=calibration.diagnosis_version,
     )
+
+
+def lot_features(known: Array, places: LotPlaces) -> Array:
+    """What the kind of a lot's shift goes by: float64 [4 + distances].
+
+    Mean log-probabilities of its tiles, and the logarithm of the squared distance of their mean
+    place to the nearest known lot's, in each block and in all, less what it is by chance.
+
+    Args:
+        known: float64 [L, D], mean places of known lots.
+        places: Of at least two tiles.
+    """
+    mean, variance = places.places / places.tiles, np.diag(places.covariance)
+    distances = [
+        ((known[:, part] - mean[part]) ** 2).sum(axis=1).min() - variance[part].sum() / places.tiles
+        for part in _parts(len(mean))
+    ]
+    return np.concatenate(
+        [
+            np.maximum(places.log_probabilities / places.tiles, LEAST_LOG),
+            np.log(np.maximum(distances, 0.0) + NEAR),
+        ]
+    )
+
+
+def instrument_score(log_probabilities: Array) -> float:
+    """Log-odds of a changed instrument.
+
+    Args:
+        log_probabilities: float64 [4], of the kinds of a lot's shift.
+    """
+    at = KINDS.index(Shift.INSTRUMENT)
+    rest = np.logaddexp.reduce(np.delete(log_probabilities, at))
+    return float(log_probabilities[at] - rest)
+
+
+def _parts(directions: int) -> list[slice]:
+    """Each block's directions, and all where there are several."""
+    blocks = [slice(at, at + PLACE) for at in range(0, directions, PLACE)]
+    return [*blocks, slice(0, directions)] if len(blocks) > 1 else blocks
 
 
 def _p_value(scores: tuple[float, ...], score: float) -> float:

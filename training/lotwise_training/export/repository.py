@@ -18,8 +18,10 @@ from rich.progress import Progress
 from torch import Tensor
 
 from lotwise.core.calibration import read_calibration, write_calibration
+from lotwise.core.diagnosis import DIAGNOSIS_FILE, Diagnosis
 from lotwise.core.errors import Contradiction
 from lotwise.core.known_tiles import KNOWN_TILES_FILE, KnownTiles
+from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE
 from lotwise.core.policy import ReferralPolicy, write_policy
 from lotwise.core.preprocessing import resample_area
 from lotwise.core.signature import ModelMetadata, ModelSignature, TensorSpec
@@ -155,6 +157,7 @@ def _export_committee(exporter: Exporter) -> None:
     )
     (exporter.repository / "committee" / LABELS).write_text("\n".join(lot_ids) + "\n", "utf-8")
     _export_calibration(exporter, metadata.weights_sha256)
+    _keep_diagnosis(exporter.repository / "committee", metadata.weights_sha256)
     what = (
         f"{len(members)} WRN-16-2 members; of each its logits, the pooled features of its last "
         "group, and mean and deviation of every channel of its first"
@@ -180,6 +183,19 @@ def _export_calibration(exporter: Exporter, weights_sha256: str) -> None:
     calibrated.check_weights(weights_sha256)
     write_calibration(calibrated, served)
     write_policy(policy, served / POLICY_FILE)
+
+
+def _keep_diagnosis(served: Path, weights_sha256: str) -> None:
+    """Remove a diagnosis that is another committee's: it is fitted on what that one says."""
+    try:
+        diagnosis = Diagnosis.read(served / DIAGNOSIS_FILE)
+        if diagnosis is not None:
+            diagnosis.check_weights(weights_sha256)
+            return
+    except Contradiction:
+        pass
+    for name in (DIAGNOSIS_FILE, LOT_DIAGNOSIS_FILE):
+        (served / name).unlink(missing_ok=True)
 
 
 def _export_regressor(exporter: Exporter) -> None:

@@ -22,6 +22,7 @@ from lotwise_training.outputs import Outputs, read_outputs
 from lotwise_training.report.calibration_page import calibration_section
 from lotwise_training.report.card_figures import CardDisagrees, card_figures, check_card
 from lotwise_training.report.conformal_section import conformal_section
+from lotwise_training.report.diagnosis_section import diagnosis_section
 from lotwise_training.report.edit_section import edit_section
 from lotwise_training.report.known_tiles_section import known_tiles_section
 from lotwise_training.report.page import index_html, plots
@@ -69,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 edit_section(options.results, models, seed=options.seed),
                 conformal_section(options.results, models, seed=options.seed),
                 known_tiles_section(options.results, models),
+                diagnosis_section(options.results, models, seed=options.seed),
             )
             if section is not None
         ]
