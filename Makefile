@@ -12,7 +12,7 @@ demo: .venv/serving .triton/installed models
 	$(BIN)/python scripts/demo
 
 test: setup models
-	$(BIN)/pytest
+	scripts/run-tests
 
 evaluate: setup models
 	$(BIN)/python -m lotwise_training.report

@@ -41,6 +41,7 @@ def calibration():
         diagnosis_version="a",
         alarm_level=0.05,
         sizes=(TILES,),
+        changed=(tuple(float(each) for each in range(-40, 60)),),
         instrument=(tuple(sorted(score(each) for each in lots)),),
         spread=(tuple(sorted(each.spread_score for each in lots)),),
         known_places=tuple(tuple(row) for row in known.tolist()),
@@ -67,6 +68,20 @@ def test_a_changed_instrument_sets_off_the_alarm_for_it(calibration):
     assert lot.likeliest is Shift.INSTRUMENT
     assert sum(lot.probabilities.values()) == pytest.approx(1.0)
     assert lot.instrument_p_value == 1 / (LOTS + 1)
+
+
+def test_a_lot_that_is_no_known_one_is_referred_for_the_kind_of_its_shift(calibration):
+    clean = LotTally(0.4, 0.95)
+    for _ in range(TILES):
+        clean.add(Decision.ACCEPT)
+    far = calibration.model_copy(update={"changed": ((-50.0,) * 99,), "offsets": (0, 0, 3.0, 0)})
+    lot = said(far)
+    assert lot.strange
+    assert lot.likeliest is Shift.SYNTHESIS
+    assert concluded(clean, lot) == (Verdict.REFER, (Reason.UNSEEN_SYNTHESIS,))
+    known = said(calibration.model_copy(update={"changed": ((50.0,) * 99,)}))
+    assert not known.strange
+    assert known.known_p_value == 1.0
 
 
 def test_tiles_of_two_lots_set_off_the_alarm_for_mixtures(calibration):
@@ -122,6 +137,7 @@ def test_more_tiles_are_compared_with_as_many_of_the_largest_lots(calibration):
     two = calibration.model_copy(
         update={
             "sizes": (5, TILES),
+            "changed": ((1e9,), calibration.changed[0]),
             "instrument": ((1e9,), calibration.instrument[0]),
             "spread": ((1e9,), calibration.spread[0]),
         }
@@ -134,7 +150,12 @@ def test_more_tiles_are_compared_with_as_many_of_the_largest_lots(calibration):
     "change",
     [
         {"sizes": ()},
-        {"sizes": (5, 5), "instrument": ((1.0,),) * 2, "spread": ((1.0,),) * 2},
+        {
+            "sizes": (5, 5),
+            "changed": ((1.0,),) * 2,
+            "instrument": ((1.0,),) * 2,
+            "spread": ((1.0,),) * 2,
+        },
         {"sizes": (1,)},
         {"instrument": ()},
         {"spread": ((2.0, 1.0),)},

@@ -19,6 +19,7 @@ from lotwise.core.familiarity_fit import fit_block
 from lotwise.core.lot_diagnosis import (
     LotCalibration,
     LotPlaces,
+    changed_score,
     instrument_score,
     lot_features,
 )
@@ -192,7 +193,8 @@ def _lots(
         lots.append(LotPlaces.of(aside[rows], places[rows]))
         kinds.append(int(shifted.kinds[rows][0]))
     # Few lots are known: the other half of their calibration tiles makes more of them.
-    for each in _groups(labels, ~first, SIZES[-1]):
+    others = list(_groups(labels, ~first, SIZES[-1]))
+    for each in others:
         lots.append(LotPlaces.of(logs[each], of_known[each]))
         kinds.append(KINDS.index(Shift.NONE))
     features = np.stack([lot_features(means, each) for each in lots])
@@ -205,15 +207,22 @@ def _lots(
     said = diagnosis.log_probabilities(outputs.take(rows))
     by_size = {size: list(_drawn(said, places[rows], shifted.lots[rows], size)) for size in SIZES}
 
-    def score(lot: LotPlaces) -> float:
+    known_by_size = {
+        size: [LotPlaces.of(logs[each[:size]], of_known[each[:size]]) for each in others]
+        for size in SIZES
+    }
+
+    def said_of(lot: LotPlaces) -> Array:
         logits = weights @ lot_features(means, lot) + offsets
-        return instrument_score(logits - np.logaddexp.reduce(logits))
+        logs_of_lot: Array = logits - np.logaddexp.reduce(logits)
+        return logs_of_lot
 
     return LotCalibration(
         diagnosis_version=diagnosis.version,
         alarm_level=ALARM_LEVEL,
         sizes=SIZES,
-        instrument=_ranked(by_size, score),
+        changed=_ranked(known_by_size, lambda lot: changed_score(said_of(lot))),
+        instrument=_ranked(by_size, lambda lot: instrument_score(said_of(lot))),
         spread=_ranked(by_size, lambda lot: lot.spread_score),
         known_places=_rounded(means),
         weights=_rounded(weights),

@@ -178,7 +178,7 @@ def refer(
                     name,
                     tables.lot_of(answer),
                     tables.DECISIONS[answer.decision],
-                    tables.words(answer.reasons),
+                    tables.words(_told(answer.reasons)),
                     f"{answer.score:.1%}" if answer.score is not None else "-",
                     f"{answer.familiarity:.3f}" if answer.familiarity is not None else "-",
                     f"{answer.looks_like} ({answer.confidence:.0%})" if seen else "-",
@@ -272,3 +272,8 @@ def ask_each(
             out.print(note, soft_wrap=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _told(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Reasons for a table: a tile whose kind of shift is known need not be called unfamiliar."""
+    return reasons[:-1] if len(reasons) > 1 and reasons[-1] == "unfamiliar" else reasons

@@ -124,6 +124,7 @@ def _lot_diagnosis(message: diagnosis_pb2.LotDiagnosis) -> LotDiagnosis:
         _shifts(message.probabilities),
         message.action,
         message.diagnosis_version,
+        known_p_value=message.known_p_value,
         instrument_p_value=message.instrument_p_value,
         mixed_p_value=message.mixed_p_value,
         alarm_level=message.alarm_level,

@@ -33,13 +33,16 @@ class LotDiagnosis(Diagnosis):
     """What a lot's tiles say together.
 
     Attributes:
+        known_p_value: Share of known lots, under an unchanged instrument, that look as much as if
+            something had changed.
         instrument_p_value: Share of lots under an unchanged instrument, new ones too, that look as
             much as if it had changed.
         mixed_p_value: Share of lots of one kind whose tiles differ among themselves as much.
-        alarm_level: Below it either is a reason to refer the lot.
+        alarm_level: Below it each is a reason to refer the lot.
         tiles: So many were looked at.
     """
 
+    known_p_value: float
     instrument_p_value: float
     mixed_p_value: float
     alarm_level: float

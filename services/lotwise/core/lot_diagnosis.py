@@ -8,7 +8,8 @@ known from a calibration, and a lot's p-value is its rank among them (Bates et a
 - The kind of shift: by the mean over tiles of what the diagnosis says, and by how far the mean
   place of the tiles is from that of the nearest known lot. One tile of a new lot may lie where a
   known lot's do; the mean of a hundred does not.
-- Instrument: by the log-odds of that kind.
+- Known: by the log-odds that anything has changed, beside known lots themselves.
+- Instrument: by the log-odds of that kind, beside lots that are new.
 - Mixed: by the largest variance of tiles' places in any direction, in units of that within known
   lots. Tiles of two lots lie in two places.
 
@@ -44,6 +45,7 @@ class LotCalibration(BaseModel):
         diagnosis_version: Of the diagnosis whose answers were looked at.
         alarm_level: P-value below which a lot is referred.
         sizes: Numbers of tiles, rising.
+        changed: By size, log-odds that anything has changed, of known lots, rising.
         instrument: By size, log-odds of a changed instrument of the calibration lots, rising.
         spread: By size, `spread_score` of the calibration lots, rising.
         known_places: L x D, mean places of the known lots.
@@ -56,6 +58,7 @@ class LotCalibration(BaseModel):
     diagnosis_version: str = Field(min_length=1)
     alarm_level: float = Field(gt=0, lt=1)
     sizes: tuple[int, ...] = Field(min_length=1)
+    changed: tuple[tuple[float, ...], ...]
     instrument: tuple[tuple[float, ...], ...]
     spread: tuple[tuple[float, ...], ...]
     known_places: tuple[tuple[float, ...], ...] = Field(min_length=1)
@@ -66,7 +69,7 @@ class LotCalibration(BaseModel):
     def _is_whole(self) -> Self:
         if list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] < 2:
             raise ValueError("sizes must rise from 2")
-        for scores in (self.instrument, self.spread):
+        for scores in (self.changed, self.instrument, self.spread):
             if len(scores) != len(self.sizes):
                 raise ValueError("there must be scores for every size")
             if any(not each or list(each) != sorted(each) for each in scores):
@@ -168,14 +171,16 @@ class LotDiagnosis:
 
     Attributes:
         probabilities: By kind, if all were equally common.
+        known_p_value: Small where it seems to be no known lot under an unchanged instrument.
         instrument_p_value: Small where the instrument seems to have changed.
         mixed_p_value: Small where the tiles seem to be of several lots.
-        alarm_level: Of both.
+        alarm_level: Of all three.
         tiles: So many were looked at.
         diagnosis_version: What the calibration is of.
     """
 
     probabilities: dict[Shift, float]
+    known_p_value: float
     instrument_p_value: float
     mixed_p_value: float
     alarm_level: float
@@ -186,6 +191,11 @@ class LotDiagnosis:
     def likeliest(self) -> Shift:
         """The kind that is likeliest."""
         return max(self.probabilities, key=lambda kind: self.probabilities[kind])
+
+    @property
+    def strange(self) -> bool:
+        """Whether the lot goes farther than known lots do, and is called changed."""
+        return self.known_p_value <= self.alarm_level and self.likeliest is not Shift.NONE
 
     @property
     def instrument_changed(self) -> bool:
@@ -223,6 +233,7 @@ def diagnose_lot(calibration: LotCalibration, places: LotPlaces) -> LotDiagnosis
     logs -= np.logaddexp.reduce(logs)
     return LotDiagnosis(
         probabilities=dict(zip(KINDS, np.exp(logs).tolist(), strict=True)),
+        known_p_value=_p_value(calibration.changed[at], changed_score(logs)),
         instrument_p_value=_p_value(calibration.instrument[at], instrument_score(logs)),
         mixed_p_value=_p_value(calibration.spread[at], places.spread_score),
         alarm_level=calibration.alarm_level,
@@ -260,7 +271,20 @@ def instrument_score(log_probabilities: Array) -> float:
     Args:
         log_probabilities: float64 [4], of the kinds of a lot's shift.
     """
-    at = KINDS.index(Shift.INSTRUMENT)
+    return _log_odds(log_probabilities, Shift.INSTRUMENT)
+
+
+def changed_score(log_probabilities: Array) -> float:
+    """Log-odds that anything has changed.
+
+    Args:
+        log_probabilities: float64 [4], of the kinds of a lot's shift.
+    """
+    return -_log_odds(log_probabilities, Shift.NONE)
+
+
+def _log_odds(log_probabilities: Array, kind: Shift) -> float:
+    at = KINDS.index(kind)
     rest = np.logaddexp.reduce(np.delete(log_probabilities, at))
     return float(log_probabilities[at] - rest)
 

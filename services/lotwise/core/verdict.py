@@ -152,11 +152,14 @@ def concluded(
     Returns:
         The verdict and why the lot is not accepted; what concerns the whole lot first.
     """
-    reasons = []
-    if diagnosis is not None and diagnosis.instrument_changed:
-        reasons.append(Reason.INSTRUMENT_SHIFT)
-    if diagnosis is not None and diagnosis.mixed:
-        reasons.append(Reason.MIXED_LOT)
+    reasons: list[Reason] = []
+    if diagnosis is not None:
+        if diagnosis.instrument_changed:
+            reasons.append(Reason.INSTRUMENT_SHIFT)
+        if diagnosis.strange and REASON_OF[diagnosis.likeliest] not in reasons:
+            reasons.append(REASON_OF[diagnosis.likeliest])
+        if diagnosis.mixed:
+            reasons.append(Reason.MIXED_LOT)
     if not reasons:
         return tally.verdict(), tally.verdict_reasons()
     rest = [

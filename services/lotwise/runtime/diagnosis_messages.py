@@ -48,6 +48,7 @@ def lot_diagnosis_message(diagnosis: LotDiagnosis) -> diagnosis_pb2.LotDiagnosis
         probabilities=_probabilities(diagnosis.probabilities),
         action=ACTIONS[diagnosis.likeliest],
         diagnosis_version=diagnosis.diagnosis_version,
+        known_p_value=diagnosis.known_p_value,
         instrument_p_value=diagnosis.instrument_p_value,
         mixed_p_value=diagnosis.mixed_p_value,
         alarm_level=diagnosis.alarm_level,

@@ -12,8 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from lotwise.screening.screener import LotScreening
-from lotwise.v1 import referral_pb2
+from lotwise.v1 import diagnosis_pb2, referral_pb2
 
+_REASONS_OF_SHIFTS: Final[dict[int, int]] = {
+    diagnosis_pb2.SHIFT_INSTRUMENT: referral_pb2.REASON_INSTRUMENT_SHIFT,
+    diagnosis_pb2.SHIFT_SYNTHESIS: referral_pb2.REASON_UNSEEN_SYNTHESIS,
+    diagnosis_pb2.SHIFT_UNRELATED: referral_pb2.REASON_UNRELATED,
+}
 _VERDICTS: Final = {
     referral_pb2.VERDICT_ACCEPT: Text("ACCEPT", style="bold green"),
     referral_pb2.VERDICT_REFER: Text("REFER", style="bold red"),
@@ -39,7 +44,7 @@ def as_table(lots: Sequence[LotScreening]) -> RenderableType:
         no_wrap=True,
     )
     table.add_column("verdict", no_wrap=True)
-    table.add_column("reason")
+    table.add_column("reason", no_wrap=True)
     for lot in lots:
         verdict = lot.verdict
         name = Text(lot.folder.lot_id)
@@ -83,13 +88,33 @@ def as_json(lot: LotScreening) -> dict[str, Any]:
 
 
 def reasons(verdict: referral_pb2.LotVerdict) -> list[str]:
-    """The verdict's reasons, each with the number of tiles that gave it."""
+    """The verdict's reasons with the number of tiles that gave them; * of all tiles together."""
     counts = {count.reason: count.tiles for count in verdict.reason_counts}
+    of_lot = _of_lot(verdict)
     named = []
     for reason in verdict.reasons:
         name = referral_pb2.Reason.Name(reason).removeprefix("REASON_").replace("_", " ").lower()
-        named.append(f"{name} {counts[reason]}" if reason in counts else name)
+        if reason in of_lot:
+            name = f"{name} *"
+        elif reason in counts:
+            name = f"{name} {counts[reason]}"
+        named.append(name)
     return named
+
+
+def _of_lot(verdict: referral_pb2.LotVerdict) -> set[int]:
+    """Reasons that all tiles together gave."""
+    said = verdict.diagnosis
+    if not verdict.HasField("diagnosis"):
+        return set()
+    alarms = (
+        (said.known_p_value, _REASONS_OF_SHIFTS.get(said.probabilities[0].shift)),
+        (said.instrument_p_value, referral_pb2.REASON_INSTRUMENT_SHIFT),
+        (said.mixed_p_value, referral_pb2.REASON_MIXED_LOT),
+    )
+    return {
+        reason for p_value, reason in alarms if reason is not None and p_value <= said.alarm_level
+    }
 
 
 def _value(lot: LotScreening) -> str:
@@ -111,6 +136,8 @@ def _notes(lots: Sequence[LotScreening]) -> list[Text]:
                 style="dim",
             )
         )
+    if any(_of_lot(lot.verdict) for lot in lots):
+        notes.append(Text("* What all tiles of the lot say together.", style="dim"))
     engines = {lot.engine for lot in lots if lot.engine}
     if "onnxruntime" in engines:
         notes.append(Text("Served by in-process ONNX Runtime, without Triton.", style="yellow"))

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alotwise/v1/diagnosis.proto\x12\nlotwise.v1\"I\n\x10ShiftProbability\x12 \n\x05shift\x18\x01 \x01(\x0e\x32\x11.lotwise.v1.Shift\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\"~\n\tDiagnosis\x12\x33\n\rprobabilities\x18\x01 \x03(\x0b\x32\x1c.lotwise.v1.ShiftProbability\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x19\n\x11\x64iagnosis_version\x18\x03 \x01(\t\x12\x11\n\x05place\x18\x04 \x03(\x02\x42\x02\x10\x01\"\xc5\x01\n\x0cLotDiagnosis\x12\x33\n\rprobabilities\x18\x01 \x03(\x0b\x32\x1c.lotwise.v1.ShiftProbability\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x19\n\x11\x64iagnosis_version\x18\x03 \x01(\t\x12\x1a\n\x12instrument_p_value\x18\x04 \x01(\x01\x12\x15\n\rmixed_p_value\x18\x05 \x01(\x01\x12\x13\n\x0b\x61larm_level\x18\x06 \x01(\x01\x12\r\n\x05tiles\x18\x07 \x01(\x04*n\n\x05Shift\x12\x15\n\x11SHIFT_UNSPECIFIED\x10\x00\x12\x0e\n\nSHIFT_NONE\x10\x01\x12\x14\n\x10SHIFT_INSTRUMENT\x10\x02\x12\x13\n\x0fSHIFT_SYNTHESIS\x10\x03\x12\x13\n\x0fSHIFT_UNRELATED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alotwise/v1/diagnosis.proto\x12\nlotwise.v1\"I\n\x10ShiftProbability\x12 \n\x05shift\x18\x01 \x01(\x0e\x32\x11.lotwise.v1.Shift\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\"~\n\tDiagnosis\x12\x33\n\rprobabilities\x18\x01 \x03(\x0b\x32\x1c.lotwise.v1.ShiftProbability\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x19\n\x11\x64iagnosis_version\x18\x03 \x01(\t\x12\x11\n\x05place\x18\x04 \x03(\x02\x42\x02\x10\x01\"\xdc\x01\n\x0cLotDiagnosis\x12\x33\n\rprobabilities\x18\x01 \x03(\x0b\x32\x1c.lotwise.v1.ShiftProbability\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x19\n\x11\x64iagnosis_version\x18\x03 \x01(\t\x12\x1a\n\x12instrument_p_value\x18\x04 \x01(\x01\x12\x15\n\rmixed_p_value\x18\x05 \x01(\x01\x12\x13\n\x0b\x61larm_level\x18\x06 \x01(\x01\x12\r\n\x05tiles\x18\x07 \x01(\x04\x12\x15\n\rknown_p_value\x18\x08 \x01(\x01*n\n\x05Shift\x12\x15\n\x11SHIFT_UNSPECIFIED\x10\x00\x12\x0e\n\nSHIFT_NONE\x10\x01\x12\x14\n\x10SHIFT_INSTRUMENT\x10\x02\x12\x13\n\x0fSHIFT_SYNTHESIS\x10\x03\x12\x13\n\x0fSHIFT_UNRELATED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,12 +33,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DIAGNOSIS'].fields_by_name['place']._loaded_options = None
   _globals['_DIAGNOSIS'].fields_by_name['place']._serialized_options = b'\020\001'
-  _globals['_SHIFT']._serialized_start=445
-  _globals['_SHIFT']._serialized_end=555
+  _globals['_SHIFT']._serialized_start=468
+  _globals['_SHIFT']._serialized_end=578
   _globals['_SHIFTPROBABILITY']._serialized_start=42
   _globals['_SHIFTPROBABILITY']._serialized_end=115
   _globals['_DIAGNOSIS']._serialized_start=117
   _globals['_DIAGNOSIS']._serialized_end=243
   _globals['_LOTDIAGNOSIS']._serialized_start=246
-  _globals['_LOTDIAGNOSIS']._serialized_end=443
+  _globals['_LOTDIAGNOSIS']._serialized_end=466
 # @@protoc_insertion_point(module_scope)

@@ -41,7 +41,7 @@ class Diagnosis(_message.Message):
     def __init__(self, probabilities: _Optional[_Iterable[_Union[ShiftProbability, _Mapping]]] = ..., action: _Optional[str] = ..., diagnosis_version: _Optional[str] = ..., place: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class LotDiagnosis(_message.Message):
-    __slots__ = ("probabilities", "action", "diagnosis_version", "instrument_p_value", "mixed_p_value", "alarm_level", "tiles")
+    __slots__ = ("probabilities", "action", "diagnosis_version", "instrument_p_value", "mixed_p_value", "alarm_level", "tiles", "known_p_value")
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     DIAGNOSIS_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +49,7 @@ class LotDiagnosis(_message.Message):
     MIXED_P_VALUE_FIELD_NUMBER: _ClassVar[int]
     ALARM_LEVEL_FIELD_NUMBER: _ClassVar[int]
     TILES_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_P_VALUE_FIELD_NUMBER: _ClassVar[int]
     probabilities: _containers.RepeatedCompositeFieldContainer[ShiftProbability]
     action: str
     diagnosis_version: str
@@ -56,4 +57,5 @@ class LotDiagnosis(_message.Message):
     mixed_p_value: float
     alarm_level: float
     tiles: int
-    def __init__(self, probabilities: _Optional[_Iterable[_Union[ShiftProbability, _Mapping]]] = ..., action: _Optional[str] = ..., diagnosis_version: _Optional[str] = ..., instrument_p_value: _Optional[float] = ..., mixed_p_value: _Optional[float] = ..., alarm_level: _Optional[float] = ..., tiles: _Optional[int] = ...) -> None: ...
+    known_p_value: float
+    def __init__(self, probabilities: _Optional[_Iterable[_Union[ShiftProbability, _Mapping]]] = ..., action: _Optional[str] = ..., diagnosis_version: _Optional[str] = ..., instrument_p_value: _Optional[float] = ..., mixed_p_value: _Optional[float] = ..., alarm_level: _Optional[float] = ..., tiles: _Optional[int] = ..., known_p_value: _Optional[float] = ...) -> None: ...

@@ -35,6 +35,12 @@ from lotwise_training.shift_answers import NEW, PER_LOT, read_shift_answers
 MOST_ALARMS: Final = 15
 LEAST_LOT_ACCURACY: Final = 0.90
 MOST_NEEDED: Final = 0.20
+HEADINGS: Final = {
+    Shift.NONE: "none",
+    Shift.INSTRUMENT: "instrument",
+    Shift.SYNTHESIS: "synthesis",
+    Shift.UNRELATED: "unrelated",
+}
 COLOURS: Final = {
     Shift.NONE: "#DDDDDD",
     Shift.INSTRUMENT: "#DDAA33",
@@ -52,25 +58,29 @@ def kinds_sheet(figures: Sequence[KindFigures], level: str) -> Sheet:
         level: "by_tile" or "by_lot".
     """
     by_lot = level == "by_lot"
-    headings = ["set", "is", "lots" if by_lot else "tiles", *(f"{kind.value}, %" for kind in KINDS)]
+    headings = [
+        "set",
+        "is",
+        "lots" if by_lot else "tiles",
+        *(f"{HEADINGS[kind]}, %" for kind in KINDS),
+    ]
     rows = []
     for each in figures:
         row = [words(each.name), each.truth.value, f"{each.lots if by_lot else each.tiles:,}"]
         row += [as_percent(share, 1) for share in getattr(each, level)]
         if by_lot:
-            row += [
-                f"{each.instrument_alarms} of {each.lots}",
-                f"{each.mixed_alarms} of {each.lots}",
-            ]
+            row += [str(each.strange), str(each.instrument_alarms), str(each.mixed_alarms)]
         else:
             row += [NONE if each.auroc is None else f"{each.auroc:.3f}"]
         rows.append(tuple(row))
-    headings += ["instrument alarms", "mixed alarms"] if by_lot else ["AUROC"]
+    headings += ["strange", "changed", "mixed"] if by_lot else ["AUROC"]
     accuracy = balanced_accuracy(figures, level)
     note = (
         f"Lots of {PER_LOT} tiles, {PER_LOT} pictures for one lot where they show none. Balanced "
         f"accuracy over the kinds, without new lots: {accuracy:.1%}. New lots are of the same box "
-        "as known ones but none of them: of an unchanged instrument. Alarms: p-value at most 0.05."
+        "as known ones but none of them: of an unchanged instrument. The last three: lots "
+        "that set off the alarm (p-value at most 0.05) for no known lot, a changed instrument, a "
+        "mixture."
         if by_lot
         else f"Balanced accuracy over the kinds, without new lots: {accuracy:.1%}. AUROC: of the "
         "chance that something has changed, against known lots in new regions."

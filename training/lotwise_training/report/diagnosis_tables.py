@@ -30,7 +30,7 @@ class KindFigures:
         truth: What is the matter with it.
         tiles, lots: How many.
         by_tile, by_lot: Share that is called each kind, in the order of KINDS.
-        instrument_alarms, mixed_alarms: Lots that set them off.
+        strange, instrument_alarms, mixed_alarms: Lots that set these alarms off.
         auroc: Of the chance that nothing has changed, against new regions of known lots; None of
             those themselves.
     """
@@ -41,6 +41,7 @@ class KindFigures:
     lots: int
     by_tile: tuple[float, ...]
     by_lot: tuple[float, ...]
+    strange: int
     instrument_alarms: int
     mixed_alarms: int
     auroc: float | None
@@ -107,6 +108,7 @@ def kind_figures(answers: ShiftAnswers) -> list[KindFigures]:
                 len(lots),
                 _shares(said),
                 _shares(np.array(likeliest)),
+                sum(each.strange for each in lots),
                 sum(each.instrument_changed for each in lots),
                 sum(each.mixed for each in lots),
                 auroc,

@@ -37,6 +37,7 @@ SET_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "ground": "ground lots",
         "between": "lots between known ones",
         "unrelated": "pictures of no powder",
+        "new": "new lots",
         UNSEEN: "lots held out",
     }
 )
