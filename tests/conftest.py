@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE, LotCalibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.explain import __main__ as explain
 from lotwise.explain.settings import ExplainSettings
@@ -87,7 +88,8 @@ async def services(
     built["explain"] = RunningService(explain.build(settings), settings)
     await built["explain"].start()
     settings = ReferralSettings(uncertainty_address=address, drain_s=1.0)
-    built["referral"] = RunningService(referral.build(settings, policy), settings)
+    lots = LotCalibration.read(repository / "committee" / LOT_DIAGNOSIS_FILE)
+    built["referral"] = RunningService(referral.build(settings, policy, lots), settings)
     await built["referral"].start()
     yield built
     for running in reversed(built.values()):
