@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import entropy
 
 from lotwise.core.calibration import read_calibration
+from lotwise.core.diagnosis import DIAGNOSIS_FILE
 from lotwise.core.errors import Contradiction
 from lotwise.core.preprocessing import resample_area
 from lotwise.core.tile import DecodedTile
@@ -18,7 +19,7 @@ from lotwise.uncertainty import __main__ as uncertainty
 from lotwise.uncertainty.calibrations import Calibrations
 from lotwise.uncertainty.handler import UncertaintyHandler
 from lotwise.uncertainty.settings import UncertaintySettings
-from lotwise.v1 import tile_pb2, uncertainty_pb2
+from lotwise.v1 import diagnosis_pb2, tile_pb2, uncertainty_pb2
 from lotwise_simulator.benchmark import recipe_of, reference_lots
 from tests.support.tiles import BAD_TILE_REASONS, bad_tiles, png
 
@@ -83,6 +84,36 @@ async def test_age_and_drift_of_the_calibration_are_shown(services, stubs, make_
     only = {"model": "committee"}
     for name in ("error_probability", "familiarity"):
         assert registry.get_sample_value(f"lotwise_uncertainty_{name}_count", only) > 0
+
+
+async def test_tiles_are_counted_by_the_kind_of_shift_and_said_why(services, stubs, make_tile):
+    registry = services["uncertainty"]._service.registry
+
+    def counted():
+        labels = {"model": "committee", "shift": "none"}
+        return registry.get_sample_value("lotwise_uncertainty_diagnoses_total", labels) or 0
+
+    before = counted()
+    answer = await stubs.uncertainty.Assess(request(make_tile()))
+    said = answer.diagnosis
+    assert said.probabilities[0].shift == diagnosis_pb2.SHIFT_NONE
+    assert said.action == ""
+    assert [each.probability for each in said.probabilities] == sorted(
+        (each.probability for each in said.probabilities), reverse=True
+    )
+    assert counted() == before + 1
+
+
+async def test_a_service_whose_diagnosis_is_damaged_does_not_start(tmp_path, repository):
+    (tmp_path / "committee").mkdir()
+    for each in (repository / "committee").iterdir():
+        (tmp_path / "committee" / each.name).symlink_to(each)
+    (tmp_path / "committee" / DIAGNOSIS_FILE).unlink()
+    (tmp_path / "committee" / DIAGNOSIS_FILE).write_bytes(b"PK no archive")
+    settings = UncertaintySettings(engine="onnxruntime", model_repository=tmp_path)
+    with pytest.raises(Contradiction) as refused:
+        uncertainty.build(settings)
+    assert refused.value.reason == "DIAGNOSIS_INVALID"
 
 
 async def test_a_service_whose_committee_is_not_calibrated_does_not_start(tmp_path, repository):

@@ -7,6 +7,7 @@ import sys
 
 from prometheus_client import CollectorRegistry
 
+from lotwise.core.calibration import Calibrated
 from lotwise.core.errors import Contradiction
 from lotwise.core.intervals import IntervalCalibration
 from lotwise.runtime.engines import connect
@@ -29,10 +30,11 @@ def build(settings: UncertaintySettings) -> Service:
     """The service, not yet listening. Call it inside an event loop.
 
     Raises:
-        Contradiction: The default committee is not calibrated.
+        Contradiction: The default committee is not calibrated, or its diagnosis is damaged or that
+            of another one.
     """
     calibrations = Calibrations(settings.model_repository)
-    calibrated = calibrations.of(settings.model)
+    calibrated = _checked(calibrations, settings)
     registry = CollectorRegistry()
     rpc_metrics = RpcMetrics(registry)
     inference = connect(settings)
@@ -59,6 +61,13 @@ def build(settings: UncertaintySettings) -> Service:
     )
 
 
+def _checked(calibrations: Calibrations, settings: UncertaintySettings) -> Calibrated:
+    """The default committee's calibration; at the start, not at the first tile."""
+    calibrated = calibrations.of(settings.model)
+    calibrations.diagnosis_of(settings.model, calibrated.calibration.weights_sha256)
+    return calibrated
+
+
 def _calibration(settings: UncertaintySettings) -> IntervalCalibration | Contradiction:
     """The calibration of intervals, or why there is none: all else is served without it."""
     try:
@@ -73,7 +82,7 @@ def _calibration(settings: UncertaintySettings) -> IntervalCalibration | Contrad
 if __name__ == "__main__":
     settings = UncertaintySettings()
     try:
-        Calibrations(settings.model_repository).of(settings.model)
+        _checked(Calibrations(settings.model_repository), settings)
     except Contradiction as error:
         sys.exit(f"{error.reason}: {error.message}")
     run("uncertainty", settings, lambda: build(settings))

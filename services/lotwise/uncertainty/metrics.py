@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from lotwise.core.calibration import Calibration
 from lotwise.core.drift import DriftWindow
@@ -49,6 +49,12 @@ class UncertaintyMetrics:
             "P-value among known tiles, by tile; evenly spread where all tiles are like those.",
             ["model"],
             buckets=_P_VALUE,
+            registry=registry,
+        )
+        self.diagnoses = Counter(
+            "lotwise_uncertainty_diagnoses",
+            "Tiles by the likeliest kind of shift; of committees that have a diagnosis.",
+            ["model", "shift"],
             registry=registry,
         )
         self.calibration_age = Gauge(

@@ -90,6 +90,8 @@ class UncertaintyServicer(uncertainty_pb2_grpc.UncertaintyServiceServicer):
         self._metrics.entropy.labels(name).observe(seen.predictive_entropy)
         self._metrics.mutual_information.labels(name).observe(seen.mutual_information)
         self._metrics.familiarity.labels(name).observe(seen.familiarity)
+        if seen.diagnosis is not None:
+            self._metrics.diagnoses.labels(name, seen.diagnosis.likeliest.value).inc()
         self._metrics.observe_score(name, seen.calibration, seen.error_probability)
         ranking = [
             uncertainty_pb2.LotProbability(reference_lot=lot, probability=probability)
