@@ -1,6 +1,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -113,3 +114,21 @@ async def test_services_that_are_down_are_said(folder):
         await screen_lot(
             read_lot_folder(folder), predict_address="127.0.0.1:1", referral_address="127.0.0.1:1"
         )
+
+
+async def test_no_more_tiles_are_sent_than_the_verdict_needs(tmp_path, addresses):
+    lot = tmp_path / "dark"
+    lot.mkdir()
+    for index in range(120):
+        (lot / f"{index:03}.png").write_bytes(png(np.zeros((64, 64), np.uint8)))
+    (lot / "lot.json").write_text('{"um_per_px": 4.0}')
+    folder = read_lot_folder(lot)
+    screened = await screen_lot(folder, **addresses, stop_early=True)
+    assert screened.enough
+    assert screened.verdict.settled
+    assert screened.verdict.complete
+    assert screened.verdict.verdict == referral_pb2.VERDICT_REFER
+    assert screened.verdict.settled_after <= screened.verdict.tiles < 120
+    whole = await screen_lot(folder, **addresses)
+    assert (whole.enough, whole.verdict.tiles) == (False, 120)
+    assert whole.verdict.settled_after == screened.verdict.settled_after

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,9 @@ def screen(
     state: State = STATE,
     triton: TritonHome = TRITON,
     engine: WhichEngine = None,
+    stop_early: Annotated[
+        bool, typer.Option("--stop-early", help="send no more tiles than the verdict needs")
+    ] = False,
     as_json_: AsJson = False,
 ) -> None:
     """Screen lots: a verdict and its reason for each folder of tiles.
@@ -59,7 +63,7 @@ def screen(
                 "predict": predict or f"{host}:{PORTS['predict']}",
                 "referral": referral or f"{host}:{PORTS['referral']}",
             }
-            screened = _screen(folders, addresses["predict"], addresses["referral"], as_json_)
+            screened = _screen(folders, addresses, stop_early=stop_early, quiet=as_json_)
     except EngineUnavailable as error:
         fail(f"{error.reason}: {error.message} Is the platform up? `lotwise up` starts it.")
     except LotwiseError as error:
@@ -72,7 +76,7 @@ def screen(
 
 
 def _screen(
-    folders: list[LotFolder], predict: str, referral: str, quiet: bool
+    folders: list[LotFolder], addresses: Mapping[str, str], *, stop_early: bool, quiet: bool
 ) -> list[LotScreening]:
     columns = (
         TextColumn("{task.description}"),
@@ -90,8 +94,9 @@ def _screen(
                 screened.append(
                     await screen_lot(
                         folder,
-                        predict_address=predict,
-                        referral_address=referral,
+                        predict_address=addresses["predict"],
+                        referral_address=addresses["referral"],
+                        stop_early=stop_early,
                         on_tile=lambda task=task: progress.advance(task),  # type: ignore[misc]
                     )
                 )

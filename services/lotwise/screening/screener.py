@@ -51,6 +51,7 @@ class LotScreening:
         values: The predicted property of each tile that could be read.
         property_name, unit: What `values` are.
         failures: Tiles without a decision.
+        enough: Whether no more tiles are sent, because enough have come for the verdict.
     """
 
     folder: LotFolder
@@ -59,6 +60,7 @@ class LotScreening:
     property_name: str = ""
     unit: str = ""
     failures: list[TileFailure] = field(default_factory=list)
+    enough: bool = False
     models: dict[str, tile_pb2.ModelVersion] = field(default_factory=dict)
     engine: str = ""
 
@@ -83,6 +85,7 @@ async def screen_lot(
     *,
     predict_address: str,
     referral_address: str,
+    stop_early: bool = False,
     on_tile: Callable[[], None] = lambda: None,
 ) -> LotScreening:
     """Screen one lot: a verdict from referral, the property from predict.
@@ -91,6 +94,7 @@ async def screen_lot(
         folder: The lot.
         predict_address: host:port of the predict service.
         referral_address: host:port of the referral service.
+        stop_early: Whether to send no more tiles once enough have come for the verdict.
         on_tile: Called once a tile has its decision.
 
     Raises:
@@ -103,16 +107,24 @@ async def screen_lot(
         grpc.aio.insecure_channel(referral_address, options=_CHANNEL) as referral,
     ):
         await asyncio.gather(
-            _decide(screening, referral, trace, on_tile), _predict(screening, predict, trace)
+            _decide(screening, referral, trace, on_tile, stop_early=stop_early),
+            _predict(screening, predict, trace),
         )
     return screening
 
 
 async def _decide(
-    screening: LotScreening, channel: grpc.aio.Channel, trace: str, on_tile: Callable[[], None]
+    screening: LotScreening,
+    channel: grpc.aio.Channel,
+    trace: str,
+    on_tile: Callable[[], None],
+    *,
+    stop_early: bool,
 ) -> None:
     async def messages() -> AsyncIterator[referral_pb2.DecideLotRequest]:
         async for tile in tiles_of(screening.folder):
+            if screening.enough:
+                break
             yield referral_pb2.DecideLotRequest(tile=tile)
         if screening.folder.tiles:
             yield referral_pb2.DecideLotRequest(complete=True)
@@ -125,6 +137,7 @@ async def _decide(
                 _note_models(screening, event.verdict.provenance)
                 continue
             acknowledged = event.acknowledged
+            screening.enough |= stop_early and acknowledged.running.settled
             if acknowledged.WhichOneof("outcome") == "error":
                 error = acknowledged.error
                 screening.failures.append(
@@ -138,6 +151,8 @@ async def _decide(
 async def _predict(screening: LotScreening, channel: grpc.aio.Channel, trace: str) -> None:
     async def messages() -> AsyncIterator[predict_pb2.PredictStreamRequest]:
         async for tile in tiles_of(screening.folder):
+            if screening.enough:
+                break
             yield predict_pb2.PredictStreamRequest(request=predict_pb2.PredictRequest(tile=tile))
 
     stub: Any = predict_pb2_grpc.PredictServiceStub(channel)
