@@ -1,5 +1,6 @@
 """The stream of one lot: settled early, resumed elsewhere, complete, repeated, of one scale."""
 
+import json
 import zlib
 from collections import Counter
 
@@ -168,6 +169,24 @@ def test_a_token_holds_all_that_is_known_of_a_lot():
     assert back.was_seen(tile_pb2.Tile(tile_id="x", file=bytes([4])))
     assert not back.was_seen(tile_pb2.Tile(tile_id="x", file=bytes([3])))
     assert back.token() == lot.token()
+
+
+@pytest.mark.parametrize(
+    "change", [{"log_probabilities": [0.1]}, {"products": [1.0]}, {"diagnosed": 99}, {"sent": "?"}]
+)
+def test_a_token_whose_parts_do_not_fit_is_refused(change):
+    said = json.loads(zlib.decompress(filled().token()))
+    token = zlib.compress(json.dumps(said | change).encode())
+    with pytest.raises(InvalidRequest) as refused:
+        LotSoFar.resumed(token)
+    assert refused.value.reason == "RESUME_INVALID"
+
+
+async def test_a_message_that_says_nothing_is_an_empty_tile(stubs, make_tile):
+    nothing = referral_pb2.DecideLotRequest()
+    events = await send(stubs, tile_message(make_tile(0)), nothing, tile_message(make_tile(1)))
+    assert events[1].acknowledged.error.reason == "TILE_EMPTY"
+    assert (events[-1].verdict.tiles, events[-1].verdict.failed) == (3, 1)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 200])

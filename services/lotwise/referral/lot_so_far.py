@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lotwise.core.diagnosis import KINDS
 from lotwise.core.errors import InvalidRequest
 from lotwise.core.lot_diagnosis import LotPlaces
 from lotwise.core.verdict import LotTally, Reason, Verdict
@@ -171,6 +172,8 @@ class _Token(BaseModel):
         places = None
         if self.diagnosed:
             size = len(self.places)
+            if len(self.log_probabilities) != len(KINDS) or self.diagnosed > tally.tiles:
+                raise ValueError("no sums over tiles")
             places = LotPlaces(
                 self.diagnosed,
                 np.array(self.log_probabilities),

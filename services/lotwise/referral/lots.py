@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -50,21 +51,21 @@ class LotStream:
             NotFound, Contradiction: No tile of this lot can be decided.
         """
         complete = False
-        async for message, outcome in answer_in_order(
-            requests, self._decided, window=self.settings.stream_window
-        ):
+        answers = answer_in_order(requests, self._decided, window=self.settings.stream_window)
+        # Closed at once where the lot is complete: what comes after is not worked on.
+        async with contextlib.aclosing(answers):
             # Counted here, in the order of arrival; decided on above, several at once.
-            if self._refusal is not None:
-                raise self._refusal
-            if isinstance(outcome, NotFound | Contradiction):
-                raise outcome  # no tile of this lot can be decided
-            if message.HasField("tile"):
-                yield referral_pb2.DecideLotResponse(
-                    acknowledged=self._acknowledged(message.tile, outcome)
-                )
-            if message.complete:
-                complete = True
-                break
+            async for message, outcome in answers:
+                if self._refusal is not None:
+                    raise self._refusal
+                if isinstance(outcome, NotFound | Contradiction):
+                    raise outcome  # no tile of this lot can be decided
+                if not _is_word(message):
+                    acknowledged = self._acknowledged(message.tile, outcome)
+                    yield referral_pb2.DecideLotResponse(acknowledged=acknowledged)
+                if message.complete:
+                    complete = True
+                    break
         lot = self._lot
         if lot is None:
             raise InvalidRequest("LOT_EMPTY", "The stream ended without a tile. Send at least one.")
@@ -84,7 +85,7 @@ class LotStream:
                 self._refusal = refusal
                 raise
         lot, tile = self._lot, message.tile
-        if not message.HasField("tile") and (message.complete or message.resume_token):
+        if _is_word(message):
             return None
         if tile.lot_id not in ("", lot.lot_id):
             raise InvalidRequest(
@@ -184,3 +185,8 @@ class LotStream:
         if lot.places is None:
             lot.places = LotPlaces.none(len(place))
         lot.places.add(np.array(seen.diagnosis.log_probabilities), place)
+
+
+def _is_word(message: referral_pb2.DecideLotRequest) -> bool:
+    """Whether a message brings no tile, but says that the lot goes on or is complete."""
+    return not message.HasField("tile") and bool(message.complete or message.resume_token)

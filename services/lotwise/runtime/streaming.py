@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from lotwise.core.errors import LotwiseError
@@ -23,7 +23,7 @@ async def answer_in_order(
     handle: Callable[[Incoming], Awaitable[Answer]],
     *,
     window: int,
-) -> AsyncIterator[tuple[Incoming, Answer | LotwiseError]]:
+) -> AsyncGenerator[tuple[Incoming, Answer | LotwiseError], None]:
     """Handle up to `window` messages at once and yield outcomes in the order of arrival.
 
     A message that fails yields its error in its place; the stream goes on. No more than
