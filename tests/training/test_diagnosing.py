@@ -5,6 +5,7 @@ from lotwise.core.diagnosis import DIAGNOSIS_FILE, KINDS, Diagnosis, Shift
 from lotwise.core.errors import Contradiction
 from lotwise.core.lot_diagnosis import LotPlaces, diagnose_lot
 from lotwise_training.diagnosing import ALARM_LEVEL, SIZES, fit_diagnosis
+from lotwise_training.stored import OutputsError
 from tests.support.committees import WEIGHTS, known_tiles
 from tests.support.shifted import joined, shifted_lot, shifted_lots
 
@@ -89,3 +90,9 @@ def test_the_same_tiles_give_the_same_diagnosis(fitted):
     again = fit_diagnosis(tiles, outputs, known_tiles(600, 7), WEIGHTS)
     assert again.diagnosis.version == fitted.diagnosis.version
     assert again.lots == fitted.lots
+
+
+def test_too_few_tiles_of_known_lots_are_said():
+    tiles, outputs = shifted_lots(LOTS, calibration=10)
+    with pytest.raises(OutputsError, match="too few calibration tiles"):
+        fit_diagnosis(tiles, outputs, known_tiles(120, 7), WEIGHTS)

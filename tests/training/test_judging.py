@@ -47,7 +47,7 @@ class Shop:
         return RECIPE
 
     def fresh_tiles(self, name):
-        return {CALIBRATION: tiles(60, 1), FRESH: tiles(30, 2)}[name]
+        return {CALIBRATION: tiles(100, 1), FRESH: tiles(30, 2)}[name]
 
 
 @pytest.fixture(scope="module")

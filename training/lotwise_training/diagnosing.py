@@ -26,6 +26,7 @@ from lotwise.core.lot_diagnosis import (
 from lotwise.core.uncertainty import Array
 from lotwise_training.dataset import Numbers
 from lotwise_training.shifts import Flags, ShiftedTiles
+from lotwise_training.stored import OutputsError
 
 HIDDEN: Final = 48
 BATCH: Final = 256
@@ -66,6 +67,9 @@ def fit_diagnosis(
         outputs: What the committee says of them.
         known: What it says of other tiles of its own lots, and those lots.
         weights_sha256: Of the committee.
+
+    Raises:
+        OutputsError: The other tiles of its own lots are too few.
     """
     answers, labels = known
     blocks = {name: fit_block(block, labels) for name, block in answers.blocks.items()}
@@ -194,6 +198,10 @@ def _lots(
         kinds.append(int(shifted.kinds[rows][0]))
     # Few lots are known: the other half of their calibration tiles makes more of them.
     others = list(_groups(labels, ~first, SIZES[-1]))
+    if not others:
+        raise OutputsError(
+            f"too few calibration tiles: half of those of a lot must be {SIZES[-1]} at least"
+        )
     for each in others:
         lots.append(LotPlaces.of(logs[each], of_known[each]))
         kinds.append(KINDS.index(Shift.NONE))
