@@ -180,7 +180,7 @@ def _early(name: str, tiles: DiagnosedTiles, policy: ReferralPolicy) -> EarlyFig
         verdicts.append(tally.verdict())
         if tally.settled is not None:
             needed.append(tally.settled_after)
-            above = of_lot.mean() > request.max_referred_share
+            above = float(of_lot.mean()) > request.max_referred_share
             wrong += above != (tally.settled is Verdict.REFER)
     return EarlyFigures(
         name,
