@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from scipy.optimize import brentq
 from scipy.special import betainc, betaincc, betaln
 
@@ -67,7 +66,7 @@ def anytime_bounds(k: int, n: int, confidence: float) -> tuple[float, float]:
         raise ValueError(f"{k} of {n} is no share")
     needed = -math.log(1.0 - confidence)
     share = k / n if n else 0.5
-    least, most = np.nextafter(0.0, 1.0) + 1e-12, 1.0 - 1e-12
+    least, most = 1e-12, 1.0 - 1e-12
 
     def above(limit: float) -> float:
         return log_evidence_above(k, n, limit) - needed
