@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
@@ -19,6 +21,8 @@ BATCH: Final = 1_000
 """Rows of one statement, and of one step of a stream."""
 _TRIES: Final = 5
 _SOCKET_TIMEOUT_S: Final = 120.0
+# Not every OSError: who reads may write a file meanwhile.
+_NETWORK: Final = (ConnectionError, TimeoutError, ssl.SSLError)
 
 
 class Database:
@@ -98,25 +102,44 @@ class Database:
 
     @contextmanager
     def _connected(self, options: dict[str, Any]) -> Iterator[Connection]:
-        try:
-            connection = self.engine.connect()
-        except OSError as error:  # of the socket or of TLS
-            raise unreachable(self.shown, str(error)) from error
-        with connection:
+        with self._connection() as connection:
             connection = connection.execution_options(**options)
-            with connection.begin():
-                yield connection
+            try:
+                with connection.begin():
+                    yield connection
+            except _NETWORK as error:  # pg8000 does not make all of them its own
+                connection.invalidate()
+                raise unreachable(self.shown, str(error)) from error
+
+    def _connection(self) -> Connection:
+        try:
+            try:
+                return self.engine.connect()
+            except OSError:
+                # The server was restarted: what the pool holds is cut off, a new one may do.
+                self.engine.dispose()
+                return self.engine.connect()
+        except OSError as error:
+            raise unreachable(self.shown, str(error)) from error
+
+
+def _json(value: Any) -> str:
+    # NaN is no JSON, though Python writes it.
+    return json.dumps(value, allow_nan=False)
 
 
 def _engine(address: Address, busy_s: float) -> Engine:
     if address.file is not None:
-        engine = sa.create_engine(address.url, connect_args={"timeout": busy_s})
+        engine = sa.create_engine(
+            address.url, connect_args={"timeout": busy_s}, json_serializer=_json
+        )
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_on_sqlite)
         return engine
     engine = sa.create_engine(
         address.url,
         connect_args={"timeout": _SOCKET_TIMEOUT_S} | address.connect_args,
+        json_serializer=_json,
         pool_pre_ping=True,  # a screener runs for weeks; the server is restarted meanwhile
     )
     milliseconds = max(1, round(1000 * busy_s))
