@@ -13,6 +13,7 @@ from lotwise.cli import (
     explain_lot,
     files,
     interval,
+    lot_report,
     lots,
     platform,
     store,
@@ -39,6 +40,8 @@ explain.app.command()(explain_lot.forward_lot)
 explain.app.command()(explain_lot.backward_lot)
 app.add_typer(explain.app, name="explain")
 app.add_typer(store.app, name="store")
+app.command()(lot_report.report)
+app.command()(lot_report.compare)
 app.command()(files.inspect)
 app.command()(calibrate.calibrate)
 
