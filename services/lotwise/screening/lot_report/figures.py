@@ -13,7 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lotwise.plots.style import BLUE, GREY, PNG_DPI, RED, blank, styled
+from lotwise.plots.style import BLUE, GREY, PNG_DPI, RED, WIDTH_IN, blank, styled
 from lotwise.screening.lot_report.gathering import Array, Gathered, Marks
 from lotwise.screening.lot_report.mosaic_map import MosaicMap
 from lotwise.screening.lot_report.wording import readable
@@ -41,7 +41,10 @@ def map_figure(grid: MosaicMap) -> Figure:
         grid: Of R rows and C columns.
     """
     rows, columns = grid.entropy.shape
-    figure = blank(float(np.clip(6.0 * rows / columns, 1.4, 3.0)) + 0.7)
+    height = float(np.clip(5.8 * rows / columns, 1.4, 3.0))
+    width = float(np.clip(height * columns / rows, 2.2, WIDTH_IN - 1.4))
+    figure = blank(height + 0.7)
+    figure.set_figwidth(width + 1.4)
     figure.set_dpi(PNG_DPI)
     axes = figure.subplots()
     axes.grid(visible=False)

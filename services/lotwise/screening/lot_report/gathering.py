@@ -207,14 +207,15 @@ def gather(
     shown = unit or collected.unit or (outcome.unit if outcome else "")
     columns = collected.columns()
     mean, sd = _moments(columns.value)
-    if outcome is not None and outcome.mean is not None:
-        mean, sd = _in(outcome.mean, outcome.unit, shown), None
-        if outcome.sd is not None:
-            sd = _in(outcome.sd, outcome.unit, shown)
-    interval = said.interval
+    if outcome is not None:
+        stated = _in(outcome.mean, outcome.unit, shown, asked=bool(unit))
+        if stated is not None:
+            mean, sd = stated, _in(outcome.sd, outcome.unit, shown, asked=False)
     ends = None
-    if interval is not None and interval.lower is not None and interval.upper is not None:
-        ends = tuple(_in(end, interval.unit, shown) for end in (interval.lower, interval.upper))
+    if (interval := said.interval) is not None:
+        low = _in(interval.lower, interval.unit, shown, asked=False)
+        high = _in(interval.upper, interval.unit, shown, asked=False)
+        ends = (low, high) if low is not None and high is not None else None
     return Gathered(
         lot=lot,
         screening=screening,
@@ -238,7 +239,7 @@ def gather(
         unit=shown,
         mean=mean,
         sd=sd,
-        interval=cast("tuple[float, float] | None", ends),
+        interval=ends,
     )
 
 
@@ -300,7 +301,7 @@ class _Collected:
             return None
         self.property_name = self.property_name or result.property_name
         self.unit = self.unit or result.unit
-        return _in(result.value, result.unit, self.wanted or self.unit)
+        return _in(result.value, result.unit, self.wanted or self.unit, asked=bool(self.wanted))
 
     def columns(self) -> Columns:
         """As arrays, without a copy."""
@@ -319,10 +320,15 @@ class _Collected:
         )
 
 
-def _in(value: float, unit: str, wanted: str) -> float:
+def _in(value: float | None, unit: str, wanted: str, *, asked: bool) -> float | None:
+    """In another unit. What cannot be is refused if the unit was asked for, and else left out."""
+    if value is None:
+        return None
     try:
         return convert(value, unit, wanted or unit)
     except ValueError as error:
+        if not asked:
+            return None
         raise InvalidRequest("REPORT_UNIT_UNKNOWN", f"{error} Leave --unit out.") from None
 
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from lotwise.client.quantity import convert
 from lotwise.plots.inline import as_svg
+from lotwise.plots.style import WIDTH_IN
 from lotwise.screening.lot_report import wording
 from lotwise.screening.lot_report.figures import histogram_figure, map_figure
 from lotwise.screening.lot_report.gathering import Gathered
@@ -152,10 +153,13 @@ def _picture(gathered: Gathered, each: StoredResult) -> Thumbnail:
     return thumbnail(gathered.lot.key.source, each.tile, stated)
 
 
-def _map(grid: MosaicMap | None) -> Markup | None:
+def _map(grid: MosaicMap | None) -> tuple[Markup, float] | None:
+    """The map, and its share of the page's width."""
     if grid is None:
         return None
-    return drawn(map_figure(grid), "map", "Entropy of each tile over the mosaic, in nats")
+    figure = map_figure(grid)
+    svg = drawn(figure, "map", "Entropy of each tile over the mosaic, in nats")
+    return svg, figure.get_figwidth() / WIDTH_IN
 
 
 def _histograms(gathered: Gathered) -> Markup | None:
