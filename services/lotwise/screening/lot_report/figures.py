@@ -62,6 +62,7 @@ def map_figure(grid: MosaicMap) -> Figure:
         vmax=highest if highest > 0 else 1.0,
         rasterized=rows * columns > _MOST_VECTOR_MARKS,
     )
+    size = float(np.clip(14_000 / max(rows, columns) ** 2, 1.5, 40))
     for which, marker, label in (
         (grid.referred, "x", "referred"),
         (grid.failed, "s", "failed: no entropy"),
@@ -72,10 +73,10 @@ def map_figure(grid: MosaicMap) -> Figure:
         axes.scatter(
             grid.left + grid.step * (at_column + 0.5) - 0.5,
             grid.top + grid.step * (at_row + 0.5) - 0.5,
-            s=float(np.clip(9000 / max(rows, columns) ** 2, 0.4, 40)),
+            s=size,
             marker=marker,
             color=BLUE,
-            linewidths=float(np.clip(16 / max(rows, columns), 0.3, 1.5)),
+            linewidths=float(np.clip(24 / max(rows, columns), 0.3, 1.5)),
             facecolors="none" if marker == "s" else BLUE,
             label=label,
             rasterized=marks > _MOST_VECTOR_MARKS,
@@ -99,7 +100,9 @@ def map_figure(grid: MosaicMap) -> Figure:
     bar.set_label("entropy [nats]")
     bar.outline.set_linewidth(0.5)
     if marks:
-        figure.legend(loc="outside lower left", ncols=2)
+        # The same in the legend, however small the marks in the map are.
+        scale = (40 / size) ** 0.5
+        figure.legend(loc="outside lower left", ncols=2, markerscale=scale)
     return figure
 
 
