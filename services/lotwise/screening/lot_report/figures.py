@@ -63,6 +63,7 @@ def map_figure(grid: MosaicMap) -> Figure:
         rasterized=rows * columns > _MOST_VECTOR_MARKS,
     )
     size = float(np.clip(14_000 / max(rows, columns) ** 2, 1.5, 40))
+    wide = float(np.clip(24 / max(rows, columns), 0.3, 1.5))
     for which, marker, label in (
         (grid.referred, "x", "referred"),
         (grid.failed, "s", "failed: no entropy"),
@@ -76,13 +77,12 @@ def map_figure(grid: MosaicMap) -> Figure:
             s=size,
             marker=marker,
             color=BLUE,
-            linewidths=float(np.clip(24 / max(rows, columns), 0.3, 1.5)),
+            linewidths=wide,
             facecolors="none" if marker == "s" else BLUE,
             label=label,
             rasterized=marks > _MOST_VECTOR_MARKS,
-            path_effects=[patheffects.withStroke(linewidth=3.0, foreground="white")]
-            if marks <= _MOST_VECTOR_MARKS
-            else None,
+            # Else blue crosses are lost on dark cells in grey.
+            path_effects=[patheffects.withStroke(linewidth=2.2 * wide, foreground="white")],
         )
     axes.set_aspect("equal")
     axes.set_ylim(down[-1], down[0])
