@@ -29,6 +29,7 @@ from lotwise_training.cli_options import (
     fail,
     out,
 )
+from lotwise_training.cli_planning import plan
 from lotwise_training.committee import SERVED, committee_jobs
 from lotwise_training.config import CommitteeRecipe, EditorRecipe, RegressorRecipe
 from lotwise_training.dataset import (
@@ -140,8 +141,8 @@ def editor(
         write_served(shop.runs, recipe.served)
 
 
-for measure in (policy, answers, judge, diagnose, evaluate):
-    app.command()(measure)
+for command in (policy, answers, judge, diagnose, evaluate, plan):
+    app.command()(command)
 
 
 @app.command()

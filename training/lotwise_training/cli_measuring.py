@@ -11,7 +11,6 @@ from lotwise.core.calibration_fit import Fitted
 from lotwise_simulator.benchmark import VERSION, new_lots, reference_lots
 from lotwise_simulator.benchmark_files import UNIT
 from lotwise_training.answers import (
-    learning_curve,
     manifest,
     shifted_answers,
     split_answers,
@@ -129,7 +128,6 @@ def answers(
         if own_lots is None:
             outputs |= shifted_answers(shop.cache, asker)
         stated = manifest(tiles, asker, profile, benchmark=own_lots is None)
-        stated["learning_curve"] = learning_curve(tiles, asker)
         write_outputs(results, outputs, stated)
         if own_lots is None and fresh:
             split = SPLITS[recipe.split](tiles, recipe.network.seed)
