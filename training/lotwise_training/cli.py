@@ -8,7 +8,14 @@ from lotwise.core.calibration import CALIBRATION_FILE
 from lotwise_training.attribute_meter import meter_tiles, meter_work
 from lotwise_training.benchmark_data import GEOMETRY
 from lotwise_training.classifier import ClassifierTrainer
-from lotwise_training.cli_measuring import answers, diagnose, evaluate, judge, policy
+from lotwise_training.cli_measuring import (
+    answers,
+    cascade,
+    diagnose,
+    evaluate,
+    judge,
+    policy,
+)
 from lotwise_training.cli_options import (
     HOME,
     MODELS,
@@ -141,7 +148,7 @@ def editor(
         write_served(shop.runs, recipe.served)
 
 
-for command in (policy, answers, judge, diagnose, evaluate, plan):
+for command in (policy, answers, judge, diagnose, cascade, evaluate, plan):
     app.command()(command)
 
 

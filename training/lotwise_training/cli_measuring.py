@@ -172,6 +172,28 @@ def diagnose(
         out.print(f"Diagnosis {fitted.diagnosis.version}: wrote {repository} and {results}")
 
 
+def cascade(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    repository: Repository = MODELS,
+    results: Results = RESULTS,
+) -> None:
+    """Fit the cascade of an exported committee (few members first), and measure it."""
+    # Here, as above.
+    from lotwise_training.judging import cascade_of_exported
+
+    with explained():
+        found = cascade_of_exported(Workshop(home, recipes, profile), repository, results)
+        said = found.cascade
+        out.print(
+            f"Decides as the whole committee on {said.equal:.2%} of {said.tiles:,} known tiles, "
+            f"with {said.evaluations:.0%} of its evaluations."
+        )
+        out.print(found.policy.guarantee.statement)
+        out.print(f"wrote {repository} and {results}")
+
+
 def evaluate(
     profile: Profile = "cpu",
     recipes: Recipes = RECIPES,

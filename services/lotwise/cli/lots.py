@@ -18,6 +18,7 @@ from lotwise.cli.options import (
     AsJson,
     Host,
     Models,
+    Policy,
     Start,
     State,
     TritonHome,
@@ -49,6 +50,7 @@ def screen(
     stop_early: Annotated[
         bool, typer.Option("--stop-early", help="send no more tiles than the verdict needs")
     ] = False,
+    policy: Policy = "",
     as_json_: AsJson = False,
 ) -> None:
     """Screen lots: a verdict and its reason for each folder of tiles.
@@ -63,7 +65,9 @@ def screen(
                 "predict": predict or f"{host}:{PORTS['predict']}",
                 "referral": referral or f"{host}:{PORTS['referral']}",
             }
-            screened = _screen(folders, addresses, stop_early=stop_early, quiet=as_json_)
+            screened = _screen(
+                folders, addresses, policy=policy, stop_early=stop_early, quiet=as_json_
+            )
     except EngineUnavailable as error:
         fail(f"{error.reason}: {error.message} Is the platform up? `lotwise up` starts it.")
     except LotwiseError as error:
@@ -76,7 +80,12 @@ def screen(
 
 
 def _screen(
-    folders: list[LotFolder], addresses: Mapping[str, str], *, stop_early: bool, quiet: bool
+    folders: list[LotFolder],
+    addresses: Mapping[str, str],
+    *,
+    policy: str,
+    stop_early: bool,
+    quiet: bool,
 ) -> list[LotScreening]:
     columns = (
         TextColumn("{task.description}"),
@@ -96,6 +105,7 @@ def _screen(
                         folder,
                         predict_address=addresses["predict"],
                         referral_address=addresses["referral"],
+                        policy=policy,
                         stop_early=stop_early,
                         on_tile=lambda task=task: progress.advance(task),  # type: ignore[misc]
                     )

@@ -57,8 +57,14 @@ class UncertaintyClient:
         self._stub: Any = uncertainty_pb2_grpc.UncertaintyServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
 
-    async def assess(self, tile: tile_pb2.Tile) -> uncertainty_pb2.AssessResponse:
+    async def assess(
+        self, tile: tile_pb2.Tile, *, cascade: bool = False
+    ) -> uncertainty_pb2.AssessResponse:
         """What it says of a tile. The deadline and the trace are those of the present request.
+
+        Args:
+            tile: To be looked at.
+            cascade: Whether few members are asked first.
 
         Raises:
             LotwiseError: As that service does; EngineUnavailable where it cannot be reached.
@@ -67,7 +73,7 @@ class UncertaintyClient:
         remaining = request.remaining_s()
         try:
             answer: uncertainty_pb2.AssessResponse = await self._stub.Assess(
-                uncertainty_pb2.AssessRequest(tile=tile, top_k=1),
+                uncertainty_pb2.AssessRequest(tile=tile, top_k=1, cascade=cascade),
                 timeout=DEFAULT_TIMEOUT_S if remaining is None else remaining,
                 metadata=((TRACEPARENT, request.trace.traceparent),),
             )

@@ -85,6 +85,7 @@ async def screen_lot(
     *,
     predict_address: str,
     referral_address: str,
+    policy: str = "",
     stop_early: bool = False,
     on_tile: Callable[[], None] = lambda: None,
 ) -> LotScreening:
@@ -94,6 +95,7 @@ async def screen_lot(
         folder: The lot.
         predict_address: host:port of the predict service.
         referral_address: host:port of the referral service.
+        policy: Version of the policy that decides, "full" or "cascade"; empty for the service's.
         stop_early: Whether to send no more tiles once enough have come for the verdict.
         on_tile: Called once a tile has its decision.
 
@@ -107,7 +109,7 @@ async def screen_lot(
         grpc.aio.insecure_channel(referral_address, options=_CHANNEL) as referral,
     ):
         await asyncio.gather(
-            _decide(screening, referral, trace, on_tile, stop_early=stop_early),
+            _decide(screening, referral, trace, on_tile, policy=policy, stop_early=stop_early),
             _predict(screening, predict, trace),
         )
     return screening
@@ -119,13 +121,14 @@ async def _decide(
     trace: str,
     on_tile: Callable[[], None],
     *,
+    policy: str,
     stop_early: bool,
 ) -> None:
     async def messages() -> AsyncIterator[referral_pb2.DecideLotRequest]:
         async for tile in tiles_of(screening.folder):
             if screening.enough:
                 break
-            yield referral_pb2.DecideLotRequest(tile=tile)
+            yield referral_pb2.DecideLotRequest(tile=tile, policy=policy)
         if screening.folder.tiles:
             yield referral_pb2.DecideLotRequest(complete=True)
 

@@ -21,6 +21,7 @@ from lotwise_training.benchmark_data import render_places, tile_places
 from lotwise_training.outputs import Outputs, read_outputs
 from lotwise_training.report.calibration_page import calibration_section
 from lotwise_training.report.card_figures import CardDisagrees, card_figures, check_card
+from lotwise_training.report.cascade_section import cascade_section
 from lotwise_training.report.conformal_section import conformal_section
 from lotwise_training.report.diagnosis_section import diagnosis_section
 from lotwise_training.report.edit_section import edit_section
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 conformal_section(options.results, models, seed=options.seed),
                 known_tiles_section(options.results, models),
                 diagnosis_section(options.results, models, seed=options.seed),
+                cascade_section(options.results, models),
                 plan_section(options.results),
             )
             if section is not None
