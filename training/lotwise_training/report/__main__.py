@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 edit_section(options.results, models, seed=options.seed),
                 conformal_section(options.results, models, seed=options.seed),
                 known_tiles_section(options.results, models),
-                diagnosis_section(options.results, models, seed=options.seed),
+                diagnosis_section(options.results, outputs, models, seed=options.seed),
                 cascade_section(options.results, models),
                 plan_section(options.results),
             )
