@@ -29,6 +29,7 @@ from lotwise_training.cli_options import (
     fail,
     out,
 )
+from lotwise_training.cli_planning import plan_lots
 from lotwise_training.committee import SERVED, committee_jobs
 from lotwise_training.config import CommitteeRecipe, EditorRecipe, RegressorRecipe
 from lotwise_training.dataset import (
@@ -142,6 +143,7 @@ def editor(
 
 for measure in (policy, answers, judge, diagnose, evaluate):
     app.command()(measure)
+app.command()(plan_lots)
 
 
 @app.command()
