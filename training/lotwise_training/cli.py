@@ -8,6 +8,7 @@ from lotwise.core.calibration import CALIBRATION_FILE
 from lotwise_training.attribute_meter import meter_tiles, meter_work
 from lotwise_training.benchmark_data import GEOMETRY
 from lotwise_training.classifier import ClassifierTrainer
+from lotwise_training.cli_lot_plan import plan_lots
 from lotwise_training.cli_measuring import answers, diagnose, evaluate, judge, policy
 from lotwise_training.cli_options import (
     HOME,
@@ -29,7 +30,6 @@ from lotwise_training.cli_options import (
     fail,
     out,
 )
-from lotwise_training.cli_planning import plan_lots
 from lotwise_training.committee import SERVED, committee_jobs
 from lotwise_training.config import CommitteeRecipe, EditorRecipe, RegressorRecipe
 from lotwise_training.dataset import (

@@ -35,6 +35,7 @@ STEEPEST: Final = 2.0
 FARTHEST: Final = 10
 """A size over so many times the lots at hand is beyond what they can tell."""
 INTERVAL: Final = (0.05, 0.95)
+_MOST_LOG: Final = 50.0
 
 
 def expected_error(deviation: Floats) -> Floats:
@@ -89,7 +90,8 @@ class PowerLaw:
         """Tested lots for a relative error; infinite where it is not above the floor."""
         if error <= self.floor or self.b == 0.0:
             return float("inf")
-        return float((self.a / (error - self.floor)) ** (1.0 / self.b))
+        # By logarithms: a flat law would need more lots than a float can count.
+        return float(np.exp(min(np.log(self.a / (error - self.floor)) / self.b, _MOST_LOG)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,11 +18,11 @@ from lotwise_training.stored import OutputsError
 
 BLOCKS: Final = ("early", "features")
 """Blocks of a committee, the first that it has is taken. On 200 simulated lots that are no part of
-the benchmark, mean and deviation of the first group's channels told the peak stress twice as well
-as the last group, which keeps what tells lots apart and drops the rest; both together lay between.
-"""
+the benchmark, 20 of them tested, mean and deviation of the first group's channels told the peak
+stress to 5.7%, the last group, which keeps what tells lots apart and drops the rest, to 15.9%, and
+both together to 14.5%."""
 COMPONENTS: Final = 10
-"""Principal components: there, 6 were worse and 16 no better with 8 tested lots."""
+"""Principal components: there, 6 were worse, and 16 a little worse with 8 tested lots."""
 
 
 @dataclass(frozen=True, eq=False)

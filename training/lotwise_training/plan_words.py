@@ -114,7 +114,8 @@ def needed(plan: LotPlan, target: float) -> str:
     if math.isinf(more):
         floor = float(expected_error(np.array(plan.nugget)))
         why = (
-            f"a lot's own deviation, which no test of other lots tells, alone makes {floor:.1%}"
+            "a lot's own deviation, and the scatter of its tests where that is not stated, alone "
+            f"makes {floor:.1%}"
             if floor >= target
             else f"it takes more than {FARTHEST} times the lots at hand, farther than they can tell"
         )

@@ -25,8 +25,8 @@ from lotwise_training.report.conformal_section import conformal_section
 from lotwise_training.report.diagnosis_section import diagnosis_section
 from lotwise_training.report.edit_section import edit_section
 from lotwise_training.report.known_tiles_section import known_tiles_section
+from lotwise_training.report.lot_plan_section import lot_plan_section
 from lotwise_training.report.page import index_html, plots
-from lotwise_training.report.plan_section import plan_section
 from lotwise_training.report.property_section import property_section
 from lotwise_training.report.recheck import Rechecked, recheck
 from lotwise_training.report.screen import show
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 conformal_section(options.results, models, seed=options.seed),
                 known_tiles_section(options.results, models),
                 diagnosis_section(options.results, models, seed=options.seed),
-                plan_section(options.results, models, seed=options.seed),
+                lot_plan_section(options.results, models, seed=options.seed),
             )
             if section is not None
         ]

@@ -23,8 +23,8 @@ from lotwise_training.plan_answers import FILE, played_benchmark, write_played
 from lotwise_training.plan_lots import plan_laboratory
 from lotwise_training.plan_words import show_plan
 from lotwise_training.recipe_files import RECIPES
-from lotwise_training.report.plan_section import forecast_sheet, plan_sheet
-from lotwise_training.report.plan_tables import forecast_figures, plan_figures
+from lotwise_training.report.lot_plan_section import forecast_sheet, plan_sheet
+from lotwise_training.report.lot_plan_tables import forecast_figures, plan_figures
 from lotwise_training.report.screen import show
 from lotwise_training.workshop import Workshop
 

@@ -31,6 +31,7 @@ class PlanFigures:
         against_random_interval: 95%, over starts; None of random choice itself.
         mape_untested: Relative error on the offered lots that are not tested yet.
         expected: What the process expects of the lots that are never offered, without labels.
+        off: How far it is off in a single plan, mean absolute difference, relative error.
         random_needs: Tested lots with which random choice has this `mape`; None where it needs
             more than were tested.
         random_needs_interval: 95%, over starts; an end is None as above.
@@ -45,6 +46,7 @@ class PlanFigures:
     against_random_interval: Interval | None
     mape_untested: float
     expected: float
+    off: float
     random_needs: float | None
     random_needs_interval: tuple[float | None, float | None]
 
@@ -117,6 +119,7 @@ def plan_figures(made: Played, seed: int = 0) -> list[PlanFigures]:
                     against_random_interval=None if way == RANDOM else _interval(difference),
                     mape_untested=mean["mape_untested"],
                     expected=mean["expected"],
+                    off=float(np.abs(errors[:, place, at["expected"]] - mape[:, place]).mean()),
                     random_needs=_finite(needed),
                     random_needs_interval=(
                         _finite(float(np.quantile(needs, _ENDS[0], method="lower"))),
