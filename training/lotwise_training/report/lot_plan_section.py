@@ -146,7 +146,7 @@ def plan_targets(figures: Sequence[PlanFigures], made: Played) -> tuple[Target, 
     difference = found[0].against_random_interval if found else None
     return (
         Target(
-            "expected error on untested lots, mean over plans, off by",
+            "expected error of untested lots, off by",
             f"<= {100 * MOST_OFF:.0f} points",
             f"{100 * off:.1f} points",
             "",
@@ -154,8 +154,8 @@ def plan_targets(figures: Sequence[PlanFigures], made: Played) -> tuple[Target, 
             off,
         ),
         Target(
-            f"{SAVING_AT} lots chosen by cut of risk less as many random ones",
-            "MAPE below, clearly",
+            f"{SAVING_AT} chosen lots against as many random ones",
+            "clearly less MAPE",
             "" if difference is None else f"{signed(100 * found[0].against_random, 2)} points",
             "",
             None if difference is None else difference[1] < 0,
