@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lotwise_training import cli_planning
+from lotwise_training import cli_tile_plan
 from lotwise_training.asker import Asker
 from lotwise_training.checkpoint import CheckpointError
 from lotwise_training.extrapolation import PowerLaw, fit_power_law, interval, need
@@ -274,11 +274,11 @@ def test_a_laboratory_plans_with_its_own_lots(tmp_path, monkeypatch):
     laboratory = grey_laboratory(tmp_path / "laboratory")
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "plan.toml").write_text(RECIPE_TOML)
-    committee = cli_planning.RECIPES / "cpu" / "committee.toml"
+    committee = cli_tile_plan.RECIPES / "cpu" / "committee.toml"
     (tmp_path / "tiny" / "committee.toml").write_text(committee.read_text())
-    monkeypatch.setattr(cli_planning, "train_networks", in_this_process)
+    monkeypatch.setattr(cli_tile_plan, "train_networks", in_this_process)
     common = ("--profile", "tiny", "--recipes", tmp_path, "--home", tmp_path / "home")
-    code, text = said("plan", *common, "--lots", laboratory, "--accuracy", "0.9")
+    code, text = said("plan", "tiles", *common, "--lots", laboratory, "--accuracy", "0.9")
     assert code == 0, text
     assert "Table 6" in text
     assert "For 90.0%: " in text
@@ -290,6 +290,6 @@ def test_a_laboratory_plans_with_its_own_lots(tmp_path, monkeypatch):
 
 
 def test_an_accuracy_that_is_none_is_refused():
-    code, text = said("plan", "--accuracy", "90")
+    code, text = said("plan", "tiles", "--accuracy", "90")
     assert code == 1
     assert "an accuracy lies between 0 and 1, not 90" in text

@@ -55,6 +55,7 @@ class ExportedCommittee:
         metadata = self._committee.signature.metadata
         self.weights_sha256 = metadata.weights_sha256
         self.lot_ids = tuple(lot.lot_id for lot in metadata.reference_lots)
+        self.trained_on_simulated_lots = metadata.trained_on_simulated_lots
 
     def outputs(self, images: Images, title: str | None = None) -> CommitteeOutputs:
         """See `AskedCommittee`."""

@@ -26,6 +26,7 @@ from lotwise_training.report.conformal_section import conformal_section
 from lotwise_training.report.diagnosis_section import diagnosis_section
 from lotwise_training.report.edit_section import edit_section
 from lotwise_training.report.known_tiles_section import known_tiles_section
+from lotwise_training.report.lot_plan_section import lot_plan_section
 from lotwise_training.report.page import index_html, plots
 from lotwise_training.report.plan_section import plan_section
 from lotwise_training.report.property_section import property_section
@@ -75,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 diagnosis_section(options.results, outputs, models, seed=options.seed),
                 cascade_section(options.results, models),
                 plan_section(options.results),
+                lot_plan_section(options.results, models, seed=options.seed),
             )
             if section is not None
         ]

@@ -37,7 +37,7 @@ Targets = Annotated[
 ]
 
 
-def plan(
+def plan_tiles(
     profile: Profile = "cpu",
     recipes: Recipes = RECIPES,
     home: Home = HOME,
