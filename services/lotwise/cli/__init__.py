@@ -15,6 +15,7 @@ from lotwise.cli import (
     interval,
     lots,
     platform,
+    store,
 )
 from lotwise.cli.plugins import Commands
 
@@ -37,6 +38,7 @@ explain.app.command()(explain_edit.pair)
 explain.app.command()(explain_lot.forward_lot)
 explain.app.command()(explain_lot.backward_lot)
 app.add_typer(explain.app, name="explain")
+app.add_typer(store.app, name="store")
 app.command()(files.inspect)
 app.command()(calibrate.calibrate)
 
