@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -120,11 +122,11 @@ def prune(store: Store, before: datetime) -> list[OldLot]:
     if removed and store.database.is_sqlite:
         # Gives the space back to the disk; PostgreSQL's autovacuum does it by itself.
         with store.database.outside_transactions() as connection:
-            cursor = connection.connection.cursor()
-            # Each step of the statement frees a page, so it must be read to its end.
-            cursor.execute("PRAGMA incremental_vacuum").fetchall()
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            cursor.close()
+            raw: Any = connection.connection.driver_connection
+            # Where another program holds the store, the next prune does it. Each step frees one
+            # page; of a script every step is taken, of a statement the first.
+            with contextlib.suppress(sqlite3.OperationalError):
+                raw.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
     return removed
 
 
