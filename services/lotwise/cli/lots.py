@@ -29,6 +29,7 @@ from lotwise.cli.options import (
     out,
 )
 from lotwise.cli.running import Where
+from lotwise.cli.stored_lots import screen_into
 from lotwise.client.connection import LOCAL, PORTS
 from lotwise.core.errors import EngineUnavailable, LotwiseError
 from lotwise.screening.folder import LotFolder, read_lot_folder
@@ -37,8 +38,22 @@ from lotwise.screening.screener import LotScreening, screen_lot
 
 
 def screen(
-    lots: Annotated[list[Path], typer.Argument(help="Folders of tiles, one lot each.")],
+    lots: Annotated[
+        list[str],
+        typer.Argument(
+            help="Folders of tiles, one lot each; with --store also archives, and patterns in "
+            "quotes.",
+            metavar="LOTS...",
+        ),
+    ],
     um_per_px: UmPerPx = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep every tile's result in this store and go on where it was broken off: a "
+            "SQLite file, or postgresql://user:password@host/database."
+        ),
+    ] = None,
     host: Host = LOCAL,
     predict: Annotated[str | None, typer.Option(help="host:port, goes before --host")] = None,
     referral: Annotated[str | None, typer.Option(help="host:port, goes before --host")] = None,
@@ -57,14 +72,25 @@ def screen(
 
     Ends with 0 where every lot could be judged, whatever the verdicts are.
     """
+    if store is not None and stop_early:
+        fail("--stop-early and --store exclude each other: a store keeps every tile.")
     try:
-        folders = [read_lot_folder(path, um_per_px) for path in lots]
+        folders = [] if store else [read_lot_folder(Path(path), um_per_px) for path in lots]
         where = Where(host, start, models, state, triton, engine, as_json_)
         with where.addresses() as started:
             addresses = started or {
                 "predict": predict or f"{host}:{PORTS['predict']}",
                 "referral": referral or f"{host}:{PORTS['referral']}",
+                "uncertainty": f"{host}:{PORTS['uncertainty']}",
             }
+            if store is not None:
+                screened, failed = screen_into(
+                    store, lots, addresses, um_per_px=um_per_px, policy=policy, quiet=as_json_
+                )
+                _show(screened, as_json_)
+                if failed:
+                    raise typer.Exit(1)
+                return
             screened = _screen(
                 folders, addresses, policy=policy, stop_early=stop_early, quiet=as_json_
             )
@@ -72,10 +98,14 @@ def screen(
         fail(f"{error.reason}: {error.message} Is the platform up? `lotwise up` starts it.")
     except LotwiseError as error:
         fail(f"{error.reason}: {error.message}")
+    _show(screened, as_json_)
+
+
+def _show(screened: list[LotScreening], as_json_: bool) -> None:
     if as_json_:
         for lot in screened:
             print(json.dumps(as_json(lot)))  # noqa: T201
-    else:
+    elif screened:
         out.print(as_table(screened))
 
 

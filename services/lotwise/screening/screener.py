@@ -52,6 +52,7 @@ class LotScreening:
         property_name, unit: What `values` are.
         failures: Tiles without a decision.
         enough: Whether no more tiles are sent, because enough have come for the verdict.
+        summary: Mean and standard deviation where the values themselves are in a store.
     """
 
     folder: LotFolder
@@ -61,17 +62,22 @@ class LotScreening:
     unit: str = ""
     failures: list[TileFailure] = field(default_factory=list)
     enough: bool = False
+    summary: tuple[float | None, float | None] | None = None
     models: dict[str, tile_pb2.ModelVersion] = field(default_factory=dict)
     engine: str = ""
 
     @property
     def mean(self) -> float | None:
         """Mean of the tiles' predictions."""
+        if self.summary is not None:
+            return self.summary[0]
         return statistics.fmean(self.values) if self.values else None
 
     @property
     def spread(self) -> float | None:
         """Standard deviation of the tiles' predictions."""
+        if self.summary is not None:
+            return self.summary[1]
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
     @property
