@@ -46,7 +46,7 @@ class CurvePoint:
     Attributes:
         tiles: It learned from so many.
         share: Of the training tiles.
-        steps: Of each of its networks.
+        steps: Of its networks; the fewest, where time ended some early.
         temperature: Fitted on validation tiles.
         confidence: Mean over unlabelled tiles as the committee is, as in Zhang et al. 2020.
         predicted: The same after scaling: the accuracy that is predicted.
@@ -211,14 +211,17 @@ def measure_curve(
         folder = point_folder(share)
         title = f"{share:.0%} of the tiles"
         logits = asker.members(folder, data.images[np.concatenate([asked, held])], title)
-        state = load_checkpoint(checkpoint_path(asker.runs / folder, "member_00"))
+        states = [
+            load_checkpoint(checkpoint_path(asker.runs / folder, f"member_{member:02d}"))
+            for member in range(recipe.members)
+        ]
         points.append(
             curve_point(
                 (logits[: len(asked)], truth),
                 (logits[len(asked) :], of_held),
                 tiles=len(share_of_each_lot(data, split.train, share)),
                 share=share,
-                steps=state["step"] if state else 0,
+                steps=min(state["step"] for state in states if state is not None),
                 resamples=recipe.resamples,
             )
         )
