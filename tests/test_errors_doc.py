@@ -17,6 +17,7 @@ SOURCES = sorted(
 HANDS_ON = ("runtime/status.py", "error_from_call")
 # End a command or keep a service from starting, so they have no status.
 BEFORE_ANY_CALL = {
+    *("ARCHIVE_INVALID", "MODELS_CHANGED", "TILES_UNREADABLE"),
     *("ASSEMBLY_FAILED", "LOT_SIDECAR_INVALID", "POLICY_INVALID", "POLICY_MISSING"),
     *("POLICY_CONTRADICTORY", "POLICY_UNREACHABLE", "CALIBRATION_ONE_LOT"),
     *("CALIBRATION_LOT_UNKNOWN", "CALIBRATION_LOT_TOO_SMALL", "CALIBRATION_TOO_SMALL"),

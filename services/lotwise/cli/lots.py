@@ -29,7 +29,7 @@ from lotwise.cli.options import (
     out,
 )
 from lotwise.cli.running import Where
-from lotwise.cli.stored_lots import screen_into
+from lotwise.cli.stored_lots import screen_into, watch_into
 from lotwise.client.connection import LOCAL, PORTS
 from lotwise.core.errors import EngineUnavailable, LotwiseError
 from lotwise.screening.folder import LotFolder, read_lot_folder
@@ -54,6 +54,18 @@ def screen(
             "SQLite file, or postgresql://user:password@host/database."
         ),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Screen what comes into a folder, until it is stopped."),
+    ] = False,
+    complete_after: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="With --watch: seconds without a new tile after which a lot is complete; else a "
+            "file COMPLETE beside its tiles says so.",
+        ),
+    ] = None,
     host: Host = LOCAL,
     predict: Annotated[str | None, typer.Option(help="host:port, goes before --host")] = None,
     referral: Annotated[str | None, typer.Option(help="host:port, goes before --host")] = None,
@@ -72,6 +84,8 @@ def screen(
 
     Ends with 0 where every lot could be judged, whatever the verdicts are.
     """
+    if watch and (store is None or len(lots) != 1):
+        fail("--watch takes one folder, and a store: --store .lotwise/store.sqlite")
     if store is not None and stop_early:
         fail("--stop-early and --store exclude each other: a store keeps every tile.")
     try:
@@ -83,6 +97,17 @@ def screen(
                 "referral": referral or f"{host}:{PORTS['referral']}",
                 "uncertainty": f"{host}:{PORTS['uncertainty']}",
             }
+            if watch and store is not None:
+                watch_into(
+                    store,
+                    Path(lots[0]),
+                    addresses,
+                    um_per_px=um_per_px,
+                    policy=policy,
+                    quiet_s=complete_after,
+                    as_json=as_json_,
+                )
+                return
             if store is not None:
                 screened, failed = screen_into(
                     store, lots, addresses, um_per_px=um_per_px, policy=policy, quiet=as_json_

@@ -6,7 +6,10 @@ The store's packages are an extra, so they are imported where it is asked for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import json
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +23,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from lotwise.cli.options import err, fail
+from lotwise.cli.options import err, fail, out
 from lotwise.cli.store_tables import plain
 from lotwise.core.errors import LotwiseError
 from lotwise.screening.folder import LotFolder
+from lotwise.screening.report import as_json as screened_as_json
+from lotwise.screening.report import as_table
 from lotwise.screening.screener import LotScreening
 from lotwise.v1 import referral_pb2, tile_pb2
 
 if TYPE_CHECKING:
-    from lotwise.screening.sources import LotSource
     from lotwise.store import Screening, Store
 
 
@@ -54,15 +58,106 @@ def screen_into(
     Returns:
         The lots that have a verdict, and how many have none.
     """
-    try:
+    with _said():
         from lotwise.store import Store
-    except ImportError as missing:
-        fail(f"--store needs more packages ({missing}). Run `pip install 'lotwise[screening]'`.")
-    try:
+
         with Store.open(address, create=True) as store:
             return asyncio.run(
                 _screen_all(store, lots, addresses, um_per_px=um_per_px, policy=policy, quiet=quiet)
             )
+
+
+def watch_into(
+    address: str,
+    folder: Path,
+    addresses: Mapping[str, str],
+    *,
+    um_per_px: float | None,
+    policy: str,
+    quiet_s: float | None,
+    as_json: bool,
+) -> None:
+    """Screen what comes into a folder, until the program is told to stop.
+
+    Args:
+        address: Of the store; it is made where there is none.
+        folder: That is watched; a folder a lot.
+        addresses: host:port of the services.
+        um_per_px: Edge length of a pixel in micrometres.
+        policy: That decides.
+        quiet_s: Seconds without a new tile after which a lot counts as complete.
+        as_json: Whether verdicts are said as JSON, a line each.
+    """
+    with _said():
+        from lotwise.store import Store
+
+        with Store.open(address, create=True) as store:
+            asyncio.run(
+                _watch(
+                    store,
+                    folder,
+                    addresses,
+                    um_per_px=um_per_px,
+                    policy=policy,
+                    quiet_s=quiet_s,
+                    as_json=as_json,
+                )
+            )
+
+
+async def _watch(
+    store: Store,
+    folder: Path,
+    addresses: Mapping[str, str],
+    *,
+    um_per_px: float | None,
+    policy: str,
+    quiet_s: float | None,
+    as_json: bool,
+) -> None:
+    from lotwise.screening.services import Services
+    from lotwise.screening.watching import Watch
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    def waiting(why: str, seconds: float) -> None:
+        if why:
+            err.print(f"{plain(why)} Waiting {seconds:.0f} s.", style="yellow")
+
+    def verdict(found: Screening) -> None:
+        lot = as_screened(found)
+        if as_json:
+            print(json.dumps(screened_as_json(lot)), flush=True)  # noqa: T201
+        else:
+            out.print(as_table([lot]))
+
+    def trouble(name: str, error: LotwiseError) -> None:
+        err.print(f"{plain(name)}: {error.reason}: {plain(error.message)}", style="red")
+
+    # What an instrument waits for goes before batches.
+    async with Services(addresses, policy, waiting, batch=False) as services:
+        watch = Watch(
+            folder,
+            store,
+            services,
+            um_per_px=um_per_px,
+            quiet_s=quiet_s,
+            verdict=verdict,
+            trouble=trouble,
+        )
+        err.print(f"watching {plain(str(folder))}; Ctrl-C ends it", style="dim")
+        await watch.run(stop)
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Says which extra is missing, and what is wrong with the store."""
+    try:
+        yield
+    except ImportError as missing:
+        fail(f"--store needs more packages ({missing}). Run `pip install 'lotwise[screening]'`.")
     except LotwiseError as error:
         fail(f"{error.reason}: {plain(error.message)}")
 
@@ -117,25 +212,31 @@ async def _screen_all(
                     f"{plain(lot)}: {error.reason}: {plain(error.message)}", style="red"
                 )
             else:
-                screened.append(_as_screened(source, found))
+                screened.append(as_screened(found))
     return screened, failed
 
 
-def _as_screened(source: LotSource, screening: Screening) -> LotScreening:
-    """A stored screening as what is shown of any."""
-    outcome = screening.outcome
+def as_screened(screening: Screening) -> LotScreening:
+    """A stored screening as what is shown of any.
+
+    Args:
+        screening: Finished.
+    """
+    outcome, stated = screening.outcome, screening.stated
     assert outcome is not None
-    folder = LotFolder(source.name, Path(source.source), (), source.um_per_px, source.simulated)
+    source = Path(screening.lot.source)
+    simulated = bool(stated.get("simulated"))
     document = outcome.document or {}
     verdict = json_format.ParseDict(document.get("verdict", {}), referral_pb2.LotVerdict())
     return LotScreening(
-        folder,
+        LotFolder(screening.lot.name, source, (), stated.get("um_per_px"), simulated),
         verdict=verdict,
         property_name=outcome.property_name,
         unit=outcome.unit,
         summary=(outcome.mean, outcome.sd),
         models={
             name: tile_pb2.ModelVersion(name=name, **said)
-            for name, said in screening.stated.get("models", {}).items()
+            for name, said in stated.get("models", {}).items()
         },
+        engine=stated.get("engine", ""),
     )

@@ -8,7 +8,7 @@ from typing import Any, Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from lotwise.runtime.request import TRACEPARENT, current_request
+from lotwise.runtime.request import PRIORITY, TRACEPARENT, current_request
 from lotwise.runtime.status import error_from_call
 from lotwise.v1 import tile_pb2, uncertainty_pb2, uncertainty_pb2_grpc
 
@@ -75,7 +75,10 @@ class UncertaintyClient:
             answer: uncertainty_pb2.AssessResponse = await self._stub.Assess(
                 uncertainty_pb2.AssessRequest(tile=tile, top_k=1, cascade=cascade),
                 timeout=DEFAULT_TIMEOUT_S if remaining is None else remaining,
-                metadata=((TRACEPARENT, request.trace.traceparent),),
+                metadata=(
+                    (TRACEPARENT, request.trace.traceparent),
+                    (PRIORITY, str(request.priority)),
+                ),
             )
         except grpc.aio.AioRpcError as error:
             raise error_from_call(error, "The uncertainty service") from None

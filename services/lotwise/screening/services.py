@@ -23,7 +23,7 @@ from lotwise.core.errors import (
     LotwiseError,
     NotFound,
 )
-from lotwise.runtime.request import TRACEPARENT, continue_trace
+from lotwise.runtime.request import PRIORITY, TRACEPARENT, continue_trace
 from lotwise.runtime.status import error_from_call
 from lotwise.v1 import (
     interval_pb2,
@@ -73,11 +73,13 @@ class Services:
         addresses: host:port of predict, uncertainty and referral.
         policy: Version of the policy that decides, "full" or "cascade"; empty for the service's.
         waiting: Told of pauses.
+        batch: Whether all of this may wait while instruments do not.
     """
 
     addresses: Mapping[str, str]
     policy: str = ""
     waiting: Waiting = lambda why, seconds: None
+    batch: bool = True
     _channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
     _trace: str = field(default_factory=lambda: continue_trace(None).traceparent)
 
@@ -158,7 +160,8 @@ class Services:
         return found
 
     def _how(self) -> dict[str, Any]:
-        return {"timeout": CALL_S, "metadata": ((TRACEPARENT, self._trace),)}
+        metadata = ((TRACEPARENT, self._trace), (PRIORITY, "2" if self.batch else "1"))
+        return {"timeout": CALL_S, "metadata": metadata}
 
     async def _answer(
         self, call: Callable[[], Awaitable[Answer]], peer: str

@@ -22,6 +22,8 @@ from lotwise.core.lot_sidecar import NOT_TILES, SIDECAR, LotSidecar, read_lot_si
 from lotwise.screening.screener import MAX_READ_BYTES
 from lotwise.store import FoundTile
 
+COMPLETE: Final = "COMPLETE"
+"""Name of the empty file that says that no more tiles of a lot come."""
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz")
 _PLACES: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -290,7 +292,9 @@ class ArchiveSource:
 
 
 def _may_be_tile(name: str) -> bool:
-    return not name.startswith(".") and PurePosixPath(name).suffix.lower() not in NOT_TILES
+    if name.startswith(".") or name == COMPLETE:
+        return False
+    return PurePosixPath(name).suffix.lower() not in NOT_TILES
 
 
 def _found(path: str, file: IO[bytes]) -> FoundTile:

@@ -92,6 +92,8 @@ class StoredScreening:
     _stated: dict[str, Any] = field(default_factory=dict)
     _expected: dict[str, str] = field(default_factory=dict)
     _limits: tuple[float, float] = (0.0, 0.0)
+    _lot: LotKey | None = None
+    _screening: ScreeningKey | None = None
 
     async def run(self) -> Screening:
         """Screen the lot to its end.
@@ -105,34 +107,92 @@ class StoredScreening:
             ModelsChanged: MODELS_CHANGED.
             StoreError, NotFound, Contradiction: As the store and the services say.
         """
+        await self.take_up()
+        if not (await self._told(await self._begun())).tiles:
+            raise self._nothing()
+        await self.catch_up()
+        return await self.conclude()
+
+    async def take_up(self) -> int:
+        """Have the source's tiles in the store.
+
+        Returns:
+            How many are new.
+
+        Raises:
+            StoreError: As the store says.
+        """
         store, source = self.store, self.source
-        key = await asyncio.to_thread(
+        self._lot = await asyncio.to_thread(
             store.register_lot,
             source.name,
             source.source,
             um_per_px=source.um_per_px,
             simulated=source.simulated,
         )
-        new = await asyncio.to_thread(lambda: store.add_tiles(key, source.found()))
-        await self._learn_who_answers()
-        screening = await asyncio.to_thread(
-            store.begin_screening, key, fingerprint_of(self._stated), self._stated
-        )
-        if new:
-            await asyncio.to_thread(store.reopen, screening)
-        before = await self._told(screening)
-        if not before.tiles:
-            raise self._nothing()
-        await self._screen(key, screening)
-        if source.unreadable:
-            first = source.unreadable[0]
+        lot = self._lot
+        new = await asyncio.to_thread(lambda: store.add_tiles(lot, source.found()))
+        if new and self._screening is not None:
+            await asyncio.to_thread(store.reopen, self._screening)
+        return new
+
+    async def unfinished(self) -> bool:
+        """Whether an earlier screener left the lot without a verdict.
+
+        Raises:
+            StoreError: As the store says.
+        """
+        assert self._lot is not None, "take_up comes first"
+        earlier = await asyncio.to_thread(self.store.screenings, self._lot)
+        if earlier:
+            return earlier[-1].finished is None
+        found = await asyncio.to_thread(self.store.lots, self._lot.name)
+        return any(lot.key == self._lot and lot.tiles for lot in found)
+
+    async def catch_up(self) -> None:
+        """Work until every tile that was taken up has a result, by this screener or another.
+
+        Raises:
+            ModelsChanged: MODELS_CHANGED.
+            StoreError, NotFound, Contradiction: As the store and the services say.
+        """
+        screening = await self._begun()
+        assert self._lot is not None
+        await self._screen(self._lot, screening)
+
+    async def conclude(self) -> Screening:
+        """Give the lot its verdict, with what the store holds.
+
+        Raises:
+            InvalidRequest: TILES_UNREADABLE.
+            StoreError, LotwiseError: As the store and the services say.
+        """
+        if self.source.unreadable:
+            first = self.source.unreadable[0]
             raise InvalidRequest(
                 "TILES_UNREADABLE",
-                f"{len(source.unreadable):,} files of {source.source} cannot be read, such as "
-                f"{first.path} ({first.why}). The others are screened; the lot gets its verdict "
-                "once all can be read, or the files are gone.",
+                f"{len(self.source.unreadable):,} files of {self.source.source} cannot be read, "
+                f"such as {first.path} ({first.why}). The others are screened; the lot gets its "
+                "verdict once all can be read, or the files are gone.",
             )
-        return await self._finished(key, screening)
+        screening = await self._begun()
+        assert self._lot is not None
+        return await self._finished(self._lot, screening)
+
+    async def _begun(self) -> ScreeningKey:
+        """The screening of the lot under the models that answer now."""
+        if self._screening is None:
+            assert self._lot is not None, "take_up comes first"
+            await self._learn_who_answers()
+            # Engines agree on answers; another one is no other screening.
+            fingerprint = fingerprint_of({k: v for k, v in self._stated.items() if k != "engine"})
+            self._screening = await asyncio.to_thread(
+                self.store.begin_screening, self._lot, fingerprint, self._stated
+            )
+            # Of an earlier run, finished before these tiles came.
+            if (await self._told(self._screening)).pending:
+                await asyncio.to_thread(self.store.reopen, self._screening)
+        return self._screening
 
     def _nothing(self) -> InvalidRequest:
         if self.source.unreadable:
@@ -163,6 +223,8 @@ class StoredScreening:
             "models": stated_models(provenances),
             "policy_version": answered.decision.provenance.policy_version,
             "um_per_px": self.source.um_per_px,
+            "simulated": self.source.simulated,
+            "engine": answered.decision.provenance.engine,
         }
 
     async def _screen(self, lot: LotKey, screening: ScreeningKey) -> None:
