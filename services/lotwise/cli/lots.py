@@ -66,6 +66,13 @@ def screen(
             "file COMPLETE beside its tiles says so.",
         ),
     ] = None,
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --store: tell this URL of verdicts, or 'command:' and a command; signed "
+            "with LOTWISE_NOTIFY_SECRET; again for each."
+        ),
+    ] = None,
     host: Host = LOCAL,
     predict: Annotated[str | None, typer.Option(help="host:port, goes before --host")] = None,
     referral: Annotated[str | None, typer.Option(help="host:port, goes before --host")] = None,
@@ -104,13 +111,20 @@ def screen(
                     addresses,
                     um_per_px=um_per_px,
                     policy=policy,
+                    notify=notify or [],
                     quiet_s=complete_after,
                     as_json=as_json_,
                 )
                 return
             if store is not None:
                 screened, failed = screen_into(
-                    store, lots, addresses, um_per_px=um_per_px, policy=policy, quiet=as_json_
+                    store,
+                    lots,
+                    addresses,
+                    um_per_px=um_per_px,
+                    policy=policy,
+                    notify=notify or [],
+                    quiet=as_json_,
                 )
                 _show(screened, as_json_)
                 if failed:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from google.protobuf import json_format
 from rich.progress import (
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from lotwise.store import Screening, Store
 
 
+SECRET: Final = "LOTWISE_NOTIFY_SECRET"
+"""With which notifications are signed."""
+
+
 def screen_into(
     address: str,
     lots: Sequence[str],
@@ -43,6 +48,7 @@ def screen_into(
     *,
     um_per_px: float | None,
     policy: str,
+    notify: Sequence[str],
     quiet: bool,
 ) -> tuple[list[LotScreening], int]:
     """Screen lots into a store, one after another; a lot that fails does not keep others back.
@@ -53,17 +59,27 @@ def screen_into(
         addresses: host:port of the services.
         um_per_px: Edge length of a pixel in micrometres.
         policy: That decides.
+        notify: Whom to tell of verdicts: URLs, or "command:" and a command.
         quiet: Whether to show no progress.
 
     Returns:
         The lots that have a verdict, and how many have none.
     """
     with _said():
+        from lotwise.screening.notifying import check_target
         from lotwise.store import Store
 
         with Store.open(address, create=True) as store:
             return asyncio.run(
-                _screen_all(store, lots, addresses, um_per_px=um_per_px, policy=policy, quiet=quiet)
+                _screen_all(
+                    store,
+                    lots,
+                    addresses,
+                    um_per_px=um_per_px,
+                    policy=policy,
+                    notify=[check_target(each) for each in notify],
+                    quiet=quiet,
+                )
             )
 
 
@@ -74,6 +90,7 @@ def watch_into(
     *,
     um_per_px: float | None,
     policy: str,
+    notify: Sequence[str],
     quiet_s: float | None,
     as_json: bool,
 ) -> None:
@@ -85,10 +102,12 @@ def watch_into(
         addresses: host:port of the services.
         um_per_px: Edge length of a pixel in micrometres.
         policy: That decides.
+        notify: Whom to tell of verdicts: URLs, or "command:" and a command.
         quiet_s: Seconds without a new tile after which a lot counts as complete.
         as_json: Whether verdicts are said as JSON, a line each.
     """
     with _said():
+        from lotwise.screening.notifying import check_target
         from lotwise.store import Store
 
         with Store.open(address, create=True) as store:
@@ -99,6 +118,7 @@ def watch_into(
                     addresses,
                     um_per_px=um_per_px,
                     policy=policy,
+                    notify=[check_target(each) for each in notify],
                     quiet_s=quiet_s,
                     as_json=as_json,
                 )
@@ -112,9 +132,11 @@ async def _watch(
     *,
     um_per_px: float | None,
     policy: str,
+    notify: Sequence[str],
     quiet_s: float | None,
     as_json: bool,
 ) -> None:
+    from lotwise.screening.notifying import Notifier
     from lotwise.screening.services import Services
     from lotwise.screening.watching import Watch
 
@@ -144,11 +166,25 @@ async def _watch(
             services,
             um_per_px=um_per_px,
             quiet_s=quiet_s,
+            notify=notify,
             verdict=verdict,
             trouble=trouble,
         )
         err.print(f"watching {plain(str(folder))}; Ctrl-C ends it", style="dim")
-        await watch.run(stop)
+        telling = asyncio.create_task(Notifier(store, _secret(), _not_reached).run(stop))
+        try:
+            await watch.run(stop)
+        finally:
+            stop.set()
+            await telling
+
+
+def _secret() -> bytes:
+    return os.environ.get(SECRET, "").encode()
+
+
+def _not_reached(target: str, why: str) -> None:
+    err.print(f"not told: {plain(target)}: {plain(why)}; it is tried again", style="yellow")
 
 
 @contextmanager
@@ -169,8 +205,10 @@ async def _screen_all(
     *,
     um_per_px: float | None,
     policy: str,
+    notify: Sequence[str],
     quiet: bool,
 ) -> tuple[list[LotScreening], int]:
+    from lotwise.screening.notifying import Notifier
     from lotwise.screening.services import Services
     from lotwise.screening.sources import open_source
     from lotwise.screening.stored import StoredScreening
@@ -186,6 +224,7 @@ async def _screen_all(
         TimeRemainingColumn(),
     )
     screened, failed = [], 0
+    notifier = Notifier(store, _secret(), _not_reached)
     with Progress(*columns, console=err, disable=quiet) as bars:
 
         def waiting(why: str, seconds: float) -> None:
@@ -203,7 +242,8 @@ async def _screen_all(
             try:
                 source = open_source(lot, um_per_px)
                 async with Services(addresses, policy, waiting) as services:
-                    found = await StoredScreening(store, source, services, shown).run()
+                    work = StoredScreening(store, source, services, shown, notify)
+                    found = await work.run()
             except StoreError:
                 raise  # nothing can be kept any more
             except LotwiseError as error:
@@ -213,6 +253,7 @@ async def _screen_all(
                 )
             else:
                 screened.append(as_screened(found))
+            await notifier.send_due()
     return screened, failed
 
 

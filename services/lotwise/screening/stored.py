@@ -13,15 +13,15 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-
-import numpy as np
 
 from lotwise.core.errors import InvalidRequest, LotwiseError
 from lotwise.core.sidecars import read_sidecar
 from lotwise.runtime.tiles import instrument_message
+from lotwise.screening.notifying import notification
+from lotwise.screening.probe import probe_tile
 from lotwise.screening.recording import (
     LotSum,
     as_json,
@@ -56,7 +56,6 @@ INTERVAL_TILES: Final = 64
 """Of a lot, for the interval of its property."""
 IDLE_S: Final = 1.0
 """Between looks whether other screeners have finished."""
-PROBE_PX: Final = 256
 
 
 class ModelsChanged(LotwiseError):
@@ -79,7 +78,7 @@ class StoredScreening:
         source: Of the tiles.
         services: That answer.
         progress: Told how far the lot is, after each batch.
-        notify: Whom to tell of the verdict, by target; see `Store.finish`.
+        notify: Whom to tell of the verdict; see `notifying.check_target`.
         worker: This screener's name, of its own alone.
     """
 
@@ -87,7 +86,7 @@ class StoredScreening:
     source: LotSource
     services: Services
     progress: Callable[[Progress], None] = lambda progress: None
-    notify: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notify: Sequence[str] = ()
     worker: str = field(default_factory=lambda: worker_name())
     _stated: dict[str, Any] = field(default_factory=dict)
     _expected: dict[str, str] = field(default_factory=dict)
@@ -205,9 +204,7 @@ class StoredScreening:
 
     async def _learn_who_answers(self) -> None:
         """Ask about a picture of our own which models and which policy answer."""
-        probe = tile_pb2.Tile(
-            tile_id="probe", lot_id="probe", um_per_px=self.source.um_per_px or 1.0, raw=_noise()
-        )
+        probe = probe_tile(self.source.um_per_px or 1.0)
         answered = await self.services.ask(probe)
         verdict = await self.services.conclude(
             [referral_pb2.DecideLotRequest(tile=probe, policy=self.services.policy, complete=True)]
@@ -337,7 +334,8 @@ class StoredScreening:
             unit=summed.unit,
             document={"verdict": as_json(verdict), "interval": interval, "explanation": None},
         )
-        await asyncio.to_thread(self.store.finish, screening, outcome, notify=self.notify)
+        told = dict.fromkeys(self.notify, notification(lot, screening, outcome))
+        await asyncio.to_thread(self.store.finish, screening, outcome, notify=told)
         (found,) = [
             each
             for each in await asyncio.to_thread(self.store.screenings, lot)
@@ -390,14 +388,3 @@ _VERDICTS: Final = {
 def worker_name() -> str:
     """A name that no other screener has: host, process and a random part."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-
-
-def _noise() -> tile_pb2.RawImage:
-    """A picture that is neither black nor saturated, always the same."""
-    pixels = np.random.default_rng(0).integers(60, 180, (PROBE_PX, PROBE_PX), dtype=np.uint8)
-    return tile_pb2.RawImage(
-        width=PROBE_PX,
-        height=PROBE_PX,
-        pixel_type=tile_pb2.PIXEL_TYPE_UINT8,
-        data=pixels.tobytes(),
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -117,6 +117,7 @@ class Watch:
             file COMPLETE says so.
         settled_s: Seconds for which a file must not have changed.
         look_s: Seconds between looks.
+        notify: Whom to tell of verdicts.
         progress: Told of a lot's name and how far it is.
         verdict: Told of each lot that has its verdict.
         trouble: Told of a lot's name and what is wrong with it, once each.
@@ -129,6 +130,7 @@ class Watch:
     quiet_s: float | None = None
     settled_s: float = SETTLED_S
     look_s: float = LOOK_S
+    notify: Sequence[str] = ()
     progress: Callable[[str, Progress], None] = lambda name, progress: None
     verdict: Callable[[Screening], None] = lambda screening: None
     trouble: Callable[[str, LotwiseError], None] = lambda name, error: None
@@ -189,6 +191,7 @@ class Watch:
                 source,
                 self.services,
                 progress=lambda progress: self.progress(source.name, progress),
+                notify=self.notify,
             )
             self._lots[folder] = WatchedLot(source, screening)
         return self._lots[folder]
