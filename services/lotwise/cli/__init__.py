@@ -15,6 +15,7 @@ from lotwise.cli import (
     interval,
     lots,
     platform,
+    rescreen,
     store,
 )
 from lotwise.cli.plugins import Commands
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(platform.up)
 app.command()(platform.doctor)
 app.command()(lots.screen)
+app.command()(rescreen.rescreen)
 app.command()(ask.predict)
 app.command()(ask.uncertainty)
 app.command()(ask.refer)

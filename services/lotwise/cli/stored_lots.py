@@ -65,7 +65,7 @@ def screen_into(
     Returns:
         The lots that have a verdict, and how many have none.
     """
-    with _said():
+    with said_plainly():
         from lotwise.screening.notifying import check_target
         from lotwise.store import Store
 
@@ -106,7 +106,7 @@ def watch_into(
         quiet_s: Seconds without a new tile after which a lot counts as complete.
         as_json: Whether verdicts are said as JSON, a line each.
     """
-    with _said():
+    with said_plainly():
         from lotwise.screening.notifying import check_target
         from lotwise.store import Store
 
@@ -188,7 +188,7 @@ def _not_reached(target: str, why: str) -> None:
 
 
 @contextmanager
-def _said() -> Iterator[None]:
+def said_plainly() -> Iterator[None]:
     """Says which extra is missing, and what is wrong with the store."""
     try:
         yield
