@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 import re
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, Final, Protocol
 
 from lotwise.core.errors import InvalidRequest
@@ -151,27 +152,35 @@ class FolderSource:
             raise InvalidRequest("LOT_MISSING", f"{folder} is no folder. Name a folder of tiles.")
         source = cls.of(folder, um_per_px)
         source.pattern = str(Path(*parts[plain:]))
-        if next(iter(source._paths()), None) is None:
+        if not source._names():
             raise InvalidRequest("LOT_EMPTY", f"{pattern} names no file.")
         return source
 
-    def _paths(self) -> Iterable[Path]:
-        root = Path(self.source)
+    def _names(self) -> list[str]:
+        """Files that may be tiles, relative, in order: names, as paths take ten times as much."""
         try:
-            listed = root.glob(self.pattern) if self.pattern else root.iterdir()
-            paths = sorted(listed)
+            if self.pattern:
+                root = Path(self.source)
+                named = [
+                    str(path.relative_to(root))
+                    for path in root.glob(self.pattern)
+                    if path.is_file()
+                ]
+            else:
+                with os.scandir(self.source) as entries:
+                    named = [entry.name for entry in entries if entry.is_file()]
         except OSError as error:
             self.unreadable.append(Unreadable(".", error.strerror or str(error)))
             return []
-        return [path for path in paths if _may_be_tile(path.name) and path.is_file()]
+        return sorted(name for name in named if _may_be_tile(PurePath(name).name))
 
     def found(self) -> Iterator[FoundTile]:
         """See `LotSource`."""
         self.unreadable.clear()
-        for path in self._paths():
-            relative = path.relative_to(self.source).as_posix()
+        for name in self._names():
+            relative = PurePath(name).as_posix()
             try:
-                with path.open("rb") as file:
+                with (Path(self.source) / name).open("rb") as file:
                     yield _found(relative, file)
             except OSError as error:
                 self.unreadable.append(Unreadable(relative, error.strerror or str(error)))

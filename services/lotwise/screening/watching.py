@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -43,15 +43,14 @@ class GrowingFolder(FolderSource):
     _since: dict[str, tuple[Seen, float]] = field(default_factory=dict)
     _taken: dict[str, Seen] = field(default_factory=dict)
 
-    def _paths(self) -> Iterable[Path]:
-        return [path for path in super()._paths() if self._has_settled(path)]
+    def _names(self) -> list[str]:
+        return [name for name in super()._names() if self._has_settled(name)]
 
-    def _has_settled(self, path: Path) -> bool:
-        name = path.name
+    def _has_settled(self, name: str) -> bool:
         if name.lower().endswith(UNFINISHED):
             return False
         try:
-            stat = path.stat()
+            stat = (Path(self.source) / name).stat()
         except OSError:
             return False  # renamed just now: it comes again under its name
         seen, now = (stat.st_size, stat.st_mtime_ns), self.clock()
@@ -66,8 +65,7 @@ class GrowingFolder(FolderSource):
     def found(self) -> Iterator[FoundTile]:
         """See `LotSource`; only what was not found before, or has changed since."""
         for tile in super().found():
-            seen, _ = self._since.pop(Path(tile.path).name)
-            self._taken[Path(tile.path).name] = seen
+            self._taken[tile.path] = self._since.pop(tile.path)[0]
             yield tile
 
     @property
