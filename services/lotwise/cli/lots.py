@@ -29,7 +29,7 @@ from lotwise.cli.options import (
     out,
 )
 from lotwise.cli.running import Where
-from lotwise.cli.stored_lots import screen_into, watch_into
+from lotwise.cli.stored_lots import How, screen_into, watch_into
 from lotwise.client.connection import LOCAL, PORTS
 from lotwise.core.errors import EngineUnavailable, LotwiseError
 from lotwise.screening.folder import LotFolder, read_lot_folder
@@ -43,7 +43,7 @@ def screen(
         typer.Argument(
             help="Folders of tiles, one lot each; with --store also archives, and patterns in "
             "quotes.",
-            metavar="LOTS...",
+            metavar="LOTS",
         ),
     ],
     um_per_px: UmPerPx = None,
@@ -109,9 +109,7 @@ def screen(
                     store,
                     Path(lots[0]),
                     addresses,
-                    um_per_px=um_per_px,
-                    policy=policy,
-                    notify=notify or [],
+                    how=How(um_per_px, policy, notify or []),
                     quiet_s=complete_after,
                     as_json=as_json_,
                 )
@@ -121,9 +119,7 @@ def screen(
                     store,
                     lots,
                     addresses,
-                    um_per_px=um_per_px,
-                    policy=policy,
-                    notify=notify or [],
+                    how=How(um_per_px, policy, notify or []),
                     quiet=as_json_,
                 )
                 _show(screened, as_json_)

@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -41,14 +42,39 @@ SECRET: Final = "LOTWISE_NOTIFY_SECRET"
 """With which notifications are signed."""
 
 
+@dataclass(frozen=True)
+class How:
+    """How lots are screened.
+
+    Attributes:
+        um_per_px: Edge length of a pixel in micrometres, where neither files nor `lot.json` say it.
+        policy: That decides.
+        notify: Whom to tell of verdicts: URLs, or "command:" and a command.
+    """
+
+    um_per_px: float | None
+    policy: str
+    notify: Sequence[str]
+
+    def checked(self) -> How:
+        """The same, if everybody who is to be told can be.
+
+        Raises:
+            InvalidRequest: NOTIFY_INVALID.
+        """
+        from lotwise.screening.notifying import check_target
+
+        for target in self.notify:
+            check_target(target)
+        return self
+
+
 def screen_into(
     address: str,
     lots: Sequence[str],
     addresses: Mapping[str, str],
     *,
-    um_per_px: float | None,
-    policy: str,
-    notify: Sequence[str],
+    how: How,
     quiet: bool,
 ) -> tuple[list[LotScreening], int]:
     """Screen lots into a store, one after another; a lot that fails does not keep others back.
@@ -57,16 +83,13 @@ def screen_into(
         address: Of the store; it is made where there is none.
         lots: Folders, archives or patterns.
         addresses: host:port of the services.
-        um_per_px: Edge length of a pixel in micrometres.
-        policy: That decides.
-        notify: Whom to tell of verdicts: URLs, or "command:" and a command.
+        how: To screen.
         quiet: Whether to show no progress.
 
     Returns:
         The lots that have a verdict, and how many have none.
     """
     with said_plainly():
-        from lotwise.screening.notifying import check_target
         from lotwise.store import Store
 
         with Store.open(address, create=True) as store:
@@ -75,9 +98,7 @@ def screen_into(
                     store,
                     lots,
                     addresses,
-                    um_per_px=um_per_px,
-                    policy=policy,
-                    notify=[check_target(each) for each in notify],
+                    how=how.checked(),
                     quiet=quiet,
                 )
             )
@@ -88,9 +109,7 @@ def watch_into(
     folder: Path,
     addresses: Mapping[str, str],
     *,
-    um_per_px: float | None,
-    policy: str,
-    notify: Sequence[str],
+    how: How,
     quiet_s: float | None,
     as_json: bool,
 ) -> None:
@@ -100,14 +119,11 @@ def watch_into(
         address: Of the store; it is made where there is none.
         folder: That is watched; a folder a lot.
         addresses: host:port of the services.
-        um_per_px: Edge length of a pixel in micrometres.
-        policy: That decides.
-        notify: Whom to tell of verdicts: URLs, or "command:" and a command.
+        how: To screen.
         quiet_s: Seconds without a new tile after which a lot counts as complete.
         as_json: Whether verdicts are said as JSON, a line each.
     """
     with said_plainly():
-        from lotwise.screening.notifying import check_target
         from lotwise.store import Store
 
         with Store.open(address, create=True) as store:
@@ -116,9 +132,7 @@ def watch_into(
                     store,
                     folder,
                     addresses,
-                    um_per_px=um_per_px,
-                    policy=policy,
-                    notify=[check_target(each) for each in notify],
+                    how=how.checked(),
                     quiet_s=quiet_s,
                     as_json=as_json,
                 )
@@ -130,9 +144,7 @@ async def _watch(
     folder: Path,
     addresses: Mapping[str, str],
     *,
-    um_per_px: float | None,
-    policy: str,
-    notify: Sequence[str],
+    how: How,
     quiet_s: float | None,
     as_json: bool,
 ) -> None:
@@ -159,14 +171,14 @@ async def _watch(
         err.print(f"{plain(name)}: {error.reason}: {plain(error.message)}", style="red")
 
     # What an instrument waits for goes before batches.
-    async with Services(addresses, policy, waiting, batch=False) as services:
+    async with Services(addresses, how.policy, waiting, batch=False) as services:
         watch = Watch(
             folder,
             store,
             services,
-            um_per_px=um_per_px,
+            um_per_px=how.um_per_px,
             quiet_s=quiet_s,
-            notify=notify,
+            notify=how.notify,
             verdict=verdict,
             trouble=trouble,
         )
@@ -203,9 +215,7 @@ async def _screen_all(
     lots: Sequence[str],
     addresses: Mapping[str, str],
     *,
-    um_per_px: float | None,
-    policy: str,
-    notify: Sequence[str],
+    how: How,
     quiet: bool,
 ) -> tuple[list[LotScreening], int]:
     from lotwise.screening.notifying import Notifier
@@ -240,9 +250,9 @@ async def _screen_all(
                 bars.update(task, total=done.tiles, completed=done.done, rate=rate)
 
             try:
-                source = open_source(lot, um_per_px)
-                async with Services(addresses, policy, waiting) as services:
-                    work = StoredScreening(store, source, services, shown, notify)
+                source = open_source(lot, how.um_per_px)
+                async with Services(addresses, how.policy, waiting) as services:
+                    work = StoredScreening(store, source, services, shown, how.notify)
                     found = await work.run()
             except StoreError:
                 raise  # nothing can be kept any more
