@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from lotwise.cli import app
 from lotwise.core.errors import EngineUnavailable, InvalidRequest
+from lotwise.screening import services as services_module
 from lotwise.screening import stored as stored_module
 from lotwise.screening.folder import read_lot_folder
 from lotwise.screening.screener import screen_lot
@@ -248,6 +249,15 @@ async def test_an_outage_is_waited_for(folder, addresses, tmp_path):
     assert waits[-1] == ("", 0.0)
 
 
+async def test_no_verdict_waits_for_an_interval(folder, addresses, tmp_path, monkeypatch):
+    monkeypatch.setattr(services_module, "INTERVAL_PATIENCE_S", 0.3)
+    away = {**addresses, "uncertainty": "127.0.0.1:9"}
+    with Store.open(tmp_path / "store.sqlite", create=True) as store:
+        found = await asyncio.wait_for(screened(store, folder, away), 120)
+    assert found.outcome.tiles == TILES + 1
+    assert found.outcome.document["interval"] is None
+
+
 async def test_a_policy_that_changes_on_the_way_ends_the_screening(
     folder, addresses, tmp_path, monkeypatch
 ):
@@ -343,7 +353,7 @@ def test_stop_early_and_a_store_exclude_each_other(tmp_path):
 
 
 async def test_the_command_screens_what_it_can_and_says_what_it_cannot(folder, addresses, tmp_path):
-    ports = [f"--{name}={addresses[name]}" for name in ("predict", "referral")]
+    ports = [f"--{name}={address}" for name, address in addresses.items()]
     command = [
         *(sys.executable, "-c", "from lotwise.cli import main; main()", "screen"),
         *(str(folder), str(tmp_path / "nowhere")),

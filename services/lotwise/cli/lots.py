@@ -76,6 +76,7 @@ def screen(
     host: Host = LOCAL,
     predict: Annotated[str | None, typer.Option(help="host:port, goes before --host")] = None,
     referral: Annotated[str | None, typer.Option(help="host:port, goes before --host")] = None,
+    uncertainty: Annotated[str | None, typer.Option(help="host:port, with --store")] = None,
     start: Start = False,
     models: Models = MODELS,
     state: State = STATE,
@@ -102,7 +103,7 @@ def screen(
             addresses = started or {
                 "predict": predict or f"{host}:{PORTS['predict']}",
                 "referral": referral or f"{host}:{PORTS['referral']}",
-                "uncertainty": f"{host}:{PORTS['uncertainty']}",
+                "uncertainty": uncertainty or f"{host}:{PORTS['uncertainty']}",
             }
             if watch and store is not None:
                 watch_into(

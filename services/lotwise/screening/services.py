@@ -7,7 +7,9 @@ not come back all at once. What cannot be mended by waiting is said.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -39,6 +41,7 @@ FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 30.0
 CALL_S: Final = 60.0
 """Time that a call may take before it is tried again."""
+INTERVAL_PATIENCE_S: Final = 30.0
 WORTH_WAITING: Final = (EngineUnavailable, EngineOverloaded, DeadlineExceeded)
 _CHANNEL: Final = [
     ("grpc.max_send_message_length", -1),
@@ -144,7 +147,7 @@ class Services:
     async def interval(
         self, tiles: list[tile_pb2.Tile]
     ) -> interval_pb2.LotIntervalResponse | LotwiseError:
-        """Where the property of a lot lies, by some of its tiles.
+        """Where the property of a lot lies, by some of its tiles. No verdict waits long for it.
 
         Args:
             tiles: As they are sent.
@@ -155,7 +158,9 @@ class Services:
         stub: Any = uncertainty_pb2_grpc.UncertaintyServiceStub(self._channels["uncertainty"])
         requests = [interval_pb2.LotIntervalRequest(tile=tile) for tile in tiles]
         found: interval_pb2.LotIntervalResponse | LotwiseError = await self._answer(
-            lambda: stub.LotInterval(_each(requests), **self._how()), "The uncertainty service"
+            lambda: stub.LotInterval(_each(requests), **self._how()),
+            "The uncertainty service",
+            patience_s=INTERVAL_PATIENCE_S,
         )
         return found
 
@@ -164,9 +169,13 @@ class Services:
         return {"timeout": CALL_S, "metadata": metadata}
 
     async def _answer(
-        self, call: Callable[[], Awaitable[Answer]], peer: str
+        self,
+        call: Callable[[], Awaitable[Answer]],
+        peer: str,
+        *,
+        patience_s: float = math.inf,
     ) -> Answer | LotwiseError:
-        failures = 0
+        failures, began = 0, time.monotonic()
         while True:
             try:
                 answer = await call()
@@ -178,7 +187,8 @@ class Services:
                 return answer
             if isinstance(error, NotFound | Contradiction):
                 raise error
-            if not isinstance(error, WORTH_WAITING):
+            patient = time.monotonic() - began < patience_s
+            if not (isinstance(error, WORTH_WAITING) and patient):
                 return error
             # Full jitter: screeners that were cut off together come back apart.
             longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0**failures)
