@@ -59,6 +59,7 @@ async def main(rounds: int, repository: Path, state: Path) -> None:
                 "committee, in process": _engine(in_process, "committee", tiles),
                 "committee, Triton": _engine(triton, "committee", tiles),
                 "committee, uncertainty service on Triton": _assess(uncertainty, tiles),
+                "committee, the same, few members first": _assess(uncertainty, tiles, cascade=True),
             }
             seconds: dict[str, list[float]] = {name: [] for name in arrangements}
             for run in arrangements.values():
@@ -93,9 +94,11 @@ def _predict(channel: grpc.aio.Channel, tiles: list[np.ndarray]) -> Round:
     return run
 
 
-def _assess(channel: grpc.aio.Channel, tiles: list[np.ndarray]) -> Round:
+def _assess(channel: grpc.aio.Channel, tiles: list[np.ndarray], *, cascade: bool = False) -> Round:
     stub = uncertainty_pb2_grpc.UncertaintyServiceStub(channel)
-    requests = [uncertainty_pb2.AssessRequest(tile=tile) for tile in _messages(tiles)]
+    requests = [
+        uncertainty_pb2.AssessRequest(tile=tile, cascade=cascade) for tile in _messages(tiles)
+    ]
 
     async def run() -> None:
         await asyncio.gather(*(stub.Assess(request) for request in requests))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE, LotCalibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.explain import __main__ as explain
 from lotwise.explain.settings import ExplainSettings
@@ -71,9 +70,7 @@ def make_tile(pictures: list[np.ndarray]) -> Callable[..., tile_pb2.Tile]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def services(
-    repository: Path, policy: ReferralPolicy
-) -> AsyncIterator[dict[str, RunningService]]:
+async def services(repository: Path) -> AsyncIterator[dict[str, RunningService]]:
     """The four services in this process, over the in-process engine."""
     engine = {"engine": "onnxruntime", "model_repository": repository, "drain_s": 1.0}
     built = {}
@@ -87,9 +84,10 @@ async def services(
     settings = ExplainSettings(**engine, min_familiarity=0.01)
     built["explain"] = RunningService(explain.build(settings), settings)
     await built["explain"].start()
-    settings = ReferralSettings(uncertainty_address=address, drain_s=1.0)
-    lots = LotCalibration.read(repository / "committee" / LOT_DIAGNOSIS_FILE)
-    built["referral"] = RunningService(referral.build(settings, policy, lots), settings)
+    policy_file = repository / "committee" / "referral_policy.json"
+    settings = ReferralSettings(uncertainty_address=address, drain_s=1.0, policy_file=policy_file)
+    found = referral.rulings(settings)
+    built["referral"] = RunningService(referral.build(settings, *found), settings)
     await built["referral"].start()
     yield built
     for running in reversed(built.values()):

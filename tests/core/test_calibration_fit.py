@@ -34,8 +34,7 @@ def others():
 
 
 def on_others(fitted, others):
-    calibration = fitted.calibrated.calibration
-    return scored(*others, calibration.temperature, fitted.calibrated.familiarity)
+    return scored(*others, fitted.calibrated)
 
 
 def test_the_temperature_undoes_what_is_too_sharp(fitted):

@@ -9,7 +9,7 @@ from lotwise.core.calibration_fit import calibrate
 from lotwise.core.diagnosis import KINDS, Shift, TileDiagnosis
 from lotwise.core.errors import Contradiction
 from lotwise.core.verdict import Decision, Reason
-from lotwise.referral.handler import Assessed, ReferralHandler
+from lotwise.referral.handler import Assessed, ReferralHandler, Ruling
 from lotwise.runtime.diagnosis_messages import diagnosis_message, tile_diagnosis
 from lotwise.v1 import diagnosis_pb2, tile_pb2
 from tests.support.committees import COVERAGE, WEIGHTS, labelled
@@ -25,7 +25,7 @@ class Says:
     def __init__(self, answer):
         self.answer = answer
 
-    async def assess(self, tile):
+    async def assess(self, tile, *, cascade):
         return self.answer
 
     async def ready(self):
@@ -38,6 +38,7 @@ def seen(**changes):
         confidence=0.9,
         error_probability=POLICY.max_score,
         familiarity=POLICY.request.min_familiarity,
+        entropy_nats=0.5,
         weights_sha256=POLICY.weights_sha256,
         calibration_version=POLICY.calibration_version,
         quality=GOOD,
@@ -47,7 +48,7 @@ def seen(**changes):
 
 
 async def decide(**changes):
-    handler = ReferralHandler(Says(seen(**changes)), POLICY)
+    handler = ReferralHandler(Says(seen(**changes)), Ruling(POLICY))
     return await handler.decide(tile_pb2.Tile())
 
 

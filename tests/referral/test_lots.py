@@ -105,7 +105,7 @@ async def test_a_token_that_is_none_is_refused(stubs, make_tile, token):
 
 
 async def test_a_token_of_another_policy_is_refused(stubs, make_tile):
-    token = LotSoFar("R01", "", LotTally(0.123, 0.9)).token()
+    token = LotSoFar("R01", "another", LotTally(0.4, 0.95)).token()
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await send(stubs, tile_message(make_tile(0), resume_token=token))
     assert reason_of(refused.value) == "RESUME_MISMATCH"
@@ -197,7 +197,7 @@ def test_a_token_that_was_cut_is_refused(cut):
 
 
 def test_tokens_become_rarer_so_that_they_do_not_outweigh_tiles():
-    lot = LotSoFar("a lot", "", LotTally(0.4, 0.95))
+    lot = LotSoFar("a lot", "p", LotTally(0.4, 0.95))
     due, size = [], 0
     for number in range(6_000):
         lot.note(tile_pb2.Tile(tile_id=str(number), file=number.to_bytes(4, "big")), seen=True)

@@ -6,7 +6,7 @@ import pytest
 
 from lotwise.core.verdict import Decision, Reason
 from lotwise.referral.assessor import UncertaintyAssessor
-from lotwise.referral.handler import ReferralHandler
+from lotwise.referral.handler import ReferralHandler, Ruling
 from lotwise.runtime.status import reason_of
 from lotwise.runtime.uncertainty_client import UncertaintyClient
 from lotwise.v1 import calibration_pb2, referral_pb2, tile_pb2
@@ -49,10 +49,8 @@ async def test_a_threshold_between_two_tiles_accepts_one_and_refers_the_other(
     any_tile = policy.request.model_copy(update={"min_familiarity": 1e-9})
     parting = policy.model_copy(update={"max_score": middle, "request": any_tile})
     client = UncertaintyClient(f"127.0.0.1:{services['uncertainty'].port}", 2**20)
-    assessor = UncertaintyAssessor(client)
-    decided = {
-        tile.tile_id: await ReferralHandler(assessor, parting).decide(tile) for tile in tiles
-    }
+    handler = ReferralHandler(UncertaintyAssessor(client), Ruling(parting))
+    decided = {tile.tile_id: await handler.decide(tile) for tile in tiles}
     await client.close()
     referred = {name for name, each in decided.items() if each.decision is Decision.REFER}
     assert referred == {name for name, score in scores.items() if score > middle}

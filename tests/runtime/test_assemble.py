@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from lotwise.runtime.assemble import (
-    AssemblyError,
     assemble_members,
     assemble_repository,
     assemble_skeleton,
     has_parts,
 )
+from lotwise.runtime.members import AssemblyError
 
 TILE = (8, 8)
 
@@ -312,3 +312,42 @@ def test_a_skeleton_may_keep_weights_of_its_own(tmp_path: Path) -> None:
         strict=True,
     ):
         np.testing.assert_array_equal(got, wanted)
+
+
+def chosen(root: Path, content: str) -> Path:
+    """A model that is made of members of another."""
+    path = root / "some" / "1" / "members.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    return path
+
+
+def test_members_of_another_model_make_one_of_their_own(tmp_path: Path) -> None:
+    paths = [member(tmp_path / "committee" / "1" / f"member_0{n}.onnx", n) for n in range(3)]
+    chosen(tmp_path, '{"model": "committee", "version": "1", "members": [2, 0]}')
+    assert has_parts(tmp_path)
+    made = assemble_repository(tmp_path)
+    assert tmp_path / "some" / "1" / "model.onnx" in made
+    image = np.random.default_rng(0).integers(0, 256, (2, 1, *TILE)).astype(np.uint8)
+    (said,) = onnxruntime.InferenceSession(made[-1]).run(None, {"image": image})
+    for place, number in enumerate((2, 0)):
+        (alone,) = onnxruntime.InferenceSession(paths[number]).run(["logits"], {"image": image})
+        np.testing.assert_allclose(said[:, place], alone, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "names no members"),
+        ("[]", "names no members"),
+        ('{"model": "regressor", "version": "1", "members": [0]}', "names no members"),
+        ('{"model": "committee", "version": "2", "members": [0]}', "holds no member"),
+        ('{"model": "committee", "version": "1", "members": [3]}', r"members \[3\] of 1"),
+        ('{"model": "committee", "version": "1", "members": []}', r"members \[\] of 1"),
+    ],
+)
+def test_members_that_are_not_there_are_named(tmp_path: Path, content: str, said: str) -> None:
+    member(tmp_path / "committee" / "1" / "member_00.onnx", 0)
+    chosen(tmp_path, content)
+    with pytest.raises(AssemblyError, match=said):
+        assemble_repository(tmp_path)

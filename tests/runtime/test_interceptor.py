@@ -48,6 +48,7 @@ class Handler:
             tile_id=name, value=-1 if remaining is None else remaining
         )
         response.provenance.request_id = current.trace.trace_id
+        response.lot_id = f"priority {current.priority}"
         return response
 
 
@@ -224,3 +225,12 @@ async def test_a_reader_who_stops_reading_a_long_stream_does_not_hold_its_work(c
         await until(lambda: value("lotwise_rpc_requests_total", labels) == 1)
         assert value("lotwise_rpc_in_flight", {"method": "PredictStream"}) == 0
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "priority"),
+    [((), 1), ((("lotwise-priority", "2"),), 2), ((("lotwise-priority", "0"),), 1)],
+)
+async def test_a_caller_may_say_that_it_can_wait(served, metadata, priority):
+    answer = await served.stub.Predict(request("good"), metadata=metadata)
+    assert answer.lot_id == f"priority {priority}"

@@ -6,7 +6,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from lotwise.core import errors
-from lotwise.runtime.assemble import AssemblyError
+from lotwise.runtime.members import AssemblyError
 from lotwise.runtime.status import (
     DETAILS_KEY,
     abort,

@@ -193,7 +193,7 @@ def test_report_options(store, found, lotwise, tmp_path):
 
 
 def test_a_pdf_that_cannot_be_made_is_said_before_any_work(store, lotwise, monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    monkeypatch.setenv("PATH", "/nowhere")
     done = lotwise("report", "none", "--pdf", "a.pdf")
     assert done.exit_code == 1
     assert "PDF_UNAVAILABLE" in done.stderr

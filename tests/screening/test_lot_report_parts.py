@@ -2,7 +2,6 @@
 
 import io
 import os
-import sys
 import tracemalloc
 from datetime import UTC, datetime
 
@@ -200,9 +199,9 @@ def test_numbers_for_people():
     assert readable("a" * 90, 20) == "a" * 12 + "…" + "a" * 7
 
 
-def _with_weasyprint():
+def _with_chromium():
     try:
-        return pdf.load()
+        return pdf.find_browser()
     except Contradiction as missing:
         if os.environ.get("CI"):
             raise
@@ -210,7 +209,7 @@ def _with_weasyprint():
 
 
 def test_the_pdf_has_pages_with_text(gathered):
-    _with_weasyprint()
+    _with_chromium()
     data = pdf.pdf_bytes(lot_page(gathered, NOW))
     assert data.startswith(b"%PDF-")
     pages = [page.extract_text() for page in PdfReader(io.BytesIO(data)).pages]
@@ -222,30 +221,32 @@ def test_the_pdf_has_pages_with_text(gathered):
         assert said in whole, said
 
 
-def test_the_pdf_fetches_nothing(tmp_path):
-    _with_weasyprint()
-    (tmp_path / "secret.txt").write_text("secret")
-    html = f'<p>text</p><object data="file://{tmp_path}/secret.txt" type="text/html"></object>'
-    html += f'<link rel="attachment" href="file://{tmp_path}/secret.txt">'
-    reader = PdfReader(io.BytesIO(pdf.pdf_bytes(html)))
-    assert not reader.attachments
+def test_the_pdf_fetches_nothing(gathered, tmp_path):
+    _with_chromium()
+    (tmp_path / "secret.html").write_text("<p>TOPSECRET</p>")
+    frame = (
+        f'<iframe src="file://{tmp_path}/secret.html"></iframe><script>document.write(1)</script>'
+    )
+    html = lot_page(gathered, NOW).replace("<main>", f"<main>{frame}")
+    pages = PdfReader(io.BytesIO(pdf.pdf_bytes(html))).pages
+    assert "TOPSECRET" not in "".join(page.extract_text() for page in pages)
 
 
-def test_a_missing_package_is_said(monkeypatch):
-    monkeypatch.setitem(sys.modules, "weasyprint", None)
-    with pytest.raises(Contradiction, match=r"pip install 'lotwise\[report\]'") as said:
+def test_a_missing_browser_is_said(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(Contradiction, match="apt-get install chromium") as said:
         pdf.pdf_bytes("<p>text</p>")
     assert said.value.reason == "PDF_UNAVAILABLE"
 
 
-def test_a_missing_library_is_said(monkeypatch):
-    class Finder:
-        def find_spec(self, name, path=None, target=None):
-            if name == "weasyprint":
-                raise OSError("cannot load library 'libpango-1.0-0'\nmore")
-
-    monkeypatch.delitem(sys.modules, "weasyprint", raising=False)
-    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
-    with pytest.raises(Contradiction, match="libpango-1.0-0'") as said:
-        pdf.load()
-    assert "scripts/install-system" in said.value.message
+@pytest.mark.parametrize("script", ["exit 3", "sleep 9", "echo no display >&2"])
+def test_a_browser_that_does_not_print_is_said(monkeypatch, tmp_path, script):
+    program = tmp_path / "chromium"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr(pdf, "LIMIT_S", 0.5)
+    with pytest.raises(Contradiction) as said:
+        pdf.pdf_bytes("<p>text</p>")
+    assert said.value.reason == "PDF_UNAVAILABLE"
+    assert str(program) in said.value.message

@@ -143,7 +143,7 @@ def test_no_space_for_a_new_store(tmp_path):
 
 
 def test_a_server_with_a_full_disk(server, tmp_path):
-    owner = os.stat(f"/proc/{server.process.pid}")
+    owner = Path(f"/proc/{server.process.pid}").stat()
     folder = Path(tempfile.mkdtemp(prefix="lotwise-disk-"))  # pytest's are closed to others
     folder.chmod(0o755)
     with small_disk(folder / "disk", "24m", (owner.st_uid, owner.st_gid)):
@@ -186,6 +186,6 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(store, tmp_path, how):
     assert path.read_bytes() == b"the old one"
     write()
     assert path.stat().st_size > 4096
+    path = tmp_path / "nowhere" / "results"
     with pytest.raises(StoreError, match="cannot be written"):
-        path = tmp_path / "nowhere" / "results"
         write()

@@ -60,13 +60,15 @@ def test_an_empty_file_is_no_store_yet(tmp_path):
 
 
 def test_migrations_make_the_tables_that_the_code_knows(new_address, kind):
-    with Store.open(new_address(kind), create=True) as store:
-        with store.database.reading() as connection:
-            options = {"version_table": VERSION_TABLE, "compare_type": True}
-            context = MigrationContext.configure(connection, opts=options)
-            assert compare_metadata(context, metadata) == []
-            checks = sa.inspect(connection).get_check_constraints("results")
-            assert len(checks) == 1
+    with (
+        Store.open(new_address(kind), create=True) as store,
+        store.database.reading() as connection,
+    ):
+        options = {"version_table": VERSION_TABLE, "compare_type": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+        checks = sa.inspect(connection).get_check_constraints("results")
+        assert len(checks) == 1
 
 
 def test_an_older_store_is_brought_up_to_date_with_all_it_holds(new_address, kind):

@@ -1,8 +1,10 @@
 """Screenings: leases, results that are kept once, verdicts, comparisons."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 
 from lotwise.core.errors import InvalidRequest, NotFound
 from lotwise.store import Progress, ScreeningKey, fingerprint_of
@@ -159,8 +161,6 @@ def test_progress_counts_by_decision(store, clock):
 
 
 def test_progress_takes_as_many_queries_for_many_tiles_as_for_few(store):
-    import sqlalchemy as sa
-
     counted = []
     sa.event.listen(store.database.engine, "before_cursor_execute", lambda *a: counted.append(a[2]))
 
@@ -308,3 +308,11 @@ def test_a_screening_that_is_gone_is_said_to_be(store, call):
     with pytest.raises(NotFound) as missing:
         call(store, ScreeningKey(99, 1))
     assert missing.value.reason == "SCREENING_UNKNOWN"
+
+
+def test_threads_of_one_program_share_a_store(store):
+    screening = begin(store, fill(store, 200))
+    with ThreadPoolExecutor(4) as threads:
+        working = [threads.submit(work_off, store, screening, f"w{at}", limit=5) for at in range(4)]
+        assert sum(each.result() for each in working) == 200
+    assert store.progress(screening) == Progress(200, 200, 0, 0, 0)

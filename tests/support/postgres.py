@@ -115,7 +115,7 @@ def running():
     """A server of its own in a temporary folder."""
     programs = _programs()
     if programs is None:
-        _without("PostgreSQL: `scripts/install-system` installs it")
+        _without("PostgreSQL: scripts/install-system, with LOTWISE_WITH_POSTGRESQL=1, brings it")
     who = _user()
     folder = Path(tempfile.mkdtemp(prefix="lotwise-postgres-"))
     try:

@@ -23,16 +23,6 @@ MANIFEST = {
         }
         for split in ("tile-random", "region-blocked", "lot-held-out")
     },
-    "learning_curve": [
-        {
-            "tiles": tiles,
-            "share": tiles / 800,
-            "members": 3,
-            "single": {"accuracy": 0.7, "nll": 0.9, "ece": 0.1},
-            "ensemble": {"accuracy": 0.8, "nll": 0.6, "ece": 0.05},
-        }
-        for tiles in (800, 100)
-    ],
     "outputs_sha256": "a" * 64,
 }
 

@@ -1,9 +1,11 @@
 """The commands of `lotwise-train`, run in this process, and a recipe for regressors."""
 
+import numpy as np
 from typer.testing import CliRunner
 
 from lotwise_training import cli
 from lotwise_training.training_loop import train_network
+from tests.support.laboratories import lots_csv, write
 
 LOTS = ("dark", "middle", "bright")
 
@@ -56,6 +58,18 @@ def said(*arguments):
     result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.output
+
+
+def grey_laboratory(folder):
+    """Three lots of ten pictures of 1,024 um, each of 16 tiles."""
+    rows = [f"{lot},{lot},iron,{n / 2}" for n, lot in enumerate(LOTS)]
+    lots_csv(folder, "\n".join(["lot_id,recipe,origin,size", *rows]) + "\n")
+    rng = np.random.default_rng(0)
+    for n, lot in enumerate(LOTS):
+        for picture in range(10):
+            grey = rng.normal(50 + 70 * n, 10, (256, 256)).clip(0, 255).astype(np.uint8)
+            write(folder / lot / f"{picture}.png", grey, um_per_px=4.0)
+    return folder
 
 
 def in_this_process(trainer, jobs, run, *, parallel):

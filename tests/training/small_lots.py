@@ -51,9 +51,6 @@ RECIPE = CommitteeRecipe(
     comparison=ComparisonRecipe(
         other_splits_members=2,
         other_splits_share=0.5,
-        curve_tiles=(0.25, 1.0),
-        curve_members=2,
-        curve_share=0.25,
         head_tiles=12,
         test_tiles=8,
     ),

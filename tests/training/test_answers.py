@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from lotwise.core.uncertainty import committee_probabilities, softmax
 from lotwise_training import answers
 from lotwise_training import asker as asker_module
 from lotwise_training.answers import (
     UNKNOWN,
     UNSEEN,
-    learning_curve,
     manifest,
     shifted_answers,
     split_answers,
@@ -161,35 +159,6 @@ def test_networks_that_were_trained_anew_are_asked_anew(outputs, asker, nobody, 
 def test_networks_that_are_missing_are_named(tmp_path):
     with pytest.raises(CheckpointError, match="lotwise-train committee"):
         split_answers(DATA, "tile-random", Asker(tmp_path, RECIPE))
-
-
-def test_the_learning_curve_has_a_point_for_every_share(asker):
-    points = learning_curve(DATA, asker)
-    split = SPLITS["tile-random"](DATA, SEED)
-    assert [point["share"] for point in points] == [0.25, 1.0]
-    assert [point["tiles"] for point in points] == [len(split.train) // 4, len(split.train)]
-    assert [point["members"] for point in points] == [2, 2]
-    # All points take as many steps.
-    assert len({point["steps"] for point in points}) == 1
-    assert points[0]["steps"] > 0
-
-
-def test_points_of_the_learning_curve_are_figures_of_test_tiles(asker):
-    point = learning_curve(DATA, asker)[1]
-    split = SPLITS["tile-random"](DATA, SEED)
-    chosen = answers._sample(split.test, RECIPE.comparison.test_tiles, SEED)
-    members, _ = load_members(asker.runs / "committee-comparisons" / "curve-1")
-    probabilities = softmax(committee_logits(members, DATA.images[chosen]))
-    labels = DATA.lots[chosen]
-    rows = np.arange(len(labels))
-    pooled = committee_probabilities(probabilities)
-    assert point[ENSEMBLE]["accuracy"] == (pooled.argmax(axis=1) == labels).mean()
-    assert point[ENSEMBLE]["nll"] == pytest.approx(-np.log(pooled[rows, labels]).mean())
-    # Of single networks, their mean.
-    right = probabilities.argmax(axis=2) == labels[:, None]
-    assert point[SINGLE]["accuracy"] == pytest.approx(right.mean())
-    alone = -np.log(probabilities[rows, :, labels])
-    assert point[SINGLE]["nll"] == pytest.approx(alone.mean())
 
 
 def test_the_manifest_names_lots_weights_and_steps(asker):

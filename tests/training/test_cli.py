@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from lotwise.core.calibration import read_calibration
@@ -15,8 +14,7 @@ from lotwise_training.dataset import read_table
 from lotwise_training.fresh_outputs import read_fresh
 from lotwise_training.outputs import METHODS, read_outputs
 from lotwise_training.splits import SPLITS
-from tests.support.laboratories import lots_csv, write
-from tests.training.commands import LOTS, in_this_process, said
+from tests.training.commands import LOTS, grey_laboratory, in_this_process, said
 from tests.training.small_lots import grey_lots
 from tests.training.small_runs import write_committee
 
@@ -51,9 +49,6 @@ seed = 0
 [comparison]
 other_splits_members = 2
 other_splits_share = 0.4
-curve_tiles = [0.5, 1.0]
-curve_members = 2
-curve_share = 0.2
 head_tiles = 8
 test_tiles = 10
 [policy]
@@ -78,16 +73,7 @@ def recipes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def laboratory(tmp_path_factory):
-    """Three lots of ten pictures of 1,024 um, each of 16 tiles."""
-    rows = [f"{lot},{lot},iron,{n / 2}" for n, lot in enumerate(LOTS)]
-    header = "lot_id,recipe,origin,size"
-    folder = lots_csv(tmp_path_factory.mktemp("laboratory"), "\n".join([header, *rows]) + "\n")
-    rng = np.random.default_rng(0)
-    for n, lot in enumerate(LOTS):
-        for picture in range(10):
-            grey = rng.normal(50 + 70 * n, 10, (256, 256)).clip(0, 255).astype(np.uint8)
-            write(folder / lot / f"{picture}.png", grey, um_per_px=4.0)
-    return folder
+    return grey_laboratory(tmp_path_factory.mktemp("laboratory"))
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +130,6 @@ def test_its_answers_are_those_of_every_split(followed):
     assert outputs["region-blocked", "test"].familiarity is None
     assert manifest["benchmark"] is None
     assert manifest["lot_ids"] == list(LOTS)
-    assert [point["share"] for point in manifest["learning_curve"]] == [0.5, 1.0]
 
 
 def test_the_table_of_the_lots_lies_beside_the_members(followed):
@@ -170,8 +155,7 @@ def test_lots_of_the_benchmark_are_calibrated_and_judged_on_fresh_tiles(
     monkeypatch.setattr(workshop, "fresh_tiles", fresh_tiles)
     for name in ("split_answers", "shifted_answers"):
         monkeypatch.setattr(cli_measuring, name, lambda *_: {})
-    for name in ("manifest", "learning_curve"):
-        monkeypatch.setattr(cli_measuring, name, lambda *_, **__: {})
+    monkeypatch.setattr(cli_measuring, "manifest", lambda *_, **__: {})
     common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path)
     code, text = said("policy", *common)
     assert code == 0, text
@@ -218,8 +202,8 @@ def asked_to_train(monkeypatch):
 def test_without_a_folder_the_lots_are_the_benchmarks(asked_to_train, recipes, tmp_path):
     code, text = said("committee", "--profile", "tiny", "--recipes", recipes, "--home", tmp_path)
     assert code == 0, text
-    # Three splits of two members and a network with dropout; two points of two members.
-    assert len(asked_to_train) == 3 * 3 + 2 * 2
+    # Three splits of two members and a network with dropout.
+    assert len(asked_to_train) == 3 * 3
     assert read_table(tmp_path / "runs" / "committee" / "lots.json").lot_ids[0] == "L0"
 
 

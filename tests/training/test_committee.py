@@ -1,6 +1,5 @@
 """Which networks a full run trains, and that they are trained side by side, whatever happens."""
 
-import itertools
 import multiprocessing
 import os
 import signal
@@ -39,8 +38,6 @@ def test_the_committee_that_is_served_comes_first_then_all_that_it_is_compared_w
         *(f"committee/{name}" for name in networks),
         *(f"committee-comparisons/region-blocked/{name}" for name in networks),
         *(f"committee-comparisons/lot-held-out/{name}" for name in networks),
-        *(f"committee-comparisons/curve-0.25/{name}" for name in networks[:2]),
-        *(f"committee-comparisons/curve-1/{name}" for name in networks[:2]),
     ]
 
 
@@ -52,7 +49,6 @@ def test_another_split_can_be_served():
     assert jobs[0].name == "committee/member_00"
     assert len(named(jobs, "comparisons/tile-random/")) == 3
     assert not named(jobs, "comparisons/region-blocked/")
-    assert set(named(jobs, "curve-1/")[0].train) == set(jobs[0].train)
 
 
 def test_no_two_members_start_alike(jobs):
@@ -98,29 +94,6 @@ def test_heads_are_refitted_on_the_tiles_of_the_recipe(jobs):
         served = job.name.startswith("committee/")
         recipe = RECIPE.network if served else RECIPE.comparison
         assert job.head_tiles == recipe.head_tiles
-
-
-def test_points_of_the_learning_curve_take_as_many_steps_on_tiles_of_their_own_share(jobs):
-    few, all_of_them = named(jobs, "curve-0.25"), named(jobs, "curve-1/")
-    steps = {job.steps(NETWORK) for job in (*few, *all_of_them)}
-    assert steps == {round(0.25 * 2 * 128 / 8)}
-    served = named(jobs, "committee/")[0]
-    np.testing.assert_array_equal(all_of_them[0].train, served.train)
-    # The same validation tiles judge when to stop, and each lot gives its share.
-    np.testing.assert_array_equal(few[0].validation, served.validation)
-    assert np.bincount(DATA.lots[few[0].train]).tolist() == [8] * 4
-    np.testing.assert_array_equal(few[0].train, few[1].train)
-
-
-def test_fewer_tiles_of_the_learning_curve_are_a_part_of_more():
-    shares = (0.01, 0.1, 0.2, 0.7, 1.0)
-    recipe = replace(RECIPE, comparison=replace(RECIPE.comparison, curve_tiles=shares))
-    jobs = committee_jobs(DATA, recipe)
-    points = [set(named(jobs, f"curve-{share:g}/")[0].train.tolist()) for share in shares]
-    for fewer, more in itertools.pairwise(points):
-        assert fewer < more
-    # One tile of each lot at least.
-    assert len(points[0]) == 4
 
 
 @pytest.mark.parametrize("parallel", [1, 2])

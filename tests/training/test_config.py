@@ -11,10 +11,17 @@ from lotwise_training.config import (
     PolicyRecipe,
     RegressorRecipe,
 )
+from lotwise_training.plan_recipe import PlanRecipe
 from lotwise_training.recipe_files import RECIPES, RecipeError, load_recipe
 
-KINDS = {"committee": CommitteeRecipe, "regressor": RegressorRecipe, "editor": EditorRecipe}
+KINDS = {
+    "committee": CommitteeRecipe,
+    "regressor": RegressorRecipe,
+    "editor": EditorRecipe,
+    "plan": PlanRecipe,
+}
 COMMITTEE = (RECIPES / "cpu" / "committee.toml").read_text()
+PLAN = (RECIPES / "cpu" / "plan.toml").read_text()
 
 POLICY = """
 kind = "coverage"
@@ -66,7 +73,10 @@ def test_the_cpu_profile_gives_a_reason_beside_or_above_every_hyper_parameter(na
         if "=" in line.split("#")[0] and "#" not in line and not above.startswith("#")
     ]
     # What the line above explains too, or what explains itself.
-    explained_together = {"depth", "widen", "curve_members", "curve_share", "seed"}
+    explained_together = {"depth", "widen", "seed"}
+    if name == "plan":
+        explained_together |= {"learning_rate", "schedule", "warmup_share", "outlier_batch_size"}
+        explained_together |= {"outlier_weight"}
     assert [line for line in bare if line.split()[0] not in explained_together] == []
 
 
@@ -147,12 +157,7 @@ def test_a_file_that_cannot_be_read_is_named(written, tmp_path):
         ("outlier_batch_size", 0, "must both be positive, or both be 0"),
         ("outlier_weight", -0.5, "outlier_weight must not be negative"),
         ("head_tiles", -1, "head_tiles must not be negative"),
-        ("curve_tiles", "[0.5, 0.25]", "curve_tiles must rise"),
-        ("curve_tiles", "[0.5, 0.5]", "curve_tiles must rise"),
-        ("curve_tiles", "[0.0, 0.5]", r"curve_tiles must lie in 0\.\.1"),
-        ("curve_tiles", "[0.5, 1.5]", r"curve_tiles must lie in 0\.\.1"),
         ("other_splits_share", 0, r"other_splits_share must lie in 0\.\.1"),
-        ("curve_share", 1.5, r"curve_share must lie in 0\.\.1"),
         ("kind", '"hope"', "kind: Input should be"),
         ("target", 0.96, "cannot be reached"),
         ("max_referred_share", 0.1, "refers every lot"),
@@ -165,10 +170,27 @@ def test_values_that_make_no_training_are_refused(written, key, value, said):
         load_recipe(CommitteeRecipe, path)
 
 
-def test_a_recipe_without_outliers_or_learning_curve_can_be_followed(written):
+def test_a_recipe_without_outliers_can_be_followed(written):
     text = changed(changed(COMMITTEE, "outliers", 0), "outlier_batch_size", 0)
-    recipe = load_recipe(CommitteeRecipe, written(changed(text, "curve_tiles", "[]")))
-    assert (recipe.network.outliers, recipe.comparison.curve_tiles) == (0, ())
+    assert load_recipe(CommitteeRecipe, written(text)).network.outliers == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("shares", "[0.5, 0.25, 1.0]", "shares must be three at least and rise"),
+        ("shares", "[0.5, 1.0]", "shares must be three at least"),
+        ("shares", "[0.0, 0.5, 1.0]", r"shares must lie in 0\.\.1"),
+        ("shares", "[0.1, 0.5, 1.5]", r"shares must lie in 0\.\.1"),
+        ("members", 0, "members must be positive"),
+        ("resamples", 0, "resamples must be positive"),
+        ("split", '"random"', "split must be one of"),
+    ],
+)
+def test_values_that_make_no_learning_curve_are_refused(written, key, value, said):
+    path = written(changed(PLAN, key, value), "plan")
+    with pytest.raises(RecipeError, match=f"^cpu/plan.toml.*{said}"):
+        load_recipe(PlanRecipe, path)
 
 
 def test_an_unknown_optimiser_is_refused(written):

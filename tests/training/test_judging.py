@@ -155,12 +155,14 @@ def test_a_diagnosis_is_fitted_for_the_exported_committee_and_measured(
     assert LotCalibration.read(exported / "committee" / LOT_DIAGNOSIS_FILE) == fitted.lots
     answers = read_shift_answers(tmp_path / "results")
     assert set(answers.sets) == set(shift_answers.SETS)
-    section = diagnosis_section(tmp_path / "results", exported, seed=0)
+    outputs, _ = read_outputs(tmp_path / "results")
+    section = diagnosis_section(tmp_path / "results", outputs, exported, seed=0)
     assert [sheet.name for sheet in section.sheets] == [
         "kinds of tiles",
         "kinds of lots",
         "early verdicts",
     ]
+    assert "figure-roc" in "".join(section.parts)
     json.dumps(section.content, allow_nan=False)  # as metrics.json holds it
     for kinds in section.content["kinds"]:
         assert sum(kinds["by_tile"]) == pytest.approx(1.0)
@@ -168,10 +170,10 @@ def test_a_diagnosis_is_fitted_for_the_exported_committee_and_measured(
         update={"alarm_level": 0.01}
     ).write(exported / "committee" / LOT_DIAGNOSIS_FILE)
     with pytest.raises(RecheckFailed, match="another diagnosis"):
-        diagnosis_section(tmp_path / "results", exported, seed=0)
+        diagnosis_section(tmp_path / "results", outputs, exported, seed=0)
     _keep_diagnosis(exported / "committee", served.weights_sha256)
     assert (exported / "committee" / DIAGNOSIS_FILE).exists()
     _keep_diagnosis(exported / "committee", "c" * 64)
     assert not (exported / "committee" / DIAGNOSIS_FILE).exists()
     assert not (exported / "committee" / LOT_DIAGNOSIS_FILE).exists()
-    assert diagnosis_section(tmp_path, exported, seed=0) is None
+    assert diagnosis_section(tmp_path, outputs, exported, seed=0) is None

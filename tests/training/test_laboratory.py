@@ -15,7 +15,15 @@ from lotwise.core.preprocessing import fit_to_model, resample_area
 from lotwise.core.signature import TileGeometry
 from lotwise.core.tile import DecodedTile
 from lotwise_simulator.benchmark_files import write_set
-from lotwise_training import laboratory, lots_table, picture_tiles, regressor, splits
+from lotwise_training import (
+    laboratory,
+    lot_process,
+    lots_table,
+    picture_tiles,
+    plan_lots,
+    regressor,
+    splits,
+)
 from lotwise_training.dataset import SIMULATED, dataset_version
 from lotwise_training.laboratory import show_laboratory
 from lotwise_training.lots_table import read_table
@@ -341,7 +349,10 @@ def test_no_faults_are_shown_where_there_are_none(root):
 def test_the_document_lists_the_reasons_that_the_code_gives():
     given = {
         reason
-        for module in (laboratory, lot_sidecar, lots_table, picture_tiles, regressor, splits)
+        for module in (
+            *(laboratory, lot_sidecar, lots_table, picture_tiles, regressor, splits),
+            *(lot_process, plan_lots),
+        )
         for reason in re.findall(
             r'"([A-Z]+(?:_[A-Z]+)+)"', Path(module.__file__).read_text(encoding="utf-8")
         )

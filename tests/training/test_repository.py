@@ -44,7 +44,18 @@ RESULTS = ROOT / "training" / "results"
 MODELS = sorted(path.parent.name for path in (ROOT / "model_repository").glob("*/config.pbtxt"))
 
 
-@pytest.mark.parametrize("model", MODELS)
+PARTS = sorted(p.parent.parent.name for p in (ROOT / "model_repository").glob("*/*/members.json"))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_parts_of_a_committee_name_it(repository, part):
+    card = (repository / part / "MODEL_CARD.md").read_text(encoding="utf-8")
+    signature = read_pbtxt(repository / part / "config.pbtxt")
+    assert signature.metadata.weights_sha256 in card
+    assert "of `committee`" in card
+
+
+@pytest.mark.parametrize("model", sorted(set(MODELS) - set(PARTS)))
 def test_every_model_has_its_card_with_hash_and_parity(repository, model):
     card = (repository / model / "MODEL_CARD.md").read_text(encoding="utf-8")
     signature = read_pbtxt(repository / model / "config.pbtxt")
@@ -56,6 +67,7 @@ def test_every_model_has_its_card_with_hash_and_parity(repository, model):
 
 
 def test_the_models_that_services_ask_are_there():
+    assert PARTS == ["committee_first", "committee_rest"]
     wanted = {"regressor", "committee", "editor_encoder", "editor_decoder", "edit_gradient"}
     assert wanted <= set(MODELS)
 

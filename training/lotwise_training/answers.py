@@ -8,19 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from lotwise.core.uncertainty import committee_probabilities, softmax
 from lotwise_simulator.benchmark import VERSION
 from lotwise_simulator.benchmark_files import frozen
 from lotwise_training.asker import Asker
 from lotwise_training.benchmark_data import SHIFTED, SHIFTED_LABELLED, benchmark_set
 from lotwise_training.checkpoint import load_checkpoint
-from lotwise_training.committee import DROPOUT_NAME, SERVED, arm_folder, curve_folder
+from lotwise_training.committee import DROPOUT_NAME, SERVED, arm_folder
 from lotwise_training.dataset import Numbers, TileDataset
-from lotwise_training.metrics import (
-    accuracy,
-    expected_calibration_error,
-    negative_log_likelihood,
-)
 from lotwise_training.outputs import (
     DROPOUT,
     ENSEMBLE,
@@ -108,50 +102,6 @@ def shifted_answers(cache: Path, asker: Asker) -> Outputs:
             asker.familiarity(answered),
         )
     return outputs
-
-
-def learning_curve(data: TileDataset, asker: Asker) -> list[dict[str, Any]]:
-    """Figures of committees that learned from a share of the tiles, in JSON's types.
-
-    They take as many steps each, fewer than the committee that is served, so they compare with one
-    another only.
-
-    Args:
-        data: The lots.
-        asker: Of their networks.
-    """
-    recipe = asker.recipe
-    split = SPLITS[recipe.split](data, recipe.network.seed)
-    chosen = _sample(split.test, recipe.comparison.test_tiles, recipe.network.seed)
-    truth = labels(data.lots[chosen], classes(split, data))
-    points = []
-    for share in recipe.comparison.curve_tiles:
-        logits = asker.members(curve_folder(share), data.images[chosen], f"{share:.0%} of tiles")
-        members = softmax(logits)
-        state = load_checkpoint(checkpoint_path(asker.runs / curve_folder(share), "member_00"))
-        points.append(
-            {
-                "tiles": round(share * len(split.train)),
-                "share": share,
-                "members": logits.shape[1],
-                "steps": state["step"] if state else 0,
-                SINGLE: _mean_figures([members[:, t] for t in range(logits.shape[1])], truth),
-                ENSEMBLE: _mean_figures([committee_probabilities(members)], truth),
-            }
-        )
-    return points
-
-
-def _mean_figures(answers: list[Any], truth: Numbers) -> dict[str, float]:
-    figures = {
-        "accuracy": accuracy,
-        "nll": negative_log_likelihood,
-        "ece": expected_calibration_error,
-    }
-    return {
-        name: float(np.mean([figure(answer, truth) for answer in answers]))
-        for name, figure in figures.items()
-    }
 
 
 def manifest(data: TileDataset, asker: Asker, profile: str, *, benchmark: bool) -> dict[str, Any]:

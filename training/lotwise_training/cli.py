@@ -8,7 +8,15 @@ from lotwise.core.calibration import CALIBRATION_FILE
 from lotwise_training.attribute_meter import meter_tiles, meter_work
 from lotwise_training.benchmark_data import GEOMETRY
 from lotwise_training.classifier import ClassifierTrainer
-from lotwise_training.cli_measuring import answers, diagnose, evaluate, judge, policy
+from lotwise_training.cli_lot_plan import plan_lots
+from lotwise_training.cli_measuring import (
+    answers,
+    cascade,
+    diagnose,
+    evaluate,
+    judge,
+    policy,
+)
 from lotwise_training.cli_options import (
     HOME,
     MODELS,
@@ -29,6 +37,7 @@ from lotwise_training.cli_options import (
     fail,
     out,
 )
+from lotwise_training.cli_tile_plan import plan_tiles
 from lotwise_training.committee import SERVED, committee_jobs
 from lotwise_training.config import CommitteeRecipe, EditorRecipe, RegressorRecipe
 from lotwise_training.dataset import (
@@ -140,8 +149,13 @@ def editor(
         write_served(shop.runs, recipe.served)
 
 
-for measure in (policy, answers, judge, diagnose, evaluate):
-    app.command()(measure)
+for command in (policy, answers, judge, diagnose, cascade, evaluate):
+    app.command()(command)
+
+planning = typer.Typer(help="Say what to do next.", no_args_is_help=True)
+planning.command("tiles")(plan_tiles)
+planning.command("lots")(plan_lots)
+app.add_typer(planning, name="plan")
 
 
 @app.command()

@@ -11,7 +11,6 @@ from lotwise.core.calibration_fit import Fitted
 from lotwise_simulator.benchmark import VERSION, new_lots, reference_lots
 from lotwise_simulator.benchmark_files import UNIT
 from lotwise_training.answers import (
-    learning_curve,
     manifest,
     shifted_answers,
     split_answers,
@@ -129,7 +128,6 @@ def answers(
         if own_lots is None:
             outputs |= shifted_answers(shop.cache, asker)
         stated = manifest(tiles, asker, profile, benchmark=own_lots is None)
-        stated["learning_curve"] = learning_curve(tiles, asker)
         write_outputs(results, outputs, stated)
         if own_lots is None and fresh:
             split = SPLITS[recipe.split](tiles, recipe.network.seed)
@@ -172,6 +170,28 @@ def diagnose(
     with explained():
         fitted = diagnose_exported(Workshop(home, recipes, profile), repository, results)
         out.print(f"Diagnosis {fitted.diagnosis.version}: wrote {repository} and {results}")
+
+
+def cascade(
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    repository: Repository = MODELS,
+    results: Results = RESULTS,
+) -> None:
+    """Fit the cascade of an exported committee (few members first), and measure it."""
+    # Here, as above.
+    from lotwise_training.judging import cascade_of_exported
+
+    with explained():
+        found = cascade_of_exported(Workshop(home, recipes, profile), repository, results)
+        said = found.cascade
+        out.print(
+            f"Decides as the whole committee on {said.equal:.2%} of {said.tiles:,} known tiles, "
+            f"with {said.evaluations:.0%} of its evaluations."
+        )
+        out.print(found.policy.guarantee.statement)
+        out.print(f"wrote {repository} and {results}")
 
 
 def evaluate(

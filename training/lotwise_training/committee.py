@@ -3,7 +3,7 @@
 Zhang et al. 2020, Methods: a deep ensemble is T networks that differ in nothing but their random
 start and order of tiles (Lakshminarayanan et al. 2017); it is compared with one of them alone and
 with MC dropout. Beside the committee that is served, smaller trainings measure what it is worth on
-the other splits, and with fewer tiles.
+the other splits.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from lotwise_training.classifier import ClassifierJob
 from lotwise_training.config import CommitteeRecipe
-from lotwise_training.dataset import Numbers, TileDataset
+from lotwise_training.dataset import TileDataset
 from lotwise_training.lanes import timed
 from lotwise_training.splits import SPLITS, Split, classes
 
@@ -32,7 +30,7 @@ def committee_jobs(
     """Every network of a full run, the committee that is served first.
 
     Names are "committee/member_<n>" and "committee/dropout"; those that only measure are in
-    `arm_folder` and `curve_folder`.
+    `arm_folder`.
 
     Args:
         data: The lots.
@@ -58,31 +56,12 @@ def committee_jobs(
         folder = arm_folder(name, recipe)
         arm = _arm(data, recipe, split, folder, members, share, first_seed)
         jobs += [*arm, replace(arm[0], name=f"{folder}/{DROPOUT_NAME}", dropout=recipe.dropout)]
-    served = SPLITS[recipe.split](data, recipe.network.seed)
-    for number, tiles in enumerate(comparison.curve_tiles, start=len(order)):
-        fewer = replace(served, train=_share_of_each_lot(data, served.train, tiles))
-        # As many steps for every point: what differs is how many tiles they see.
-        arm = _arm(
-            data,
-            recipe,
-            fewer,
-            curve_folder(tiles),
-            comparison.curve_members,
-            comparison.curve_share / tiles,
-            recipe.network.seed + MEMBER_SEEDS * number,
-        )
-        jobs += arm
     return _timed(jobs, recipe)
 
 
 def arm_folder(split: str, recipe: CommitteeRecipe) -> str:
     """Folder of the networks that learn from a split."""
     return SERVED if split == recipe.split else f"{SERVED}-comparisons/{split}"
-
-
-def curve_folder(share: float) -> str:
-    """Folder of the networks that learn from a share of the training tiles."""
-    return f"{SERVED}-comparisons/curve-{share:g}"
 
 
 def _arm(
@@ -109,16 +88,6 @@ def _arm(
         )
         for member in range(members)
     ]
-
-
-def _share_of_each_lot(data: TileDataset, tiles: Numbers, share: float) -> Numbers:
-    """The first tiles of each lot in a random order, so that fewer tiles are a part of more."""
-    rng = np.random.default_rng(0)
-    kept = []
-    for lot in np.unique(data.lots[tiles]):
-        of_lot = rng.permutation(tiles[data.lots[tiles] == lot])
-        kept.append(of_lot[: max(1, round(share * len(of_lot)))])
-    return np.sort(np.concatenate(kept))
 
 
 def _timed(jobs: list[ClassifierJob], recipe: CommitteeRecipe) -> list[ClassifierJob]:

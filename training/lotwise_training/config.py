@@ -79,26 +79,19 @@ class CalibrationRecipe:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRecipe:
-    """Further trainings that only measure: other splits, and fewer tiles (learning curve)."""
+    """Further trainings that only measure: other splits."""
 
     other_splits_members: int
     other_splits_share: float
-    curve_tiles: tuple[float, ...]
-    curve_members: int
-    curve_share: float
     head_tiles: int
     test_tiles: int
 
     def __post_init__(self) -> None:
-        _positive(self, "other_splits_members", "curve_members", "test_tiles")
+        _positive(self, "other_splits_members", "test_tiles")
         _not_negative(self, "head_tiles")
-        for name in ("other_splits_share", "curve_share"):
-            if not 0.0 < getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)!r}")
-        if list(self.curve_tiles) != sorted(set(self.curve_tiles)):
-            raise ValueError(f"curve_tiles must rise, not {self.curve_tiles!r}")
-        if any(not 0.0 < share <= 1.0 for share in self.curve_tiles):
-            raise ValueError(f"curve_tiles must lie in 0..1, not {self.curve_tiles!r}")
+        share = self.other_splits_share
+        if not 0.0 < share <= 1.0:
+            raise ValueError(f"other_splits_share must lie in 0..1, not {share!r}")
 
 
 @dataclass(frozen=True, slots=True)

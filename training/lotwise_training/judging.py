@@ -14,6 +14,7 @@ from rich.progress import track
 
 from lotwise.calibration.committee import RepositoryCommittee
 from lotwise.core.calibration_fit import Fitted
+from lotwise.core.cascade_fit import FittedCascade
 from lotwise.core.committee_outputs import CommitteeOutputs
 from lotwise.core.diagnosis import DIAGNOSIS_FILE
 from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE
@@ -22,6 +23,7 @@ from lotwise_training.answers import shifted_answers
 from lotwise_training.asker import Asker
 from lotwise_training.benchmark_data import benchmark_set
 from lotwise_training.calibration_tiles import CALIBRATION, FRESH
+from lotwise_training.cascading import cascade_exported
 from lotwise_training.config import CommitteeRecipe
 from lotwise_training.dataset import SIMULATED, Images, Numbers
 from lotwise_training.diagnosing import FittedDiagnosis, fit_diagnosis
@@ -53,6 +55,7 @@ class ExportedCommittee:
         metadata = self._committee.signature.metadata
         self.weights_sha256 = metadata.weights_sha256
         self.lot_ids = tuple(lot.lot_id for lot in metadata.reference_lots)
+        self.trained_on_simulated_lots = metadata.trained_on_simulated_lots
 
     def outputs(self, images: Images, title: str | None = None) -> CommitteeOutputs:
         """See `AskedCommittee`."""
@@ -132,6 +135,25 @@ def diagnose_exported(shop: Workshop, repository: Path, results: Path) -> Fitted
     answers = shift_answers(shop.cache, asker, fitted_before, fitted)
     write_shift_answers(results, answers)
     return fitted
+
+
+def cascade_of_exported(shop: Workshop, repository: Path, results: Path) -> FittedCascade:
+    """Fit the cascade of a repository's committee, and put down what it decides.
+
+    Args:
+        shop: Recipes and rendered tiles.
+        repository: The model repository; its committee is calibrated.
+        results: Folder of stored answers.
+
+    Raises:
+        LotwiseError: The repository cannot be used.
+        OutputsError: The committee is not of the benchmark's lots, was calibrated on other tiles,
+            or has no cascade.
+    """
+    committee = ExportedCommittee(repository)
+    _check_lots(committee, repository)
+    asker = Asker(shop.runs, shop.recipe(CommitteeRecipe, COMMITTEE), exported=committee)
+    return cascade_exported(shop, asker, committee.lot_ids, repository, results)
 
 
 def _check_lots(committee: ExportedCommittee, repository: Path) -> None:

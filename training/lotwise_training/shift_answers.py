@@ -15,11 +15,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lotwise.core.calibration import Calibrated
 from lotwise.core.calibration_fit import Fitted
+from lotwise.core.cascade import committee_scores
+from lotwise.core.committee_outputs import CommitteeOutputs
 from lotwise.core.diagnosis import Shift
 from lotwise.core.lot_diagnosis import LotCalibration
 from lotwise.core.policy import ReferralPolicy
-from lotwise.core.temperature import error_probability, scaled
 from lotwise_training.asker import Asker
 from lotwise_training.benchmark_data import SHIFTED, benchmark_set
 from lotwise_training.diagnosing import FittedDiagnosis
@@ -98,18 +100,30 @@ def shift_answers(
         calibrated: Its calibration and policy.
         diagnosed: The diagnosis, and that of lots.
     """
-    diagnosis, calibration = diagnosed.diagnosis, calibrated.calibrated
     sets = {}
     for name in SETS:
         outputs = asker.served(benchmark_set(name, cache).images, f"{name}, ensemble")
-        chances = scaled(outputs.pooled, calibration.calibration.temperature)
-        sets[name] = DiagnosedTiles(
-            diagnosis.log_probabilities(outputs).clip(min=-100.0).astype(np.float16),
-            diagnosis.places(outputs).astype(np.float16),
-            calibration.familiarity.p_values(outputs).astype(np.float32),
-            error_probability(chances).astype(np.float32),
-        )
+        sets[name] = diagnosed_tiles(outputs, calibrated.calibrated, diagnosed)
     return ShiftAnswers(sets, diagnosed.lots, calibrated.policy)
+
+
+def diagnosed_tiles(
+    outputs: CommitteeOutputs, calibrated: Calibrated, diagnosed: FittedDiagnosis
+) -> DiagnosedTiles:
+    """What is said of tiles.
+
+    Args:
+        outputs: Of a committee.
+        calibrated: Its calibration.
+        diagnosed: Its diagnosis.
+    """
+    diagnosis, chances = diagnosed.diagnosis, committee_scores(calibrated, outputs)
+    return DiagnosedTiles(
+        diagnosis.log_probabilities(outputs).clip(min=-100.0).astype(np.float16),
+        diagnosis.places(outputs).astype(np.float16),
+        chances.familiarity.astype(np.float32),
+        chances.error_probability.astype(np.float32),
+    )
 
 
 def write_shift_answers(folder: Path, answers: ShiftAnswers) -> None:

@@ -14,10 +14,11 @@ from lotwise_training.calibration_tiles import CALIBRATION, FRESH, FreshTiles, f
 from lotwise_training.config import CommitteeRecipe, EditorRecipe, RegressorRecipe
 from lotwise_training.dataset import TileDataset
 from lotwise_training.laboratory import read_laboratory, show_laboratory
+from lotwise_training.plan_recipe import PlanRecipe
 from lotwise_training.recipe_files import RecipeError, load_recipe
 from lotwise_training.strength_tiles import STRENGTH_GEOMETRY, new_lot_tiles, strength_tiles
 
-Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorRecipe)
+Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorRecipe, PlanRecipe)
 
 RENDERED: Final = ("strength", "meter", REFERENCE, CALIBRATION, "shifted", "new", FRESH)
 """What `Workshop.render` makes, in the order in which trainings that run side by side want it."""

@@ -16,6 +16,7 @@ from lotwise.cli import (
     lot_report,
     lots,
     platform,
+    rescreen,
     store,
 )
 from lotwise.cli.plugins import Commands
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command()(platform.up)
 app.command()(platform.doctor)
 app.command()(lots.screen)
+app.command()(rescreen.rescreen)
 app.command()(ask.predict)
 app.command()(ask.uncertainty)
 app.command()(ask.refer)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,6 +21,7 @@ from lotwise.cli.options import (
     Host,
     Lot,
     Models,
+    Policy,
     Start,
     State,
     Tiles,
@@ -99,6 +100,9 @@ def uncertainty(
     state: State = STATE,
     triton: TritonHome = TRITON,
     engine: WhichEngine = None,
+    cascade: Annotated[
+        bool, typer.Option("--cascade", help="Ask few members first, all where it matters.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say which known lot each tile looks like, and how sure that is.
@@ -136,6 +140,7 @@ def uncertainty(
             "mean_member_entropy_nats": answer.mean_member_entropy_nats,
             "mutual_information_nats": answer.mutual_information_nats,
             "members": answer.members,
+            "asked_members": answer.asked_members,
             "calibration_version": answer.calibration_version,
         }
 
@@ -143,7 +148,9 @@ def uncertainty(
     with where.client("uncertainty") as client:
         ask_each(
             files,
-            lambda paths: client.uncertainty_many(paths, lot_id=lot, um_per_px=um_per_px),
+            lambda paths: client.uncertainty_many(
+                paths, lot_id=lot, um_per_px=um_per_px, cascade=cascade
+            ),
             show,
             data,
             as_json,
@@ -160,6 +167,7 @@ def refer(
     state: State = STATE,
     triton: TritonHome = TRITON,
     engine: WhichEngine = None,
+    policy: Policy = "",
     as_json: AsJson = False,
 ) -> None:
     """Accept each tile, or refer it to an expert and say why. For a whole lot use screen.
@@ -185,16 +193,16 @@ def refer(
                 )
             )
         tables.show(f"Decisions{place}", columns, rows)
-        policy = answered[0][1]
+        rule = answered[0][1]
         out.print(
-            f"A tile is accepted up to a chance of error of {policy.threshold:.1%}, from a "
-            f"familiarity of {policy.min_familiarity:g} on. {policy.guarantee.statement}",
+            f"A tile is accepted up to a chance of error of {rule.threshold:.1%}, from a "
+            f"familiarity of {rule.min_familiarity:g} on. {rule.guarantee.statement}",
             style="dim",
             soft_wrap=True,
         )
         out.print(
-            f"Policy {policy.provenance.policy_version}, fitted on "
-            f"{policy.calibration_set.tiles:,} {policy.calibration_set.origin} tiles.",
+            f"Policy {rule.provenance.policy_version}, fitted on "
+            f"{rule.calibration_set.tiles:,} {rule.calibration_set.origin} tiles.",
             style="dim",
         )
 
@@ -217,7 +225,7 @@ def refer(
     with where.client("referral") as client:
         ask_each(
             files,
-            lambda paths: client.refer_many(paths, lot_id=lot, um_per_px=um_per_px),
+            lambda paths: client.refer_many(paths, lot_id=lot, um_per_px=um_per_px, policy=policy),
             show,
             data,
             as_json,

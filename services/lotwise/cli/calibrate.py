@@ -11,6 +11,7 @@ from typing import Annotated, Final, TypeVar
 import typer
 from rich.progress import track
 
+from lotwise.calibration.cascade import fit_beside, write_cascade
 from lotwise.calibration.committee import RepositoryCommittee
 from lotwise.calibration.reference_tiles import find_lots, read_reference_tiles
 from lotwise.cli.options import MODELS, AsJson, Models, UmPerPx, err, fail, out
@@ -19,6 +20,7 @@ from lotwise.core.calibration_fit import Fitted, LabelledTiles, check_tiles, til
 from lotwise.core.calibration_fit import calibrate as fit
 from lotwise.core.errors import LotwiseError
 from lotwise.core.policy import PolicyRequest, write_policy
+from lotwise.runtime.cascade_models import FIRST, part_name
 
 POLICY_FILE: Final = "referral_policy.json"
 
@@ -42,8 +44,9 @@ def calibrate(
 ) -> None:
     """Fit temperature, familiarity and referral policy on your own labelled tiles.
 
-    Writes calibration.json, familiarity.npz and referral_policy.json. Nothing may have been trained
-    on the tiles. Needs no running platform; restart one that is up to use what was written.
+    Writes calibration.json, familiarity.npz and referral_policy.json, and those of the cascade
+    where the repository has its models. Nothing may have been trained on the tiles. Needs no
+    running platform; restart one that is up to use what was written.
     """
 
     def shown(items: Sequence[Item], title: str) -> Iterable[Item]:
@@ -73,17 +76,27 @@ def calibrate(
             origin=tiles.origin,
         )
         fitted = fit(labelled, request, metadata.weights_sha256)
+        cascade = fit_beside(models, model, labelled, fitted)
     except LotwiseError as error:
         fail(f"{error.reason}: {error.message}")
     folder = out_folder or models / model
     write_calibration(fitted.calibrated, folder)
     write_policy(fitted.policy, folder / POLICY_FILE)
+    first = part_name(model, FIRST)
+    write_cascade(cascade, folder, models / first if out_folder is None else folder / first)
     if as_json:
         print(  # noqa: T201
             json.dumps(
                 {
                     "calibration": fitted.calibrated.calibration.model_dump(mode="json"),
                     "policy": fitted.policy.model_dump(mode="json"),
+                    "cascade": None
+                    if cascade is None
+                    else {
+                        "policy": cascade.policy.model_dump(mode="json"),
+                        "equal_decisions": cascade.cascade.equal,
+                        "evaluations": cascade.cascade.evaluations,
+                    },
                     "folder": str(folder),
                     "left_out_for_poor_quality": tiles.poor,
                 }
@@ -91,6 +104,14 @@ def calibrate(
         )
     else:
         _say(fitted, folder, len(lot_ids), tiles.poor)
+        if cascade is not None:
+            said = cascade.cascade
+            out.print(
+                f"Cascade {cascade.policy.policy_version}: decides as the whole committee on "
+                f"{said.equal:.2%} of {said.tiles:,} tiles, with {said.evaluations:.0%} of its "
+                "evaluations",
+                soft_wrap=True,
+            )
 
 
 def _say(fitted: Fitted, folder: Path, known_lots: int, poor: int) -> None:

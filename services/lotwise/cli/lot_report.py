@@ -71,7 +71,7 @@ def report(
         from lotwise.screening.lot_report import pdf as pdf_file
 
         if pdf is not None:
-            pdf_file.load()  # before minutes of work are spent
+            pdf_file.find_browser()  # before minutes of work are spent
         found = opened.lot(lot, source)
         gathered = gathering.gather(
             opened, found, screening, unit=unit.value if unit else "", most_tiles=tiles
@@ -128,7 +128,7 @@ def compare(
         from lotwise.screening.lot_report import pdf as pdf_file
 
         if pdf is not None:
-            pdf_file.load()
+            pdf_file.find_browser()
         wanted = unit.value if unit else ""
         if screenings is not None:
             name, before, after = screenings

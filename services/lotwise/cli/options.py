@@ -34,6 +34,10 @@ Host = Annotated[
 UmPerPx = Annotated[
     float | None, typer.Option(help="Pixel size in um where the files do not say it.")
 ]
+Policy = Annotated[
+    str,
+    typer.Option(help="Version of the policy, full or cascade; default: the service's own."),
+]
 Lot = Annotated[str, typer.Option(help="The lot's name; default: what lot.json says.")]
 Tiles = Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")]
 

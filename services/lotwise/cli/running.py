@@ -13,7 +13,7 @@ from lotwise.cli.options import err, fail
 from lotwise.client import Client
 from lotwise.platform.launcher import Engine, Platform, PlatformFailed
 from lotwise.platform.ports import SERVICES, PlatformPorts
-from lotwise.runtime.assemble import AssemblyError
+from lotwise.runtime.members import AssemblyError
 from lotwise.runtime.triton.supervisor import TritonFailed
 
 

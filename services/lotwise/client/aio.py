@@ -70,10 +70,13 @@ class AsyncClient(AsyncIntervalCalls, AsyncExplainCalls, AsyncLotExplainCalls):
         lot_id: str = "",
         um_per_px: float | None = None,
         model: str = "",
+        cascade: bool = False,
         timeout: float | None = None,
     ) -> Uncertainty:
         """As `Client.uncertainty`."""
-        return await self._ask(questions.uncertainty(model), tile, lot_id, um_per_px, timeout)
+        return await self._ask(
+            questions.uncertainty(model, cascade), tile, lot_id, um_per_px, timeout
+        )
 
     def uncertainty_many(
         self,
@@ -82,11 +85,12 @@ class AsyncClient(AsyncIntervalCalls, AsyncExplainCalls, AsyncLotExplainCalls):
         lot_id: str = "",
         um_per_px: float | None = None,
         model: str = "",
+        cascade: bool = False,
         in_flight: int = IN_FLIGHT,
         timeout: float | None = None,
     ) -> AsyncGenerator[Uncertainty | TileFailure, None]:
         """As `Client.uncertainty_many`."""
-        question = questions.uncertainty(model)
+        question = questions.uncertainty(model, cascade)
         return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)
 
     async def refer(

@@ -90,6 +90,8 @@ class Uncertainty(Answer):
         mean_member_entropy_nats: What the members agree is ambiguous.
         mutual_information_nats: The difference of the two: how far the members disagree.
         members: Networks in the committee.
+        asked_members: Of these, how many were asked; fewer where a cascade had seen enough. The
+            entropies are theirs.
         calibration_version: Of the calibration.
         calibration_set: The tiles that it was fitted on.
         diagnosis: Why the tile may be strange; None where the committee has no diagnosis.
@@ -104,6 +106,7 @@ class Uncertainty(Answer):
     mean_member_entropy_nats: float
     mutual_information_nats: float
     members: int
+    asked_members: int
     calibration_version: str
     calibration_set: CalibrationSet
     diagnosis: Diagnosis | None

@@ -54,6 +54,7 @@ def uncertainty(message: uncertainty_pb2.AssessResponse, simulated: bool) -> Unc
         mean_member_entropy_nats=message.mean_member_entropy_nats,
         mutual_information_nats=message.mutual_information_nats,
         members=message.members,
+        asked_members=message.asked_members,
         calibration_version=message.calibration.version,
         diagnosis=_diagnosis(message.diagnosis) if message.HasField("diagnosis") else None,
         calibration_set=_calibration_set(message.calibration.set),

@@ -93,13 +93,13 @@ def predict(model: str) -> Question[Prediction]:
     )
 
 
-def uncertainty(model: str) -> Question[Uncertainty]:
+def uncertainty(model: str, cascade: bool) -> Question[Uncertainty]:
     """Which reference lot, and how sure that is."""
     return Question(
         "uncertainty",
         "Assess",
         "AssessStream",
-        lambda tile: uncertainty_pb2.AssessRequest(tile=tile, model=model),
+        lambda tile: uncertainty_pb2.AssessRequest(tile=tile, model=model, cascade=cascade),
         uncertainty_pb2.AssessStreamRequest,
         convert.uncertainty,
     )

@@ -128,13 +128,15 @@ class Client(IntervalCalls, ExplainCalls, LotExplainCalls):
         lot_id: str = "",
         um_per_px: float | None = None,
         model: str = "",
+        cascade: bool = False,
         timeout: float | None = None,
     ) -> Uncertainty:
         """Which reference lot a tile looks like, and how sure the committee is.
 
-        Arguments and errors as in `predict`; `model` is the name of a committee.
+        Arguments and errors as in `predict`; `model` is the name of a committee. With `cascade`
+        few of its members are asked first, and the others only where they could change a decision.
         """
-        return self._ask(questions.uncertainty(model), tile, lot_id, um_per_px, timeout)
+        return self._ask(questions.uncertainty(model, cascade), tile, lot_id, um_per_px, timeout)
 
     def uncertainty_many(
         self,
@@ -143,11 +145,12 @@ class Client(IntervalCalls, ExplainCalls, LotExplainCalls):
         lot_id: str = "",
         um_per_px: float | None = None,
         model: str = "",
+        cascade: bool = False,
         in_flight: int = IN_FLIGHT,
         timeout: float | None = None,
     ) -> Iterator[Uncertainty | TileFailure]:
         """`uncertainty` of many tiles; arguments and errors as in `predict_many`."""
-        question = questions.uncertainty(model)
+        question = questions.uncertainty(model, cascade)
         return self._ask_many(question, tiles, lot_id, um_per_px, in_flight, timeout)
 
     def refer(
@@ -161,8 +164,9 @@ class Client(IntervalCalls, ExplainCalls, LotExplainCalls):
     ) -> Decision:
         """Accept one tile, or refer it to an expert and say why.
 
-        Arguments as in `predict`; `policy` is the version of the policy that must decide, the
-        service's own if empty.
+        Arguments as in `predict`; `policy` is the version of the policy that must decide, or
+        "full" or "cascade" for that of the whole committee or of the cascade; the service's own if
+        empty.
 
         Raises:
             LotwiseError: See the class; NotFound where the service has another policy.

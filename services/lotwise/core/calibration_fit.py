@@ -21,7 +21,6 @@ from lotwise.core.calibration import Calibrated, Calibration, CalibrationSet, Or
 from lotwise.core.committee_outputs import CommitteeOutputs
 from lotwise.core.drift import ScoreBins
 from lotwise.core.errors import InvalidRequest
-from lotwise.core.familiarity import Familiarity
 from lotwise.core.familiarity_fit import fit_familiarity
 from lotwise.core.policy import PolicyRequest, ReferralPolicy
 from lotwise.core.policy_fit import (
@@ -116,6 +115,29 @@ def calibrate(
         Contradiction: POLICY_UNREACHABLE.
     """
     check_tiles(tiles.labels, tiles.lot_ids, request)
+    calibrated = fit_calibration(tiles, weights_sha256)
+    parts = divide(tiles.labels)
+
+    def scored_part(rows: Labels) -> Scored:
+        return scored(tiles.outputs.take(rows), tiles.labels[rows], calibrated)
+
+    policy = fit_policy(
+        request,
+        calibrated.calibration,
+        scored_part(np.concatenate([parts.tails, parts.fused])),
+        scored_part(parts.tested),
+        None if measured is None else scored(*measured, calibrated),
+    )
+    return Fitted(calibrated, policy)
+
+
+def fit_calibration(tiles: LabelledTiles, weights_sha256: str) -> Calibrated:
+    """Temperature and familiarity.
+
+    Args:
+        tiles: Of known lots; nothing was trained on them.
+        weights_sha256: Of the committee that gave the outputs.
+    """
     parts = divide(tiles.labels)
     outputs, labels = tiles.outputs, tiles.labels
     fitting = np.sort(np.concatenate([parts.reference, parts.tails, parts.fused]))
@@ -126,63 +148,76 @@ def calibrate(
         outputs.take(parts.tails),
         outputs.take(parts.fused),
     )
-    others = scored(
-        outputs.take(np.concatenate([parts.tails, parts.fused])),
-        labels[np.concatenate([parts.tails, parts.fused])],
-        temperature,
-        familiarity,
-    )
-    tested = scored(outputs.take(parts.tested), labels[parts.tested], temperature, familiarity)
-    found = fit_threshold(request, others, tested)
-    calibration_set = CalibrationSet(
-        tiles=len(labels),
-        lots=len(np.unique(labels)),
-        sha256=tiles.sha256,
-        date=tiles.date,
-        origin=tiles.origin,
-    )
     held = pooled[parts.tested]
+    said = scaled(held, temperature)
     calibration = Calibration(
         calibration_version="unnamed",
         weights_sha256=weights_sha256,
         temperature=temperature,
         nll_before_nats=log_loss(held, labels[parts.tested]),
-        nll_after_nats=log_loss(scaled(held, temperature), labels[parts.tested]),
+        nll_after_nats=log_loss(said, labels[parts.tested]),
         familiarity_sha256=hashlib.sha256(familiarity.to_bytes()).hexdigest(),
-        calibration_set=calibration_set,
-        score_bins=ScoreBins.of(tested.scores),
+        calibration_set=CalibrationSet(
+            tiles=len(labels),
+            lots=len(np.unique(labels)),
+            sha256=tiles.sha256,
+            date=tiles.date,
+            origin=tiles.origin,
+        ),
+        score_bins=ScoreBins.of(error_probability(said)),
     )
-    calibration = calibration.model_copy(
-        update={"calibration_version": _version(weights_sha256, calibration)}
-    )
-    further = None
-    if measured is not None:
-        more = scored(*measured, temperature, familiarity)
-        further = accepted_tiles(request, found.threshold, more)
+    version = version_of(weights_sha256, calibration)
+    return Calibrated(calibration.model_copy(update={"calibration_version": version}), familiarity)
+
+
+def fit_policy(
+    request: PolicyRequest,
+    calibration: Calibration,
+    others: Scored,
+    tested: Scored,
+    measured: Scored | None,
+) -> ReferralPolicy:
+    """A policy, tied to the calibration that its scores come from.
+
+    Args:
+        request: What is asked for.
+        calibration: Of the scores.
+        others: Tiles that candidates for the threshold come from.
+        tested: Tiles that decide.
+        measured: Further known tiles to measure it on; None for none.
+
+    Raises:
+        Contradiction: POLICY_UNREACHABLE.
+    """
+    found = fit_threshold(request, others, tested)
     policy = ReferralPolicy(
         policy_version="unnamed",
-        weights_sha256=weights_sha256,
+        weights_sha256=calibration.weights_sha256,
         calibration_version=calibration.calibration_version,
         request=request,
         max_score=found.threshold,
         guarantee=guarantee(request, found),
         risk_bound=found.risk_bound,
         fitted=accepted_tiles(request, found.threshold, tested),
-        calibration_set=calibration_set,
-        measured=further,
+        calibration_set=calibration.calibration_set,
+        measured=None if measured is None else accepted_tiles(request, found.threshold, measured),
     )
-    policy = policy.model_copy(update={"policy_version": _version(weights_sha256, policy)})
-    return Fitted(Calibrated(calibration, familiarity), policy)
+    version = version_of(calibration.weights_sha256, policy)
+    return policy.model_copy(update={"policy_version": version})
 
 
-def scored(
-    outputs: CommitteeOutputs, labels: Labels, temperature: float, familiarity: Familiarity
-) -> Scored:
-    """Labelled tiles as a policy sees them."""
-    probabilities = scaled(outputs.pooled, temperature)
+def scored(outputs: CommitteeOutputs, labels: Labels, calibrated: Calibrated) -> Scored:
+    """Labelled tiles as a policy sees them.
+
+    Args:
+        outputs: Of the committee.
+        labels: int64 [N], their lots by the place in the logits.
+        calibrated: The committee's calibration.
+    """
+    probabilities = scaled(outputs.pooled, calibrated.calibration.temperature)
     return Scored(
         error_probability(probabilities),
-        familiarity.p_values(outputs),
+        calibrated.familiarity.p_values(outputs),
         np.asarray(probabilities.argmax(axis=1) != labels),
     )
 
@@ -256,8 +291,13 @@ def tiles_sha256(images: npt.NDArray[np.uint8], labels: Labels, lot_ids: Sequenc
     return hashlib.sha256("\n".join(each).encode()).hexdigest()
 
 
-def _version(weights_sha256: str, stated: Any) -> str:
-    """Named by all that it says but the day, so that two that differ differ in name."""
+def version_of(weights_sha256: str, stated: Any) -> str:
+    """Named by all that it says but the day, so that two that differ differ in name.
+
+    Args:
+        weights_sha256: Of the committee.
+        stated: A pydantic model with a `calibration_set`.
+    """
     content = stated.model_dump_json(exclude={"calibration_set": {"date"}})
     digest = hashlib.sha256(content.encode()).hexdigest()
     return f"{weights_sha256[:_NAME]}-{digest[:_NAME]}"

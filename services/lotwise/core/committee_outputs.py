@@ -55,6 +55,16 @@ class CommitteeOutputs:
             self.logits[rows], {name: block[rows] for name, block in self.blocks.items()}
         )
 
+    def with_members(self, others: CommitteeOutputs) -> CommitteeOutputs:
+        """These members and others, of the same tiles."""
+        return CommitteeOutputs(
+            np.concatenate([self.logits, others.logits], axis=1),
+            {
+                name: np.concatenate([block, others.blocks[name]], axis=1)
+                for name, block in self.blocks.items()
+            },
+        )
+
     @classmethod
     def of(cls, outputs: Mapping[str, npt.NDArray[Any]]) -> CommitteeOutputs:
         """From the tensors of an engine's answer, by their names."""

@@ -16,7 +16,8 @@ from lotwise.core.errors import Contradiction
 from lotwise.core.intervals import IntervalCalibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.platform.ports import PlatformPorts
-from lotwise.runtime.assemble import AssemblyError, assemble_repository
+from lotwise.runtime.assemble import assemble_repository
+from lotwise.runtime.members import AssemblyError
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise.runtime.triton.installation import TritonMissing, find_installation
 

@@ -6,11 +6,12 @@ import sys
 
 from prometheus_client import CollectorRegistry
 
+from lotwise.core.cascade import CASCADE_FILE, CASCADE_POLICY_FILE, Cascade
 from lotwise.core.errors import Contradiction
 from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE, LotCalibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.referral.assessor import UncertaintyAssessor
-from lotwise.referral.handler import ReferralHandler
+from lotwise.referral.handler import ReferralHandler, Ruling
 from lotwise.referral.metrics import ReferralMetrics
 from lotwise.referral.servicer import ReferralServicer
 from lotwise.referral.settings import ReferralSettings
@@ -20,15 +21,38 @@ from lotwise.runtime.uncertainty_client import UncertaintyClient
 from lotwise.v1 import referral_pb2_grpc
 
 
-def build(
-    settings: ReferralSettings, policy: ReferralPolicy, lots: LotCalibration | None = None
-) -> Service:
+def rulings(settings: ReferralSettings) -> tuple[Ruling, ...]:
+    """The policies that are there, the one first that decides where a request names none.
+
+    Raises:
+        Contradiction: A file is missing or invalid; CASCADE_MISSING where the cascade is to decide.
+    """
+    file = settings.policy_file
+    full = Ruling(
+        ReferralPolicy.read(file), LotCalibration.read(file.with_name(LOT_DIAGNOSIS_FILE))
+    )
+    cascade = Cascade.read(file.with_name(CASCADE_FILE))
+    if cascade is None:
+        if settings.cascade:
+            raise Contradiction(
+                "CASCADE_MISSING",
+                f"There is no {CASCADE_FILE} beside {file}. Fit one with `lotwise calibrate`, or "
+                "unset LOTWISE_REFERRAL_CASCADE.",
+            )
+        return (full,)
+    of_first = file.parent.with_name(cascade.first) / LOT_DIAGNOSIS_FILE
+    policy = ReferralPolicy.read(file.with_name(CASCADE_POLICY_FILE))
+    few_first = Ruling(policy, LotCalibration.read(of_first), cascade=True)
+    return (few_first, full) if settings.cascade else (full, few_first)
+
+
+def build(settings: ReferralSettings, ruling: Ruling, *others: Ruling) -> Service:
     """The service, not yet listening. Call it inside an event loop."""
     registry = CollectorRegistry()
     rpc_metrics = RpcMetrics(registry)
     client = UncertaintyClient(settings.uncertainty_address, message_limit(settings.max_tile_bytes))
-    handler = ReferralHandler(UncertaintyAssessor(client), policy, lots)
-    metrics = ReferralMetrics(registry, policy.fitted.coverage)
+    handler = ReferralHandler(UncertaintyAssessor(client), ruling, *others)
+    metrics = ReferralMetrics(registry, ruling.policy.fitted.coverage)
     servicer = ReferralServicer(handler, settings, metrics, rpc_metrics)
     return Service(
         name="referral",
@@ -46,8 +70,7 @@ def build(
 if __name__ == "__main__":
     settings = ReferralSettings()
     try:
-        policy = ReferralPolicy.read(settings.policy_file)
-        lots = LotCalibration.read(settings.policy_file.with_name(LOT_DIAGNOSIS_FILE))
+        found = rulings(settings)
     except Contradiction as error:
         sys.exit(f"{error.reason}: {error.message}")
-    run("referral", settings, lambda: build(settings, policy, lots))
+    run("referral", settings, lambda: build(settings, *found))

@@ -18,14 +18,15 @@ class UncertaintyAssessor:
     def __init__(self, client: UncertaintyClient) -> None:
         self._client = client
 
-    async def assess(self, tile: tile_pb2.Tile) -> Assessed:
+    async def assess(self, tile: tile_pb2.Tile, *, cascade: bool) -> Assessed:
         """See `Assessor`."""
-        answer = await self._client.assess(tile)
+        answer = await self._client.assess(tile, cascade=cascade)
         return Assessed(
             looks_like=answer.top[0].reference_lot,
             confidence=answer.confidence,
             error_probability=answer.error_probability,
             familiarity=answer.familiarity,
+            entropy_nats=answer.predictive_entropy_nats,
             weights_sha256=answer.provenance.models[0].weights_sha256,
             calibration_version=answer.calibration.version,
             quality=answer.quality,

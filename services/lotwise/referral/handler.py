@@ -12,6 +12,10 @@ from lotwise.core.policy import ReferralPolicy
 from lotwise.core.verdict import REASON_OF, Decision, LotTally, Reason
 from lotwise.v1 import tile_pb2
 
+FULL: Final = "full"
+CASCADE: Final = "cascade"
+"""What a request may say instead of a policy's version."""
+
 # Refusals of the uncertainty service that are themselves the reason to refer.
 _REFERRED_REFUSALS: Final = {
     "WRONG_MAGNIFICATION": Reason.WRONG_MAGNIFICATION,
@@ -29,6 +33,7 @@ class Assessed:
         confidence: Its calibrated probability.
         error_probability: Chance that it is wrong.
         familiarity: P-value of the tile among known tiles.
+        entropy_nats: Of the members' average, before it is calibrated.
         weights_sha256, calibration_version: What gave these numbers.
         quality, provenance, reading: As that service says them.
         diagnosis: Why the tile may be strange; None where the committee has none.
@@ -38,6 +43,7 @@ class Assessed:
     confidence: float
     error_probability: float
     familiarity: float
+    entropy_nats: float
     weights_sha256: str
     calibration_version: str
     quality: tile_pb2.Quality
@@ -49,8 +55,13 @@ class Assessed:
 class Assessor(Protocol):
     """Asks the uncertainty service about one tile."""
 
-    async def assess(self, tile: tile_pb2.Tile) -> Assessed:
-        """Raises LotwiseError as that service does."""
+    async def assess(self, tile: tile_pb2.Tile, *, cascade: bool) -> Assessed:
+        """Raises LotwiseError as that service does.
+
+        Args:
+            tile: To be looked at.
+            cascade: Whether few members are asked first.
+        """
         ...
 
     async def ready(self) -> bool:
@@ -68,27 +79,48 @@ class TileDecision:
     assessed: Assessed | None
 
 
+@dataclass(frozen=True)
+class Ruling:
+    """A policy and what it goes by.
+
+    Attributes:
+        policy: Fitted threshold and promise.
+        lots: How far lots of one kind go; None to diagnose tiles only.
+        cascade: Whether it decides by a cascade; else by the whole committee.
+    """
+
+    policy: ReferralPolicy
+    lots: LotCalibration | None = None
+    cascade: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a caller may say instead of its version."""
+        return CASCADE if self.cascade else FULL
+
+
 class ReferralHandler:
     """Accepts a tile that is familiar and whose named lot is likely enough to be right.
 
     Args:
         assessor: The uncertainty service.
-        policy: Fitted threshold and promise.
-        lots: How far lots of one kind go; None to diagnose tiles only.
+        ruling: By which it decides unless a request names another.
+        others: Those that a request may name.
     """
 
-    def __init__(
-        self, assessor: Assessor, policy: ReferralPolicy, lots: LotCalibration | None = None
-    ) -> None:
+    def __init__(self, assessor: Assessor, ruling: Ruling, *others: Ruling) -> None:
         self.assessor = assessor
-        self.policy = policy
-        self._lots = lots
+        self._rulings = (ruling, *others)
 
     async def decide(self, tile: tile_pb2.Tile, policy_version: str = "") -> TileDecision:
         """Accept or refer one tile.
 
         A tile of poor quality or of the wrong magnification is referred, not refused: an
         expert must see it. What cannot be read at all raises.
+
+        Args:
+            tile: To be decided on.
+            policy_version: Of the policy that must decide; see `select`.
 
         Raises:
             InvalidTile: The tile cannot be read.
@@ -97,9 +129,10 @@ class ReferralHandler:
                 another calibration.
             InferenceError: The uncertainty service gave no answer.
         """
-        policy = self.select(policy_version)
+        ruling = self.select(policy_version)
+        policy = ruling.policy
         try:
-            seen = await self.assessor.assess(tile)
+            seen = await self.assessor.assess(tile, cascade=ruling.cascade)
         except InvalidTile as refusal:
             reason = _REFERRED_REFUSALS.get(refusal.reason)
             if reason is None:
@@ -132,38 +165,47 @@ class ReferralHandler:
         decision = Decision.REFER if reasons else Decision.ACCEPT
         return TileDecision(decision, tuple(reasons), policy, seen)
 
-    def select(self, policy_version: str) -> ReferralPolicy:
-        """The policy of this version; the service's own if empty.
+    def select(self, policy_version: str = "") -> Ruling:
+        """The policy of this version, with what it goes by.
+
+        Args:
+            policy_version: Its version, "full" or "cascade"; empty for the service's own.
 
         Raises:
             NotFound: POLICY_UNKNOWN.
         """
-        if policy_version not in ("", self.policy.policy_version):
-            raise NotFound(
-                "POLICY_UNKNOWN",
-                f"There is no policy '{policy_version}' here, only "
-                f"'{self.policy.policy_version}'. Leave the field empty to use it.",
-            )
-        return self.policy
+        for ruling in self._rulings:
+            if policy_version in ("", ruling.policy.policy_version, ruling.name):
+                return ruling
+        known = ", ".join(f"'{each.policy.policy_version}' ({each.name})" for each in self._rulings)
+        raise NotFound(
+            "POLICY_UNKNOWN",
+            f"There is no policy '{policy_version}' here, only {known}. Leave the field empty to "
+            "use the first.",
+        )
 
     def tally(self, policy_version: str = "") -> LotTally:
         """An empty tally for one lot under the policy."""
-        policy = self.select(policy_version)
-        return LotTally(policy.request.max_referred_share, policy.request.confidence)
+        request = self.select(policy_version).policy.request
+        return LotTally(request.max_referred_share, request.confidence)
 
-    def diagnose_lot(self, places: LotPlaces | None) -> LotDiagnosis | None:
+    def diagnose_lot(
+        self, places: LotPlaces | None, policy_version: str = ""
+    ) -> LotDiagnosis | None:
         """What a lot's tiles say together; None where they are too few, or nobody can say.
 
         Args:
             places: Of the tiles that were diagnosed; None where none was.
+            policy_version: Under which they were decided on.
 
         Raises:
             Contradiction: DIAGNOSIS_MISMATCH where tiles were diagnosed in other directions than
                 lots were calibrated in.
         """
-        if self._lots is None or places is None:
+        lots = self.select(policy_version).lots
+        if lots is None or places is None:
             return None
-        return diagnose_lot(self._lots, places)
+        return diagnose_lot(lots, places)
 
     async def ready(self) -> bool:
         """Whether the uncertainty service can be asked."""

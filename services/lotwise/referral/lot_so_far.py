@@ -40,7 +40,7 @@ class LotSoFar:
 
     Attributes:
         lot_id: Of the lot.
-        policy_version: The caller's word for the policy, empty for the service's own.
+        policy_version: Of the policy that decides on its tiles.
         tally: Of decisions.
         places: Sums over tiles that the committee diagnosed; None before the first.
         um_per_px: Of the first tile that could be read.
@@ -138,7 +138,7 @@ class _Token(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     lot_id: str = Field(min_length=1)
-    policy_version: str
+    policy_version: str = Field(min_length=1)
     max_referred_share: float = Field(gt=0, lt=1)
     confidence: float = Field(gt=0.5, lt=1)
     accepted: int = Field(ge=0)

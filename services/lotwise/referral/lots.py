@@ -100,23 +100,22 @@ class LotStream:
     def _begun(self, message: referral_pb2.DecideLotRequest) -> LotSoFar:
         if message.resume_token:
             lot = LotSoFar.resumed(message.resume_token)
-            fresh = self.handler.tally(lot.policy_version)
-            if (fresh.max_referred_share, fresh.confidence) != (
-                lot.tally.max_referred_share,
-                lot.tally.confidence,
-            ):
+            try:
+                self.handler.select(lot.policy_version)
+            except NotFound:
                 raise Contradiction(
                     "RESUME_MISMATCH",
                     "The lot was begun under another policy than the one that is served now. Send "
                     "it from its beginning.",
-                )
+                ) from None
             return lot
         lot_id = message.tile.lot_id
         if not message.HasField("tile"):
             raise InvalidRequest("LOT_EMPTY", "The lot was called complete without a tile.")
         if not lot_id:
             raise InvalidRequest("LOT_MISSING", "The first tile must name its lot in tile.lot_id.")
-        return LotSoFar(lot_id, message.policy, self.handler.tally(message.policy))
+        policy = self.handler.select(message.policy).policy
+        return LotSoFar(lot_id, policy.policy_version, self.handler.tally(message.policy))
 
     def _acknowledged(
         self, tile: tile_pb2.Tile, outcome: TileDecision | LotwiseError | None

@@ -46,6 +46,7 @@ def decision(decided: TileDecision, tile_id: str, lot_id: str) -> referral_pb2.D
     if seen is not None:
         response.score = seen.error_probability
         response.familiarity = seen.familiarity
+        response.predictive_entropy_nats = seen.entropy_nats
         response.looks_like = seen.looks_like
         response.confidence = seen.confidence
         response.quality.CopyFrom(seen.quality)
@@ -63,14 +64,15 @@ def verdict(
     Args:
         lot: As far as its tiles have come.
         last: Decision on the last tile.
-        handler: Of the policy.
+        handler: Of the policies.
         concluded: Whether no more tiles come: only then tests on the lot as a whole count.
     """
     tally = lot.tally
     lower, upper = tally.bounds()
     favourite = tally.looks_like.most_common(1)
     judged = sum(tally.looks_like.values())
-    diagnosis = handler.diagnose_lot(lot.places)
+    policy = handler.select(lot.policy_version).policy
+    diagnosis = handler.diagnose_lot(lot.places, lot.policy_version)
     said, reasons = verdicts.concluded(tally, diagnosis if concluded else None)
     return referral_pb2.LotVerdict(
         lot_id=lot.lot_id,
@@ -90,9 +92,9 @@ def verdict(
         ],
         looks_like=favourite[0][0] if favourite else "",
         looks_like_share=favourite[0][1] / judged if favourite else 0.0,
-        provenance=_provenance(last, handler.policy.policy_version),
-        guarantee=guarantee_message(handler.policy.guarantee),
-        calibration_set=calibration_set_message(handler.policy.calibration_set),
+        provenance=_provenance(last, policy.policy_version),
+        guarantee=guarantee_message(policy.guarantee),
+        calibration_set=calibration_set_message(policy.calibration_set),
         settled=tally.settled is not None,
         settled_after=tally.settled_after,
         repeated=lot.repeated,

@@ -21,5 +21,8 @@ class ReferralSettings(ServiceSettings):
     policy_file: Path = Path("model_repository/committee/referral_policy.json")
     """The policy; fitted by `lotwise calibrate` for the committee that is served."""
 
+    cascade: bool = False
+    """Whether the cascade decides where a request names no policy; else the whole committee."""
+
     max_lot_tiles: int = Field(default=100_000, gt=0)
     """A stream of one lot ends with LOT_TOO_LARGE after so many tiles."""

@@ -4,7 +4,8 @@ Some models are not stored whole, because other files hold their weights already
 
 - ``model.onnx`` of the committee and of the regressor's folds: all members as branches of one
   graph, from ``member_*.onnx`` beside it. One request then costs one call of the engine, not one
-  for each member.
+  for each member. A ``members.json`` names some members of another model instead: so the halves of
+  a cascade are made.
 - Any ``model.onnx`` with a ``skeleton.onnx`` beside it, which names weights of other models:
   ``edit_gradient`` those of the decoder and the regressor, ``editor_encoder`` those of the decoder
   where it draws the tile itself. ``lotwise_training.export.skeleton`` writes it; what the two
@@ -19,11 +20,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -32,25 +31,21 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper, numpy_helper
 
-from lotwise.core.errors import Contradiction
+from lotwise.runtime.members import (
+    BRANCHED,
+    MEMBERS_FILE,
+    AssemblyError,
+    chosen_members,
+    find_members,
+    read_part,
+)
 
 REFERENCES_KEY: Final = "lotwise.weights"
 SOURCES_KEY: Final = "lotwise.sources"
 ASSEMBLED_KEY: Final = "lotwise.assembled_from"
 ASSEMBLER: Final = "3"  # raise it when the output changes, so that old files count as stale
 
-BRANCHED: Final = MappingProxyType({"committee": "logits", "regressor_folds": "property"})
-"""Models whose members are branches, with the output that comes first, [B, K] of each member."""
-
-_MEMBER: Final = re.compile(r"member_(\d+)\.onnx")
 _HALF: Final = ".half"
-
-
-class AssemblyError(Contradiction):
-    """Parts of a model are missing, unreadable, or do not belong together."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("ASSEMBLY_FAILED", message)
 
 
 def assemble_repository(root: Path) -> list[Path]:
@@ -71,6 +66,10 @@ def assemble_repository(root: Path) -> list[Path]:
         for folder in sorted(root.glob(f"{model}/*/")):
             assemble_members(find_members(folder), folder / "model.onnx", output)
             assembled.append(folder / "model.onnx")
+    for chosen in sorted(root.glob(f"*/*/{MEMBERS_FILE}")):
+        paths, output = chosen_members(chosen, root)
+        assemble_members(paths, chosen.with_name("model.onnx"), output)
+        assembled.append(chosen.with_name("model.onnx"))
     for skeleton in sorted(root.glob("*/*/skeleton.onnx")):
         assemble_skeleton(skeleton, root, skeleton.with_name("model.onnx"))
         assembled.append(skeleton.with_name("model.onnx"))
@@ -82,26 +81,8 @@ def assemble_repository(root: Path) -> list[Path]:
 def has_parts(root: Path) -> bool:
     """Whether a repository holds anything to be assembled."""
     members = (root.glob(f"{model}/*/member_*.onnx") for model in BRANCHED)
-    return any(map(any, members)) or any(root.glob("*/*/skeleton.onnx"))
-
-
-def find_members(folder: Path) -> list[Path]:
-    """The files ``member_<n>.onnx`` of ``folder`` by number.
-
-    Raises:
-        AssemblyError: there is none, or a number is missing between the first and the last.
-    """
-    numbered = {
-        int(match[1]): path
-        for path in folder.glob("member_*.onnx")
-        if (match := _MEMBER.fullmatch(path.name))
-    }
-    if not numbered:
-        raise AssemblyError(f"{folder} holds no member_<n>.onnx")
-    missing = sorted(set(range(min(numbered), max(numbered) + 1)) - set(numbered))
-    if missing:
-        raise AssemblyError(f"{folder} lacks member_{missing[0]}.onnx")
-    return [numbered[number] for number in sorted(numbered)]
+    further = (root.glob(f"*/*/{name}") for name in (MEMBERS_FILE, "skeleton.onnx"))
+    return any(map(any, (*members, *further)))
 
 
 def assemble_members(member_paths: Sequence[Path], out_path: Path, output: str = "logits") -> bool:
@@ -123,7 +104,7 @@ def assemble_members(member_paths: Sequence[Path], out_path: Path, output: str =
     """
     if not member_paths:
         raise AssemblyError(f"no members to assemble for {out_path}")
-    content = [_read(path) for path in member_paths]
+    content = [read_part(path) for path in member_paths]
     origin = _origin(*content)
     if _is_up_to_date(out_path, origin):
         return False
@@ -171,7 +152,7 @@ def assemble_skeleton(skeleton_path: Path, repository_root: Path, out_path: Path
         AssemblyError: the skeleton or a source is missing or unreadable, a source has other
             weights than those the skeleton was made of, or lacks one of them.
     """
-    skeleton_content = _read(skeleton_path)
+    skeleton_content = read_part(skeleton_path)
     skeleton = _parse(skeleton_content, skeleton_path)
     references = _json_metadata(skeleton, REFERENCES_KEY, skeleton_path)
     digests = _json_metadata(skeleton, SOURCES_KEY, skeleton_path)
@@ -260,7 +241,7 @@ def _source_weights(
     if not versions:
         raise AssemblyError(f"{root / name} holds no model, but {skeleton} needs its weights")
     for path in versions:
-        weights = _half_weights(_parse(_read(path), path))
+        weights = _half_weights(_parse(read_part(path), path))
         if _digest(weights) == digest:
             return weights
     raise AssemblyError(
@@ -313,13 +294,6 @@ def _json_metadata(model: onnx.ModelProto, key: str, path: Path) -> dict[str, An
     return parsed
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise AssemblyError(f"{path} cannot be read: {error.strerror}") from error
-
-
 def _parse(content: bytes, path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load_model_from_string(content)
@@ -341,7 +315,7 @@ def _is_up_to_date(path: Path, origin: str) -> bool:
     if not path.exists():
         return False
     try:
-        model = _parse(_read(path), path)
+        model = _parse(read_part(path), path)
     except AssemblyError:
         return False  # a damaged file is written anew
     return any(e.key == ASSEMBLED_KEY and e.value == origin for e in model.metadata_props)

@@ -43,7 +43,8 @@ class TritonInference:
 
     Args:
         address: host:port of its gRPC endpoint.
-        priority: 1, or 2 for requests that wait where others of priority 1 do.
+        priority: 1, or 2 for requests that wait where others of priority 1 do; a caller may ask
+            for 2, too.
     """
 
     engine = "triton"
@@ -92,7 +93,7 @@ class TritonInference:
                 tensors,
                 outputs=[InferRequestedOutput(name) for name in names],
                 request_id=request.trace.trace_id,
-                priority=self._priority,
+                priority=max(self._priority, request.priority),
                 headers={TRACEPARENT: request.trace.traceparent},
                 # The model's queue policy bounds the wait in Triton's queue. A timeout of the
                 # request itself would too, but makes Triton's batcher hold it back: 16 ms a tile

@@ -12,7 +12,14 @@ import grpc
 
 from lotwise.core.errors import LotwiseError
 from lotwise.runtime.metrics import RpcMetrics
-from lotwise.runtime.request import TRACEPARENT, Request, continue_trace, set_request
+from lotwise.runtime.request import (
+    PRIORITY,
+    TRACEPARENT,
+    Request,
+    continue_trace,
+    priority_of,
+    set_request,
+)
 from lotwise.runtime.status import abort, status_code, unexpected
 
 logger = logging.getLogger(__name__)
@@ -97,7 +104,7 @@ class _Call:
         trace = continue_trace(given if isinstance(given, str) else None)
         remaining = self._context.time_remaining()
         deadline = None if remaining is None else time.monotonic() + remaining
-        set_request(Request(trace, deadline))
+        set_request(Request(trace, deadline, priority_of(metadata.get(PRIORITY))))
         self._request_id = trace.trace_id
         await self._context.send_initial_metadata(((TRACEPARENT, trace.traceparent),))
         self._metrics.in_flight.labels(self._method).inc()

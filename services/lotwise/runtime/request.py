@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 TRACEPARENT: Final = "traceparent"
+PRIORITY: Final = "lotwise-priority"
+"""Metadata of a call: "2" for a batch that may wait where instruments do not; "1" is meant else."""
 _PATTERN: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 
@@ -33,10 +35,17 @@ class Trace:
 
 @dataclass(frozen=True)
 class Request:
-    """The request that the present task serves. `deadline` is on `time.monotonic`'s clock."""
+    """The request that the present task serves.
+
+    Attributes:
+        trace: Its place in a distributed trace.
+        deadline: On `time.monotonic`'s clock; None without one.
+        priority: 1, or 2 where it waits while others of priority 1 do.
+    """
 
     trace: Trace
     deadline: float | None = None
+    priority: int = 1
 
     def remaining_s(self) -> float | None:
         """Time that is left, in seconds; None without a deadline."""
@@ -50,6 +59,15 @@ def continue_trace(traceparent: str | None) -> Trace:
     if match is None or set(match[1]) == {"0"} or set(match[2]) == {"0"}:
         return Trace(secrets.token_hex(16), span_id)
     return Trace(match[1], span_id, match[3])
+
+
+def priority_of(said: object) -> int:
+    """The priority that a call's metadata says; what is no priority counts as the first.
+
+    Args:
+        said: Value of `PRIORITY`, None where it is absent.
+    """
+    return 2 if said == "2" else 1
 
 
 _current: ContextVar[Request | None] = ContextVar("lotwise_request", default=None)

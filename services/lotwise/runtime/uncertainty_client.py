@@ -8,7 +8,7 @@ from typing import Any, Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from lotwise.runtime.request import TRACEPARENT, current_request
+from lotwise.runtime.request import PRIORITY, TRACEPARENT, current_request
 from lotwise.runtime.status import error_from_call
 from lotwise.v1 import tile_pb2, uncertainty_pb2, uncertainty_pb2_grpc
 
@@ -57,8 +57,14 @@ class UncertaintyClient:
         self._stub: Any = uncertainty_pb2_grpc.UncertaintyServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
 
-    async def assess(self, tile: tile_pb2.Tile) -> uncertainty_pb2.AssessResponse:
+    async def assess(
+        self, tile: tile_pb2.Tile, *, cascade: bool = False
+    ) -> uncertainty_pb2.AssessResponse:
         """What it says of a tile. The deadline and the trace are those of the present request.
+
+        Args:
+            tile: To be looked at.
+            cascade: Whether few members are asked first.
 
         Raises:
             LotwiseError: As that service does; EngineUnavailable where it cannot be reached.
@@ -67,9 +73,12 @@ class UncertaintyClient:
         remaining = request.remaining_s()
         try:
             answer: uncertainty_pb2.AssessResponse = await self._stub.Assess(
-                uncertainty_pb2.AssessRequest(tile=tile, top_k=1),
+                uncertainty_pb2.AssessRequest(tile=tile, top_k=1, cascade=cascade),
                 timeout=DEFAULT_TIMEOUT_S if remaining is None else remaining,
-                metadata=((TRACEPARENT, request.trace.traceparent),),
+                metadata=(
+                    (TRACEPARENT, request.trace.traceparent),
+                    (PRIORITY, str(request.priority)),
+                ),
             )
         except grpc.aio.AioRpcError as error:
             raise error_from_call(error, "The uncertainty service") from None

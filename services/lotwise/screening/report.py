@@ -28,7 +28,7 @@ _VERDICTS: Final = {
 
 def as_table(lots: Sequence[LotScreening]) -> RenderableType:
     """One row a lot, and below it what a reader must know about the figures."""
-    first = next((lot for lot in lots if lot.values), None)
+    first = next((lot for lot in lots if lot.mean is not None), None)
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),  # fits into 80 columns, where logs and README are read

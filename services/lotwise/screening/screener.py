@@ -52,6 +52,7 @@ class LotScreening:
         property_name, unit: What `values` are.
         failures: Tiles without a decision.
         enough: Whether no more tiles are sent, because enough have come for the verdict.
+        summary: Mean and standard deviation where the values themselves are in a store.
     """
 
     folder: LotFolder
@@ -61,17 +62,22 @@ class LotScreening:
     unit: str = ""
     failures: list[TileFailure] = field(default_factory=list)
     enough: bool = False
+    summary: tuple[float | None, float | None] | None = None
     models: dict[str, tile_pb2.ModelVersion] = field(default_factory=dict)
     engine: str = ""
 
     @property
     def mean(self) -> float | None:
         """Mean of the tiles' predictions."""
+        if self.summary is not None:
+            return self.summary[0]
         return statistics.fmean(self.values) if self.values else None
 
     @property
     def spread(self) -> float | None:
         """Standard deviation of the tiles' predictions."""
+        if self.summary is not None:
+            return self.summary[1]
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
     @property
@@ -85,6 +91,7 @@ async def screen_lot(
     *,
     predict_address: str,
     referral_address: str,
+    policy: str = "",
     stop_early: bool = False,
     on_tile: Callable[[], None] = lambda: None,
 ) -> LotScreening:
@@ -94,6 +101,7 @@ async def screen_lot(
         folder: The lot.
         predict_address: host:port of the predict service.
         referral_address: host:port of the referral service.
+        policy: Version of the policy that decides, "full" or "cascade"; empty for the service's.
         stop_early: Whether to send no more tiles once enough have come for the verdict.
         on_tile: Called once a tile has its decision.
 
@@ -107,7 +115,7 @@ async def screen_lot(
         grpc.aio.insecure_channel(referral_address, options=_CHANNEL) as referral,
     ):
         await asyncio.gather(
-            _decide(screening, referral, trace, on_tile, stop_early=stop_early),
+            _decide(screening, referral, trace, on_tile, policy=policy, stop_early=stop_early),
             _predict(screening, predict, trace),
         )
     return screening
@@ -119,13 +127,14 @@ async def _decide(
     trace: str,
     on_tile: Callable[[], None],
     *,
+    policy: str,
     stop_early: bool,
 ) -> None:
     async def messages() -> AsyncIterator[referral_pb2.DecideLotRequest]:
         async for tile in tiles_of(screening.folder):
             if screening.enough:
                 break
-            yield referral_pb2.DecideLotRequest(tile=tile)
+            yield referral_pb2.DecideLotRequest(tile=tile, policy=policy)
         if screening.folder.tiles:
             yield referral_pb2.DecideLotRequest(complete=True)
 

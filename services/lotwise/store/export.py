@@ -28,7 +28,7 @@ from lotwise.store.writing import replacing
 
 Format = Literal["parquet", "csv"]
 FORMATS: Final[dict[str, Format]] = {".parquet": "parquet", ".csv": "csv"}
-ROW_GROUP: Final = 5_000
+ROW_GROUP: Final = 2_000
 """Rows that are held at a time."""
 # What a spreadsheet takes for a formula, which may start programs.
 _FORMULA: Final = tuple("=+-@\t\r")
@@ -110,7 +110,7 @@ def export_results(
     lot: LotKey | None = None,
     latest: bool = False,
 ) -> int:
-    """Write results to a file, a few thousand rows at a time.
+    """Write results to a file, two thousand rows at a time.
 
     Args:
         store: To read. Others may write to it meanwhile; the file holds one view of it.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -37,20 +40,25 @@ class OldLot:
         return self.undelivered == 0
 
 
+# Under a name of their own: a query around them may hold the table, too.
+_OF_LOT: Final = screenings.alias("of_lot")
+
+
 def _undelivered() -> sa.ScalarSelect[int]:
     return (
         sa.select(sa.func.count())
-        .select_from(deliveries.join(screenings, screenings.c.id == deliveries.c.screening))
-        .where(screenings.c.lot_id == lots.c.id, deliveries.c.delivered_at.is_(None))
+        .select_from(deliveries.join(_OF_LOT, _OF_LOT.c.id == deliveries.c.screening))
+        .where(_OF_LOT.c.lot_id == lots.c.id, deliveries.c.delivered_at.is_(None))
+        .correlate(lots)
         .scalar_subquery()
     )
 
 
 def _is_old(before: datetime) -> sa.ColumnElement[bool]:
     """All its screenings, of which there is one, ended before."""
-    of_lot = sa.exists().where(screenings.c.lot_id == lots.c.id)
-    recent = of_lot.where(screenings.c.finished.is_(None) | (screenings.c.finished >= before))
-    return of_lot & ~recent
+    any_ = sa.select(_OF_LOT.c.id).where(_OF_LOT.c.lot_id == lots.c.id)
+    recent = any_.where(_OF_LOT.c.finished.is_(None) | (_OF_LOT.c.finished >= before))
+    return any_.correlate(lots).exists() & ~recent.correlate(lots).exists()
 
 
 def old_lots(store: Store, before: datetime) -> list[OldLot]:
@@ -114,8 +122,11 @@ def prune(store: Store, before: datetime) -> list[OldLot]:
     if removed and store.database.is_sqlite:
         # Gives the space back to the disk; PostgreSQL's autovacuum does it by itself.
         with store.database.outside_transactions() as connection:
-            connection.exec_driver_sql("PRAGMA incremental_vacuum").fetchall()
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            raw: Any = connection.connection.driver_connection
+            # Where another program holds the store, the next prune does it. Each step frees one
+            # page; of a script every step is taken, of a statement the first.
+            with contextlib.suppress(sqlite3.OperationalError):
+                raw.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
     return removed
 
 

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from lotwise.core.calibration import CALIBRATION_FILE, Calibrated, read_calibration
+from lotwise.core.cascade import CASCADE_FILE, Cascade
 from lotwise.core.diagnosis import DIAGNOSIS_FILE, Diagnosis
 from lotwise.core.errors import Contradiction
+
+
+@dataclass(frozen=True, eq=False)
+class FittedParts:
+    """A cascade and what it goes by.
+
+    Attributes:
+        cascade: When the first members are enough.
+        first: Their calibration.
+        whole: The calibration of all members.
+    """
+
+    cascade: Cascade
+    first: Calibrated
+    whole: Calibrated
 
 
 class Calibrations:
@@ -20,6 +37,7 @@ class Calibrations:
         self._repository = repository
         self._read: dict[str, Calibrated] = {}
         self._diagnoses: dict[str, Diagnosis | None] = {}
+        self._cascades: dict[str, FittedParts] = {}
 
     def of(self, model: str) -> Calibrated:
         """The calibration beside a committee.
@@ -38,6 +56,27 @@ class Calibrations:
                 )
             self._read[model] = read_calibration(self._repository / model)
         return self._read[model]
+
+    def cascade_of(self, model: str) -> FittedParts:
+        """The cascade beside a committee, with the calibrations that it goes by.
+
+        Raises:
+            Contradiction: CASCADE_MISSING, CASCADE_INVALID, CASCADE_MISMATCH, and as `of`.
+        """
+        if model not in self._cascades:
+            whole = self.of(model)
+            cascade = Cascade.read(self._repository / model / CASCADE_FILE)
+            if cascade is None:
+                raise Contradiction(
+                    "CASCADE_MISSING",
+                    f"Committee '{model}' has no cascade: there is no {CASCADE_FILE} in its folder "
+                    f"of {self._repository}. Fit one with `lotwise calibrate`, or ask the whole "
+                    "committee.",
+                )
+            first = self.of(cascade.first)
+            cascade.check(whole, first)
+            self._cascades[model] = FittedParts(cascade, first, whole)
+        return self._cascades[model]
 
     def diagnosis_of(self, model: str, weights_sha256: str) -> Diagnosis | None:
         """The diagnosis beside a calibrated committee; None where there is none for its weights.

@@ -57,6 +57,12 @@ class UncertaintyMetrics:
             ["model", "shift"],
             registry=registry,
         )
+        self.evaluations = Counter(
+            "lotwise_uncertainty_member_evaluations",
+            "Members that were asked, tile by tile; a cascade spares some.",
+            ["model"],
+            registry=registry,
+        )
         self.calibration_age = Gauge(
             "lotwise_calibration_age_seconds",
             "Time since the committee was calibrated.",

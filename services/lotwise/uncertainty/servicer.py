@@ -85,7 +85,7 @@ class UncertaintyServicer(uncertainty_pb2_grpc.UncertaintyServiceServicer):
         self, request: uncertainty_pb2.AssessRequest
     ) -> uncertainty_pb2.AssessResponse:
         tile = await tiles.decode(request.tile, self._settings)
-        seen = await self._handler.assess(tile, request.model)
+        seen = await self._handler.assess(tile, request.model, cascade=request.cascade)
         name = seen.model.signature.name
         self._metrics.entropy.labels(name).observe(seen.predictive_entropy)
         self._metrics.mutual_information.labels(name).observe(seen.mutual_information)
@@ -93,6 +93,7 @@ class UncertaintyServicer(uncertainty_pb2_grpc.UncertaintyServiceServicer):
         if seen.diagnosis is not None:
             self._metrics.diagnoses.labels(name, seen.diagnosis.likeliest.value).inc()
         self._metrics.observe_score(name, seen.calibration, seen.error_probability)
+        self._metrics.evaluations.labels(name).inc(seen.asked_members)
         ranking = [
             uncertainty_pb2.LotProbability(reference_lot=lot, probability=probability)
             for lot, probability in seen.ranking
@@ -107,6 +108,7 @@ class UncertaintyServicer(uncertainty_pb2_grpc.UncertaintyServiceServicer):
             mutual_information_nats=seen.mutual_information,
             probabilities=ranking,
             members=seen.members,
+            asked_members=seen.asked_members,
             quality=tiles.quality_message(seen.quality),
             provenance=tiles.provenance(self._handler.inference.engine, seen.model),
             reading=tiles.reading_message(tile),

@@ -28,7 +28,7 @@ from lotwise.v1 import interval_pb2 as lotwise_dot_v1_dot_interval__pb2
 from lotwise.v1 import tile_pb2 as lotwise_dot_v1_dot_tile__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clotwise/v1/uncertainty.proto\x12\nlotwise.v1\x1a\x1clotwise/v1/calibration.proto\x1a\x1alotwise/v1/diagnosis.proto\x1a\x19lotwise/v1/interval.proto\x1a\x15lotwise/v1/tile.proto\"M\n\rAssessRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05top_k\x18\x03 \x01(\r\"\x96\x04\n\x0e\x41ssessResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\'\n\x03top\x18\x03 \x03(\x0b\x32\x1a.lotwise.v1.LotProbability\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x1f\n\x17predictive_entropy_nats\x18\x05 \x01(\x01\x12 \n\x18mean_member_entropy_nats\x18\x06 \x01(\x01\x12\x1f\n\x17mutual_information_nats\x18\x07 \x01(\x01\x12\x31\n\rprobabilities\x18\x08 \x03(\x0b\x32\x1a.lotwise.v1.LotProbability\x12\x0f\n\x07members\x18\t \x01(\r\x12$\n\x07quality\x18\n \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\x0b \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12$\n\x07reading\x18\x0c \x01(\x0b\x32\x13.lotwise.v1.Reading\x12\x13\n\x0b\x66\x61miliarity\x18\r \x01(\x01\x12\x19\n\x11\x65rror_probability\x18\x0e \x01(\x01\x12,\n\x0b\x63\x61libration\x18\x0f \x01(\x0b\x32\x17.lotwise.v1.Calibration\x12(\n\tdiagnosis\x18\x10 \x01(\x0b\x32\x15.lotwise.v1.Diagnosis\"<\n\x0eLotProbability\x12\x15\n\rreference_lot\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\"A\n\x13\x41ssessStreamRequest\x12*\n\x07request\x18\x01 \x01(\x0b\x32\x19.lotwise.v1.AssessRequest\"\x88\x01\n\x14\x41ssessStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12,\n\x06result\x18\x02 \x01(\x0b\x32\x1a.lotwise.v1.AssessResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome2\xa2\x03\n\x12UncertaintyService\x12?\n\x06\x41ssess\x12\x19.lotwise.v1.AssessRequest\x1a\x1a.lotwise.v1.AssessResponse\x12U\n\x0c\x41ssessStream\x12\x1f.lotwise.v1.AssessStreamRequest\x1a .lotwise.v1.AssessStreamResponse(\x01\x30\x01\x12\x45\n\x08Interval\x12\x1b.lotwise.v1.IntervalRequest\x1a\x1c.lotwise.v1.IntervalResponse\x12[\n\x0eIntervalStream\x12!.lotwise.v1.IntervalStreamRequest\x1a\".lotwise.v1.IntervalStreamResponse(\x01\x30\x01\x12P\n\x0bLotInterval\x12\x1e.lotwise.v1.LotIntervalRequest\x1a\x1f.lotwise.v1.LotIntervalResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clotwise/v1/uncertainty.proto\x12\nlotwise.v1\x1a\x1clotwise/v1/calibration.proto\x1a\x1alotwise/v1/diagnosis.proto\x1a\x19lotwise/v1/interval.proto\x1a\x15lotwise/v1/tile.proto\"^\n\rAssessRequest\x12\x1e\n\x04tile\x18\x01 \x01(\x0b\x32\x10.lotwise.v1.Tile\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05top_k\x18\x03 \x01(\r\x12\x0f\n\x07\x63\x61scade\x18\x04 \x01(\x08\"\xad\x04\n\x0e\x41ssessResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\'\n\x03top\x18\x03 \x03(\x0b\x32\x1a.lotwise.v1.LotProbability\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x1f\n\x17predictive_entropy_nats\x18\x05 \x01(\x01\x12 \n\x18mean_member_entropy_nats\x18\x06 \x01(\x01\x12\x1f\n\x17mutual_information_nats\x18\x07 \x01(\x01\x12\x31\n\rprobabilities\x18\x08 \x03(\x0b\x32\x1a.lotwise.v1.LotProbability\x12\x0f\n\x07members\x18\t \x01(\r\x12$\n\x07quality\x18\n \x01(\x0b\x32\x13.lotwise.v1.Quality\x12*\n\nprovenance\x18\x0b \x01(\x0b\x32\x16.lotwise.v1.Provenance\x12$\n\x07reading\x18\x0c \x01(\x0b\x32\x13.lotwise.v1.Reading\x12\x13\n\x0b\x66\x61miliarity\x18\r \x01(\x01\x12\x19\n\x11\x65rror_probability\x18\x0e \x01(\x01\x12,\n\x0b\x63\x61libration\x18\x0f \x01(\x0b\x32\x17.lotwise.v1.Calibration\x12(\n\tdiagnosis\x18\x10 \x01(\x0b\x32\x15.lotwise.v1.Diagnosis\x12\x15\n\rasked_members\x18\x11 \x01(\r\"<\n\x0eLotProbability\x12\x15\n\rreference_lot\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\"A\n\x13\x41ssessStreamRequest\x12*\n\x07request\x18\x01 \x01(\x0b\x32\x19.lotwise.v1.AssessRequest\"\x88\x01\n\x14\x41ssessStreamResponse\x12\x0f\n\x07tile_id\x18\x01 \x01(\t\x12,\n\x06result\x18\x02 \x01(\x0b\x32\x1a.lotwise.v1.AssessResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.lotwise.v1.TileErrorH\x00\x42\t\n\x07outcome2\xa2\x03\n\x12UncertaintyService\x12?\n\x06\x41ssess\x12\x19.lotwise.v1.AssessRequest\x1a\x1a.lotwise.v1.AssessResponse\x12U\n\x0c\x41ssessStream\x12\x1f.lotwise.v1.AssessStreamRequest\x1a .lotwise.v1.AssessStreamResponse(\x01\x30\x01\x12\x45\n\x08Interval\x12\x1b.lotwise.v1.IntervalRequest\x1a\x1c.lotwise.v1.IntervalResponse\x12[\n\x0eIntervalStream\x12!.lotwise.v1.IntervalStreamRequest\x1a\".lotwise.v1.IntervalStreamResponse(\x01\x30\x01\x12P\n\x0bLotInterval\x12\x1e.lotwise.v1.LotIntervalRequest\x1a\x1f.lotwise.v1.LotIntervalResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,15 +36,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lotwise.v1.uncertainty_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ASSESSREQUEST']._serialized_start=152
-  _globals['_ASSESSREQUEST']._serialized_end=229
-  _globals['_ASSESSRESPONSE']._serialized_start=232
-  _globals['_ASSESSRESPONSE']._serialized_end=766
-  _globals['_LOTPROBABILITY']._serialized_start=768
-  _globals['_LOTPROBABILITY']._serialized_end=828
-  _globals['_ASSESSSTREAMREQUEST']._serialized_start=830
-  _globals['_ASSESSSTREAMREQUEST']._serialized_end=895
-  _globals['_ASSESSSTREAMRESPONSE']._serialized_start=898
-  _globals['_ASSESSSTREAMRESPONSE']._serialized_end=1034
-  _globals['_UNCERTAINTYSERVICE']._serialized_start=1037
-  _globals['_UNCERTAINTYSERVICE']._serialized_end=1455
+  _globals['_ASSESSREQUEST']._serialized_end=246
+  _globals['_ASSESSRESPONSE']._serialized_start=249
+  _globals['_ASSESSRESPONSE']._serialized_end=806
+  _globals['_LOTPROBABILITY']._serialized_start=808
+  _globals['_LOTPROBABILITY']._serialized_end=868
+  _globals['_ASSESSSTREAMREQUEST']._serialized_start=870
+  _globals['_ASSESSSTREAMREQUEST']._serialized_end=935
+  _globals['_ASSESSSTREAMRESPONSE']._serialized_start=938
+  _globals['_ASSESSSTREAMRESPONSE']._serialized_end=1074
+  _globals['_UNCERTAINTYSERVICE']._serialized_start=1077
+  _globals['_UNCERTAINTYSERVICE']._serialized_end=1495
 # @@protoc_insertion_point(module_scope)

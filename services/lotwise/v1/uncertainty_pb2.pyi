@@ -11,17 +11,19 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AssessRequest(_message.Message):
-    __slots__ = ("tile", "model", "top_k")
+    __slots__ = ("tile", "model", "top_k", "cascade")
     TILE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
+    CASCADE_FIELD_NUMBER: _ClassVar[int]
     tile: _tile_pb2.Tile
     model: str
     top_k: int
-    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., model: _Optional[str] = ..., top_k: _Optional[int] = ...) -> None: ...
+    cascade: bool
+    def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., model: _Optional[str] = ..., top_k: _Optional[int] = ..., cascade: _Optional[bool] = ...) -> None: ...
 
 class AssessResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "top", "confidence", "predictive_entropy_nats", "mean_member_entropy_nats", "mutual_information_nats", "probabilities", "members", "quality", "provenance", "reading", "familiarity", "error_probability", "calibration", "diagnosis")
+    __slots__ = ("tile_id", "lot_id", "top", "confidence", "predictive_entropy_nats", "mean_member_entropy_nats", "mutual_information_nats", "probabilities", "members", "quality", "provenance", "reading", "familiarity", "error_probability", "calibration", "diagnosis", "asked_members")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     TOP_FIELD_NUMBER: _ClassVar[int]
@@ -38,6 +40,7 @@ class AssessResponse(_message.Message):
     ERROR_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
     DIAGNOSIS_FIELD_NUMBER: _ClassVar[int]
+    ASKED_MEMBERS_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     top: _containers.RepeatedCompositeFieldContainer[LotProbability]
@@ -54,7 +57,8 @@ class AssessResponse(_message.Message):
     error_probability: float
     calibration: _calibration_pb2.Calibration
     diagnosis: _diagnosis_pb2.Diagnosis
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., top: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., predictive_entropy_nats: _Optional[float] = ..., mean_member_entropy_nats: _Optional[float] = ..., mutual_information_nats: _Optional[float] = ..., probabilities: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., members: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ..., familiarity: _Optional[float] = ..., error_probability: _Optional[float] = ..., calibration: _Optional[_Union[_calibration_pb2.Calibration, _Mapping]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ...) -> None: ...
+    asked_members: int
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., top: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., predictive_entropy_nats: _Optional[float] = ..., mean_member_entropy_nats: _Optional[float] = ..., mutual_information_nats: _Optional[float] = ..., probabilities: _Optional[_Iterable[_Union[LotProbability, _Mapping]]] = ..., members: _Optional[int] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ..., familiarity: _Optional[float] = ..., error_probability: _Optional[float] = ..., calibration: _Optional[_Union[_calibration_pb2.Calibration, _Mapping]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ..., asked_members: _Optional[int] = ...) -> None: ...
 
 class LotProbability(_message.Message):
     __slots__ = ("reference_lot", "probability")

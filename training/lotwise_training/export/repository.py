@@ -26,10 +26,12 @@ from lotwise.core.policy import ReferralPolicy, write_policy
 from lotwise.core.preprocessing import resample_area
 from lotwise.core.signature import ModelMetadata, ModelSignature, TensorSpec
 from lotwise.runtime.assemble import assemble_repository, has_parts
+from lotwise.runtime.cascade_models import write_cascade_models
 from lotwise_simulator import mosaic, reference_lots
 from lotwise_training.benchmark_data import GEOMETRY
 from lotwise_training.export.editor_export import DECODER, export_editor, export_gradient_anew
 from lotwise_training.export.exporter import (
+    VERSION,
     Exporter,
     float_spec,
     image_spec,
@@ -163,6 +165,7 @@ def _export_committee(exporter: Exporter) -> None:
         "group, and mean and deviation of every channel of its first"
     )
     exporter.describe(signature, parity, what)
+    write_cascade_models(exporter.repository, signature, VERSION)
 
 
 def _export_calibration(exporter: Exporter, weights_sha256: str) -> None:

@@ -21,11 +21,14 @@ from lotwise_training.benchmark_data import render_places, tile_places
 from lotwise_training.outputs import Outputs, read_outputs
 from lotwise_training.report.calibration_page import calibration_section
 from lotwise_training.report.card_figures import CardDisagrees, card_figures, check_card
+from lotwise_training.report.cascade_section import cascade_section
 from lotwise_training.report.conformal_section import conformal_section
 from lotwise_training.report.diagnosis_section import diagnosis_section
 from lotwise_training.report.edit_section import edit_section
 from lotwise_training.report.known_tiles_section import known_tiles_section
+from lotwise_training.report.lot_plan_section import lot_plan_section
 from lotwise_training.report.page import index_html, plots
+from lotwise_training.report.plan_section import plan_section
 from lotwise_training.report.property_section import property_section
 from lotwise_training.report.recheck import Rechecked, recheck
 from lotwise_training.report.screen import show
@@ -70,7 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 edit_section(options.results, models, seed=options.seed),
                 conformal_section(options.results, models, seed=options.seed),
                 known_tiles_section(options.results, models),
-                diagnosis_section(options.results, models, seed=options.seed),
+                diagnosis_section(options.results, outputs, models, seed=options.seed),
+                cascade_section(options.results, models),
+                plan_section(options.results),
+                lot_plan_section(options.results, models, seed=options.seed),
             )
             if section is not None
         ]
@@ -121,7 +127,7 @@ def metrics(
     rechecked: Rechecked | None,
 ) -> dict[str, Any]:
     """All figures in JSON's types, with what they were computed from."""
-    stated = ("benchmark", "profile", "data_version", "outputs_sha256", "runs", "learning_curve")
+    stated = ("benchmark", "profile", "data_version", "outputs_sha256", "runs")
     return {
         **{key: manifest[key] for key in stated if key in manifest},
         "targets": [target.as_json() for target in reached],

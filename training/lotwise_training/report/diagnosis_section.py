@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from lotwise.core.diagnosis import DIAGNOSIS_FILE, KINDS, Diagnosis, Shift
 from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE, LotCalibration
+from lotwise_training.outputs import Outputs
 from lotwise_training.report.diagnosis_tables import (
     EarlyFigures,
     KindFigures,
@@ -23,6 +24,7 @@ from lotwise_training.report.diagnosis_tables import (
 )
 from lotwise_training.report.drawing import blank, percent, styled
 from lotwise_training.report.html_parts import Plot, figure_html, table_html
+from lotwise_training.report.roc_figures import roc_figure
 from lotwise_training.report.section import Section
 from lotwise_training.report.served import COMMITTEE, RecheckFailed
 from lotwise_training.report.sets import words
@@ -184,11 +186,14 @@ def kinds_figure(figures: Sequence[KindFigures]) -> Figure:
     return figure
 
 
-def diagnosis_section(results: Path, models: Path | None, *, seed: int) -> Section | None:
+def diagnosis_section(
+    results: Path, outputs: Outputs, models: Path | None, *, seed: int
+) -> Section | None:
     """The section; None where nothing of it is stored.
 
     Args:
         results: Folder of stored answers.
+        outputs: Stored answers of the committee.
         models: The model repository, whose diagnosis must be the one that was measured; None
             compares nothing.
         seed: Of the mixtures.
@@ -222,6 +227,12 @@ def diagnosis_section(results: Path, models: Path | None, *, seed: int) -> Secti
         "What the diagnosis calls the tiles and the lots of every set; in brackets what is the "
         "matter with them.",
     )
+    roc = Plot(
+        "roc",
+        roc_figure(answers, outputs),
+        "Shifted tiles that a score finds against false alarms on known lots in new regions. The "
+        "horizontal axis is a square root. Entropies are of 1,000 tiles of each set.",
+    )
     return Section(
         name="diagnosis",
         targets=diagnosis_targets(kinds, early),
@@ -235,6 +246,7 @@ def diagnosis_section(results: Path, models: Path | None, *, seed: int) -> Secti
         parts=[
             "<h2>Kinds of shift, and verdicts on lots</h2>",
             figure_html({plot.name: plot}, plot.name),
+            figure_html({roc.name: roc}, roc.name),
             *map(table_html, sheets),
         ],
     )

@@ -89,7 +89,7 @@ def lot_diagnoses(tiles: DiagnosedTiles, calibration: LotCalibration) -> list[Lo
 
 def kind_figures(answers: ShiftAnswers) -> list[KindFigures]:
     """Of all sets."""
-    known = _changed(answers.sets[KNOWN])
+    known = log_odds_of_change(answers.sets[KNOWN])
     figures = []
     for name, tiles in answers.sets.items():
         said = tiles.log_probabilities.astype(np.float64).argmax(axis=1)
@@ -97,7 +97,7 @@ def kind_figures(answers: ShiftAnswers) -> list[KindFigures]:
         likeliest = [KINDS.index(each.likeliest) for each in lots]
         auroc = None
         if name != KNOWN:
-            changed = _changed(tiles)
+            changed = log_odds_of_change(tiles)
             truth = np.repeat([0, 1], [len(known), len(changed)])
             auroc = float(roc_auc_score(truth, np.concatenate([known, changed])))
         figures.append(
@@ -198,7 +198,7 @@ def _places(tiles: DiagnosedTiles, rows: npt.NDArray[np.int64]) -> LotPlaces:
     )
 
 
-def _changed(tiles: DiagnosedTiles) -> npt.NDArray[np.float64]:
+def log_odds_of_change(tiles: DiagnosedTiles) -> npt.NDArray[np.float64]:
     """Log-odds that something has changed, float64 [N]."""
     logs = tiles.log_probabilities.astype(np.float64)
     at = KINDS.index(Shift.NONE)

@@ -265,41 +265,6 @@ def confusion_figure(outputs: Outputs, manifest: Mapping[str, Any], split: str) 
     return figure
 
 
-@styled
-def learning_figure(curve: Sequence[Mapping[str, Any]]) -> Figure:
-    """Accuracy, NLL and ECE against the tiles learned from."""
-    points = sorted(curve, key=lambda point: float(point["tiles"]))
-    tiles = [float(point["tiles"]) for point in points]
-    figure = blank(2.7)
-    panels = figure.subplots(1, 3)
-    quantities = (("accuracy", "accuracy"), ("nll", "NLL, nats"), ("ece", "ECE"))
-    for axes, (key, label) in zip(panels, quantities, strict=True):
-        for method in (SINGLE, ENSEMBLE):
-            values = [
-                (t, p[method][key]) for t, p in zip(tiles, points, strict=True) if method in p
-            ]
-            axes.plot(
-                [t for t, _ in values],
-                [value for _, value in values],
-                LINES[method],
-                marker=MARKERS[method],
-                color=COLOURS[method],
-                label=METHOD_WORDS[method],
-            )
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(FixedLocator(_thinned(tiles)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-        if key != "accuracy":
-            axes.set_ylim(bottom=0)
-        if key != "nll":
-            axes.yaxis.set_major_formatter(percent)
-        axes.set_title(label)
-        axes.set_xlabel("tiles learned from (log)")
-    legend_below(figure, panels[0], 2)
-    return figure
-
-
 def _outline_recipes(axes: Axes, recipes: np.ndarray[Any, Any]) -> None:
     starts = np.flatnonzero(np.diff(recipes, prepend=recipes[0] - 1))
     ends = np.append(starts[1:], len(recipes))
@@ -313,12 +278,3 @@ def _outline_recipes(axes: Axes, recipes: np.ndarray[Any, Any]) -> None:
         )
     for end in ends[:-1].tolist():
         axes.axhline(end - 0.5, color=PALE, lw=0.3, zorder=1.5)
-
-
-def _thinned(tiles: Sequence[float]) -> list[float]:
-    """Ticks at points that are a factor 1.9 apart at least, the last one among them."""
-    kept: list[float] = []
-    for value in reversed(tiles):
-        if not kept or kept[-1] / value >= 1.9:
-            kept.append(value)
-    return kept

@@ -10,13 +10,12 @@ from lotwise_training.outputs import ENSEMBLE, TEST, Outputs
 from lotwise_training.report.figures import (
     accuracy_figure,
     confusion_figure,
-    learning_figure,
     reliability_figure,
     risk_coverage_figure,
 )
 from lotwise_training.report.html_parts import STYLE, Plot, figure_html, table_html
 from lotwise_training.report.recheck import ABSOLUTE, RELATIVE, Rechecked
-from lotwise_training.report.run_sheets import learning_sheet, runs_sheet
+from lotwise_training.report.run_sheets import runs_sheet
 from lotwise_training.report.sets import TILE_RANDOM, splits_of
 from lotwise_training.report.sheets import (
     accuracy_sheet,
@@ -83,15 +82,6 @@ def plots(outputs: Outputs, manifest: Mapping[str, Any], tables: Tables) -> dict
                 "Dotted: ln K, the entropy of an answer that knows nothing.",
             )
         )
-    if manifest.get("learning_curve"):
-        made.append(
-            Plot(
-                "learning",
-                learning_figure(manifest["learning_curve"]),
-                "Accuracy, NLL and ECE on the test tiles of tile-random, against how many tiles "
-                "the networks learned from.",
-            )
-        )
     return {plot.name: plot for plot in made}
 
 
@@ -116,7 +106,6 @@ def index_html(
         further: Elements of what was measured beside the committee.
     """
     splits = splits_of(outputs)
-    curve = manifest.get("learning_curve")
     parts = [
         "<h1>How well the committee knows its lots, and how well it knows when it does not</h1>",
         f'<p class="lead">{escape(what_was_measured(outputs, manifest))}</p>',
@@ -138,12 +127,6 @@ def index_html(
             table_html(shifted_answers_sheet(tables)),
             table_html(shifts_sheet(tables)),
             figure_html(drawn, "entropy"),
-        ]
-    if curve:
-        parts += [
-            "<h2>How many tiles it takes</h2>",
-            table_html(learning_sheet(curve)),
-            figure_html(drawn, "learning"),
         ]
     parts += further
     parts += ["<h2>What this rests on</h2>", table_html(runs_sheet(manifest)), _ground(rechecked)]

@@ -1,47 +1,14 @@
-"""What was trained, as tables of text: the learning curve and the runs."""
+"""What was trained, as a table of text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from lotwise_training.outputs import DROPOUT, ENSEMBLE, SINGLE
+from lotwise_training.outputs import DROPOUT, ENSEMBLE
 from lotwise_training.report.sets import SPLITS
 from lotwise_training.report.sheets import Sheet
-from lotwise_training.report.wording import NONE, number, percent
-
-
-def learning_sheet(curve: Sequence[Mapping[str, Any]]) -> Sheet:
-    """The learning curve in figures."""
-    rows = []
-    for point in sorted(curve, key=lambda p: float(p["tiles"])):
-        cells = [f"{int(point['tiles']):,}", percent(point.get("share"), 0)]
-        cells.append(str(point.get("members", NONE)))
-        for method in (SINGLE, ENSEMBLE):
-            of_method = point.get(method, {})
-            cells += [
-                percent(of_method.get("accuracy")),
-                number(of_method.get("nll")),
-                percent(of_method.get("ece")),
-            ]
-        rows.append(tuple(cells))
-    return Sheet(
-        "learning",
-        "Table 6: learning curve",
-        (
-            "tiles learned from",
-            "share, %",
-            "members",
-            "single: accuracy, %",
-            "NLL, nats",
-            "ECE, %",
-            "ensemble: accuracy, %",
-            "NLL, nats",
-            "ECE, %",
-        ),
-        tuple(rows),
-        words=0,
-    )
+from lotwise_training.report.wording import NONE
 
 
 def runs_sheet(manifest: Mapping[str, Any]) -> Sheet:

@@ -1,0 +1,203 @@
+"""Asks predict and referral about one tile after another, for as long as it takes.
+
+An outage or a full queue is waited for, with pauses that grow and vary, so that many screeners do
+not come back all at once. What cannot be mended by waiting is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import grpc
+
+from lotwise.core.errors import (
+    Contradiction,
+    DeadlineExceeded,
+    EngineOverloaded,
+    EngineUnavailable,
+    InferenceFailed,
+    LotwiseError,
+    NotFound,
+)
+from lotwise.runtime.request import PRIORITY, TRACEPARENT, continue_trace
+from lotwise.runtime.status import error_from_call
+from lotwise.v1 import (
+    interval_pb2,
+    predict_pb2,
+    predict_pb2_grpc,
+    referral_pb2,
+    referral_pb2_grpc,
+    tile_pb2,
+    uncertainty_pb2_grpc,
+)
+
+FIRST_WAIT_S: Final = 0.2
+LONGEST_WAIT_S: Final = 30.0
+CALL_S: Final = 60.0
+"""Time that a call may take before it is tried again."""
+INTERVAL_PATIENCE_S: Final = 30.0
+WORTH_WAITING: Final = (EngineUnavailable, EngineOverloaded, DeadlineExceeded)
+_CHANNEL: Final = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+]
+
+Answer = Any
+Waiting = Callable[[str, float], None]
+"""Is told why one waits and for how long; with an empty reason once it goes on."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the services say of a tile.
+
+    Attributes:
+        decision: Of referral; the error where it could not decide.
+        prediction: Of predict; the error likewise.
+    """
+
+    decision: referral_pb2.DecideResponse | LotwiseError
+    prediction: predict_pb2.PredictResponse | LotwiseError
+
+
+@dataclass
+class Services:
+    """Channels to the services; use it as an async context.
+
+    Attributes:
+        addresses: host:port of predict, uncertainty and referral.
+        policy: Version of the policy that decides, "full" or "cascade"; empty for the service's.
+        waiting: Told of pauses.
+        batch: Whether all of this may wait while instruments do not.
+    """
+
+    addresses: Mapping[str, str]
+    policy: str = ""
+    waiting: Waiting = lambda why, seconds: None
+    batch: bool = True
+    _channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
+    _trace: str = field(default_factory=lambda: continue_trace(None).traceparent)
+
+    async def __aenter__(self) -> Services:
+        for name, address in self.addresses.items():
+            self._channels[name] = grpc.aio.insecure_channel(address, options=_CHANNEL)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def ask(self, tile: tile_pb2.Tile) -> Answered:
+        """What both services say of a tile; waits out outages.
+
+        Args:
+            tile: As it is sent.
+
+        Raises:
+            NotFound, Contradiction: No tile can be answered.
+        """
+        referral: Any = referral_pb2_grpc.ReferralServiceStub(self._channels["referral"])
+        predict: Any = predict_pb2_grpc.PredictServiceStub(self._channels["predict"])
+        decide = referral_pb2.DecideRequest(tile=tile, policy=self.policy)
+        decision, prediction = await asyncio.gather(
+            self._answer(lambda: referral.Decide(decide, **self._how()), "The referral service"),
+            self._answer(
+                lambda: predict.Predict(predict_pb2.PredictRequest(tile=tile), **self._how()),
+                "The predict service",
+            ),
+        )
+        return Answered(decision, prediction)
+
+    async def conclude(
+        self, messages: list[referral_pb2.DecideLotRequest]
+    ) -> referral_pb2.LotVerdict:
+        """The verdict at the end of a stream of one lot; waits out outages.
+
+        Args:
+            messages: Of the stream.
+
+        Raises:
+            LotwiseError: As the service says.
+        """
+        referral: Any = referral_pb2_grpc.ReferralServiceStub(self._channels["referral"])
+
+        async def stream() -> referral_pb2.LotVerdict:
+            verdict: referral_pb2.LotVerdict | None = None
+            async for event in referral.DecideLot(_each(messages), **self._how()):
+                if event.WhichOneof("event") == "verdict":
+                    verdict = event.verdict
+            if verdict is None:
+                raise InferenceFailed("The referral service gave no verdict.")
+            return verdict
+
+        found = await self._answer(stream, "The referral service")
+        if isinstance(found, LotwiseError):
+            raise found
+        verdict: referral_pb2.LotVerdict = found
+        return verdict
+
+    async def interval(
+        self, tiles: list[tile_pb2.Tile]
+    ) -> interval_pb2.LotIntervalResponse | LotwiseError:
+        """Where the property of a lot lies, by some of its tiles. No verdict waits long for it.
+
+        Args:
+            tiles: As they are sent.
+
+        Raises:
+            NotFound, Contradiction: See the service.
+        """
+        stub: Any = uncertainty_pb2_grpc.UncertaintyServiceStub(self._channels["uncertainty"])
+        requests = [interval_pb2.LotIntervalRequest(tile=tile) for tile in tiles]
+        found: interval_pb2.LotIntervalResponse | LotwiseError = await self._answer(
+            lambda: stub.LotInterval(_each(requests), **self._how()),
+            "The uncertainty service",
+            patience_s=INTERVAL_PATIENCE_S,
+        )
+        return found
+
+    def _how(self) -> dict[str, Any]:
+        metadata = ((TRACEPARENT, self._trace), (PRIORITY, "2" if self.batch else "1"))
+        return {"timeout": CALL_S, "metadata": metadata}
+
+    async def _answer(
+        self,
+        call: Callable[[], Awaitable[Answer]],
+        peer: str,
+        *,
+        patience_s: float = math.inf,
+    ) -> Answer | LotwiseError:
+        failures, began = 0, time.monotonic()
+        while True:
+            try:
+                answer = await call()
+            except grpc.aio.AioRpcError as broken:
+                error = error_from_call(broken, peer)
+            else:
+                if failures:
+                    self.waiting("", 0.0)
+                return answer
+            if isinstance(error, NotFound | Contradiction):
+                raise error
+            patient = time.monotonic() - began < patience_s
+            if not (isinstance(error, WORTH_WAITING) and patient):
+                return error
+            # Full jitter: screeners that were cut off together come back apart.
+            longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0**failures)
+            pause = random.uniform(0.1 * longest, longest)
+            self.waiting(error.message, pause)
+            failures += 1
+            await asyncio.sleep(pause)
+
+
+async def _each(messages: list[Any]) -> Any:
+    for message in messages:
+        yield message

@@ -1,0 +1,82 @@
+"""The command of `lotwise-train` that plans a laboratory's tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lotwise_training.cli_options import (
+    HOME,
+    MODELS,
+    RESULTS,
+    Home,
+    Profile,
+    Recipes,
+    Results,
+    explained,
+    fail,
+    out,
+)
+from lotwise_training.plan_answers import FILE, played_benchmark, write_played
+from lotwise_training.plan_lots import plan_laboratory
+from lotwise_training.plan_words import show_plan
+from lotwise_training.recipe_files import RECIPES
+from lotwise_training.report.lot_plan_section import forecast_sheet, plan_sheet
+from lotwise_training.report.lot_plan_tables import forecast_figures, plan_figures
+from lotwise_training.report.screen import show
+from lotwise_training.workshop import Workshop
+
+Lots = Annotated[
+    Path | None,
+    typer.Option(help="Folder with lots.csv; lots with an empty value are the untested ones."),
+]
+Next = Annotated[int, typer.Option("--next", min=1, help="How many lots to choose.")]
+TargetError = Annotated[
+    float, typer.Option(min=0.01, max=100, help="Wished mean error on untested lots, %.")
+]
+StandardError = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=100,
+        help="Standard error of a value in lots.csv, % of it; 0: not known, estimated with the "
+        "rest.",
+    ),
+]
+Measure = Annotated[
+    bool,
+    typer.Option("--measure", help="Measure plans on benchmark v1's new lots instead."),
+]
+Models = Annotated[
+    Path, typer.Option("--repository", help="The model repository whose committee looks.")
+]
+
+
+def plan_lots(
+    lots: Lots = None,
+    count: Next = 1,
+    target_error: TargetError = 5.0,
+    standard_error: StandardError = 0.0,
+    measure: Measure = False,
+    profile: Profile = "cpu",
+    recipes: Recipes = RECIPES,
+    home: Home = HOME,
+    repository: Models = MODELS,
+    results: Results = RESULTS,
+) -> None:
+    """Say which untested lot to test next, and how many more lots a wished error takes."""
+    if measure == (lots is not None):
+        fail("name your lots with --lots FOLDER, or measure plans on the benchmark with --measure")
+    with explained():
+        shop = Workshop(home, recipes, profile)
+        if lots is None:
+            made, stated = played_benchmark(shop, repository)
+            write_played(results, made, stated)
+            show(plan_sheet(plan_figures(made), made, stated), out)
+            show(forecast_sheet(forecast_figures(made)), out)
+            out.print(f"wrote {results / FILE}")
+            return
+        plan = plan_laboratory(shop, lots, repository, count, standard_error=standard_error / 100)
+        show_plan(plan, target_error / 100, out)
