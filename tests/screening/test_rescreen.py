@@ -18,13 +18,6 @@ REGION = 8_125
 
 
 @pytest.fixture
-def addresses(services):
-    return {
-        name: f"127.0.0.1:{services[name].port}" for name in ("predict", "uncertainty", "referral")
-    }
-
-
-@pytest.fixture
 def folder(tmp_path):
     made = tmp_path / "A12"
     made.mkdir()

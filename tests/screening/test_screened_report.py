@@ -25,10 +25,7 @@ def folder(tmp_path):
     return made
 
 
-async def test_the_report_of_a_screened_lot_is_whole(services, folder, tmp_path):
-    addresses = {
-        name: f"127.0.0.1:{services[name].port}" for name in ("predict", "uncertainty", "referral")
-    }
+async def test_the_report_of_a_screened_lot_is_whole(addresses, folder, tmp_path):
     with Store.open(tmp_path / "s.sqlite", create=True) as store:
         async with Services(addresses) as asked:
             found = await StoredScreening(store, open_source(str(folder)), asked).run()

@@ -44,13 +44,6 @@ def folder(tmp_path_factory):
     return made
 
 
-@pytest.fixture
-def addresses(services):
-    return {
-        name: f"127.0.0.1:{services[name].port}" for name in ("predict", "uncertainty", "referral")
-    }
-
-
 async def screened(store, folder, addresses, **options):
     async with Services(addresses) as services:
         return await StoredScreening(store, open_source(str(folder)), services, **options).run()

@@ -75,13 +75,6 @@ def images():
     return [tile.image for tile in mosaic(reference_lots()[2], 8, region=REGION)]
 
 
-@pytest.fixture
-def addresses(services):
-    return {
-        name: f"127.0.0.1:{services[name].port}" for name in ("predict", "uncertainty", "referral")
-    }
-
-
 @contextlib.asynccontextmanager
 async def watching(folder, store, addresses, **options):
     """A watch that runs; what it told, and how to wait for so many verdicts."""

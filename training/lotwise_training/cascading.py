@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lotwise.calibration.cascade import fit_beside, write_cascade
 from lotwise.core.calibration_fit import Fitted, LabelledTiles, tiles_sha256
-from lotwise.core.cascade import Scores, committee_scores, look, part_sha256
+from lotwise.core.cascade import Scores, committee_scores, look
 from lotwise.core.cascade_fit import FittedCascade, cascaded, first_members
 from lotwise.core.committee_outputs import CommitteeOutputs
 from lotwise.core.diagnosis import DIAGNOSIS_FILE
@@ -117,20 +117,18 @@ def cascade_exported(
     diagnosis = _diagnosis(shop, asker, tiles, found)
     diagnosis.diagnosis.write(first / DIAGNOSIS_FILE)
     diagnosis.lots.write(first / LOT_DIAGNOSIS_FILE)
-    members = outputs.logits.shape[1]
-    few = _first(found, members)
     answers, by_first = {}, {}
     for name in SETS:
         said = asker.served(benchmark_set(name, shop.cache).images, f"{name}, ensemble")
         answers[name] = answered(said, fitted, found)
-        by_first[name] = diagnosed_tiles(first_members(said, few), found.first, diagnosis)
+        by_first[name] = diagnosed_tiles(first_members(said, found.members), found.first, diagnosis)
     kinds = kind_figures(ShiftAnswers(by_first, diagnosis.lots, found.policy))
     (new,) = (each for each in kinds if each.name == NEW)
     stored = StoredCascade(
         answers,
         found.cascade.calibration.calibration_version,
-        few,
-        members,
+        found.members,
+        outputs.logits.shape[1],
         balanced_accuracy(kinds, "by_tile"),
         balanced_accuracy(kinds, "by_lot"),
         new.instrument_alarms,
@@ -139,26 +137,16 @@ def cascade_exported(
     return found
 
 
-def _first(found: FittedCascade, members: int) -> int:
-    """How many members are asked first: those whose weights the first calibration is of."""
-    weights = found.cascade.weights_sha256
-    wanted = found.first.calibration.weights_sha256
-    return next(
-        few for few in range(1, members) if part_sha256(weights, list(range(few))) == wanted
-    )
-
-
 def _diagnosis(
     shop: Workshop, asker: Asker, known: LabelledTiles, found: FittedCascade
 ) -> FittedDiagnosis:
     """The diagnosis of the first members, as that of the whole committee is fitted."""
-    few = _first(found, known.outputs.logits.shape[1])
     shifted = shifted_tiles(shop.cache)
     said = asker.served(shifted.images, "shifted tiles, ensemble")
     return fit_diagnosis(
         shifted,
-        first_members(said, few),
-        (first_members(known.outputs, few), known.labels),
+        first_members(said, found.members),
+        (first_members(known.outputs, found.members), known.labels),
         found.first.calibration.weights_sha256,
     )
 
@@ -171,9 +159,8 @@ def answered(outputs: CommitteeOutputs, fitted: Fitted, found: FittedCascade) ->
         fitted: Its calibration and policy.
         found: The cascade.
     """
-    few = _first(found, outputs.logits.shape[1])
     of_all = committee_scores(fitted.calibrated, outputs)
-    said = cascaded(found.cascade, look(found.first, first_members(outputs, few)), of_all)
+    said = cascaded(found.cascade, look(found.first, first_members(outputs, found.members)), of_all)
     return CascadeAnswers(
         said.done, _decisions(said.scores, found.policy), _decisions(of_all, fitted.policy)
     )

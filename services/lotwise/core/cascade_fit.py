@@ -68,11 +68,13 @@ class FittedCascade:
         cascade: When to stop.
         first: Calibration of the first members.
         policy: Fitted on the scores of the cascade.
+        members: How many are asked first.
     """
 
     cascade: Cascade
     first: Calibrated
     policy: ReferralPolicy
+    members: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +157,7 @@ def fit_cascade(
         "equal": float(equal.mean()),
         "evaluations": evaluations(said.done[parts.tested], members, tiles.outputs.logits.shape[1]),
     }
-    return FittedCascade(cascade.model_copy(update=found), calibrated, own_policy)
+    return FittedCascade(cascade.model_copy(update=found), calibrated, own_policy, members)
 
 
 def _named(cascade: Cascade, scores: Array) -> Calibration:
