@@ -1,5 +1,6 @@
 """How the clients reach a service, and what they say where they do not."""
 
+import json
 import shutil
 import subprocess
 
@@ -7,7 +8,7 @@ import grpc
 import pytest
 
 from lotwise import AsyncClient, Client
-from lotwise.client import EngineUnavailable, InvalidTile, LotwiseError
+from lotwise.client import EngineUnavailable, InvalidTile, LotwiseError, connection
 from tests.client.fake import FakePredict, Serving
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -129,3 +130,11 @@ async def test_tls_with_a_root_certificate_from_a_file(make_asker, certificate):
 def test_a_file_of_certificates_that_is_not_there_is_said(tmp_path):
     with pytest.raises(FileNotFoundError):
         Client(tls=tmp_path / "roots.pem")
+
+
+def test_grpc_begins_no_stream_of_a_lot_anew():
+    """It may lose a tile; only where each tile has its answer is that missed."""
+    (said,) = json.loads(connection._service_config(3))["methodConfig"]
+    methods = {each["method"] for each in said["name"]}
+    assert {"Predict", "PredictStream", "Decide", "DecideStream", "Assess", "Edit"} <= methods
+    assert not methods & {"DecideLot", "LotInterval", "ForwardLot", "BackwardLot"}

@@ -10,9 +10,13 @@ from typing import Any, Final
 import grpc
 
 from lotwise.v1 import (
+    explain_pb2,
     explain_pb2_grpc,
+    predict_pb2,
     predict_pb2_grpc,
+    referral_pb2,
     referral_pb2_grpc,
+    uncertainty_pb2,
     uncertainty_pb2_grpc,
 )
 
@@ -116,7 +120,8 @@ def _service_config(retries: int) -> str:
     if not retries:
         return "{}"
     # gRPC spreads the pauses at random, so that many clients do not come back together. Every
-    # call may be repeated: the services keep nothing of a call that has ended.
+    # call may be repeated: the services keep nothing of a call that has ended. Not so streams of
+    # a lot: gRPC 1.81 lost a tile of one that it began anew while tiles were still being sent.
     policy = {
         "maxAttempts": retries + 1,
         "initialBackoff": "0.2s",
@@ -124,7 +129,22 @@ def _service_config(retries: int) -> str:
         "backoffMultiplier": 2,
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
-    return json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
+    return json.dumps({"methodConfig": [{"name": _repeatable(), "retryPolicy": policy}]})
+
+
+def _repeatable() -> list[dict[str, str]]:
+    """Methods that gRPC may begin anew, as a service configuration names them.
+
+    Those of one request, and streams with an answer for each tile, where one that is lost is
+    missed. A lot's stream goes on by itself (`lot_sending.py`), or is begun again by the caller.
+    """
+    return [
+        {"service": service.full_name, "method": method.name}
+        for file in (explain_pb2, predict_pb2, referral_pb2, uncertainty_pb2)
+        for service in file.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+        if not method.client_streaming or method.name.endswith("Stream")
+    ]
 
 
 def _bracketed(host: str) -> str:
