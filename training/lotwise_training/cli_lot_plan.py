@@ -23,8 +23,6 @@ from lotwise_training.plan_answers import FILE, played_benchmark, write_played
 from lotwise_training.plan_lots import plan_laboratory
 from lotwise_training.plan_words import show_plan
 from lotwise_training.recipe_files import RECIPES
-from lotwise_training.report.lot_plan_section import forecast_sheet, plan_sheet
-from lotwise_training.report.lot_plan_tables import forecast_figures, plan_figures
 from lotwise_training.report.screen import show
 from lotwise_training.workshop import Workshop
 
@@ -72,6 +70,10 @@ def plan_lots(
     with explained():
         shop = Workshop(home, recipes, profile)
         if lots is None:
+            # Here, because the report needs the engine that serves, which no training does.
+            from lotwise_training.report.lot_plan_section import forecast_sheet, plan_sheet
+            from lotwise_training.report.lot_plan_tables import forecast_figures, plan_figures
+
             made, stated = played_benchmark(shop, repository)
             write_played(results, made, stated)
             show(plan_sheet(plan_figures(made), made, stated), out)

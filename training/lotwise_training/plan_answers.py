@@ -12,10 +12,10 @@ from lotwise_simulator.benchmark import VERSION, new_lots
 from lotwise_simulator.benchmark_files import PROPERTY, UNIT
 from lotwise_training.asker import Asker
 from lotwise_training.benchmark_data import benchmark_set
+from lotwise_training.committee import SERVED as COMMITTEE
 from lotwise_training.config import CommitteeRecipe
 from lotwise_training.lot_places import lot_means
 from lotwise_training.plan_experiment import KnownLots, Played, played
-from lotwise_training.report.served import COMMITTEE
 from lotwise_training.stored import OutputsError
 from lotwise_training.workshop import Workshop
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from lotwise_training.asker import Asker
 from lotwise_training.benchmark_data import GEOMETRY
+from lotwise_training.committee import SERVED as COMMITTEE
 from lotwise_training.config import CommitteeRecipe
 from lotwise_training.dataset import DatasetError, Floats, LotTable, Numbers
 from lotwise_training.laboratory import read_laboratory
@@ -24,7 +25,6 @@ from lotwise_training.lot_choice import (
 from lotwise_training.lot_curve import RESAMPLES, Outlook, outlook
 from lotwise_training.lot_places import PlaceSpace, lot_means
 from lotwise_training.lot_process import LotKernel, LotProcess
-from lotwise_training.report.served import COMMITTEE
 from lotwise_training.workshop import Workshop
 
 FEW_UNTESTED: Final = 3
