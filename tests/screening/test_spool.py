@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from lotwise.core.errors import InvalidRequest, InvalidTile
+from lotwise.core.lot_sidecar import COMPLETE
 from lotwise.screening import spool as spool_module
-from lotwise.screening.sources import COMPLETE, open_source
+from lotwise.screening.sources import open_source
 from lotwise.screening.spool import Spool
 
 GREY = np.arange(48 * 32, dtype=np.uint16).reshape(48, 32)

@@ -6,8 +6,9 @@ import contextlib
 import pytest
 
 from lotwise.core.errors import InvalidRequest
+from lotwise.core.lot_sidecar import COMPLETE
 from lotwise.screening.services import Services
-from lotwise.screening.sources import COMPLETE, FolderSource
+from lotwise.screening.sources import FolderSource
 from lotwise.screening.spool import Spool
 from lotwise.screening.watching import GrowingFolder, Watch
 from lotwise.store import Store

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lotwise.core.errors import InvalidRequest
 
 SIDECAR: Final = "lot.json"
+COMPLETE: Final = "COMPLETE"
+"""Name of the empty file beside a lot's tiles that says that no more of them come."""
 NOT_TILES: Final = frozenset(
     {".json", ".csv", ".txt", ".hdr", ".xml", ".ini", ".md", ".db", ".log"}
 )

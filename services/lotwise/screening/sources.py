@@ -19,12 +19,16 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, Final, Protocol
 
 from lotwise.core.errors import InvalidRequest
-from lotwise.core.lot_sidecar import NOT_TILES, SIDECAR, LotSidecar, read_lot_sidecar
+from lotwise.core.lot_sidecar import (
+    COMPLETE,
+    NOT_TILES,
+    SIDECAR,
+    LotSidecar,
+    read_lot_sidecar,
+)
 from lotwise.screening.screener import MAX_READ_BYTES
 from lotwise.store import FoundTile
 
-COMPLETE: Final = "COMPLETE"
-"""Name of the empty file that says that no more tiles of a lot come."""
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz")
 _PLACES: Final = tuple(
     re.compile(pattern, re.IGNORECASE)

@@ -18,8 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lotwise.core.errors import InvalidRequest, InvalidTile
-from lotwise.core.lot_sidecar import SIDECAR, LotSidecar
-from lotwise.screening.sources import COMPLETE
+from lotwise.core.lot_sidecar import COMPLETE, SIDECAR, LotSidecar
 
 UNFINISHED: Final = ".part"
 _NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")

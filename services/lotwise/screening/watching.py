@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from lotwise.core.errors import InvalidRequest, LotwiseError
+from lotwise.core.lot_sidecar import COMPLETE
 from lotwise.screening.services import Services
-from lotwise.screening.sources import COMPLETE, FolderSource
+from lotwise.screening.sources import FolderSource
 from lotwise.screening.stored import StoredScreening
 from lotwise.store import FoundTile, Progress, Screening, Store, StoreError
 
