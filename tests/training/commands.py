@@ -9,6 +9,30 @@ from tests.support.laboratories import lots_csv, write
 
 LOTS = ("dark", "middle", "bright")
 
+TINY_NETWORK = """[network]
+depth = 10
+widen = 1
+epochs = 0.1
+batch_size = 8
+optimiser = "adam"
+learning_rate = 5e-3
+schedule = "one-cycle"
+warmup_share = 0.2
+halve_every_epochs = 1
+weight_decay = 5e-4
+crops = [[0.0, 16], [0.6, 64]]
+head_tiles = 20
+outliers = 0
+outlier_batch_size = 0
+outlier_weight = 0
+validations = 1
+validation_tiles = 10
+patience = 1
+checkpoint_every = 100
+seed = 0
+"""
+"""Of a tile classifier's recipe."""
+
 REGRESSOR = """
 parallel = 1
 max_seconds = 600

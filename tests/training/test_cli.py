@@ -14,39 +14,24 @@ from lotwise_training.dataset import read_table
 from lotwise_training.fresh_outputs import read_fresh
 from lotwise_training.outputs import METHODS, read_outputs
 from lotwise_training.splits import SPLITS
-from tests.training.commands import LOTS, grey_laboratory, in_this_process, said
+from tests.training.commands import (
+    LOTS,
+    TINY_NETWORK,
+    grey_laboratory,
+    in_this_process,
+    said,
+)
 from tests.training.small_lots import grey_lots
 from tests.training.small_runs import write_committee
 
-RECIPE = """
+RECIPE = f"""
 members = 2
 split = "tile-random"
 dropout = 0.3
 dropout_passes = 2
 parallel = 1
 max_seconds = 600
-[network]
-depth = 10
-widen = 1
-epochs = 0.1
-batch_size = 8
-optimiser = "adam"
-learning_rate = 5e-3
-schedule = "one-cycle"
-warmup_share = 0.2
-halve_every_epochs = 1
-weight_decay = 5e-4
-crops = [[0.0, 16], [0.6, 64]]
-head_tiles = 20
-outliers = 0
-outlier_batch_size = 0
-outlier_weight = 0
-validations = 1
-validation_tiles = 10
-patience = 1
-checkpoint_every = 100
-seed = 0
-[comparison]
+{TINY_NETWORK}[comparison]
 other_splits_members = 2
 other_splits_share = 0.4
 head_tiles = 8

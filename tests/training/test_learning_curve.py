@@ -23,7 +23,7 @@ from lotwise_training.report.plan_section import plan_section
 from lotwise_training.report.plan_sheets import curve_sheet, curve_targets, need_sentences
 from lotwise_training.splits import SPLITS
 from lotwise_training.stored import OutputsError
-from tests.training.commands import grey_laboratory, in_this_process, said
+from tests.training.commands import TINY_NETWORK, grey_laboratory, in_this_process, said
 from tests.training.small_lots import NETWORK, RECIPE, grey_lots
 
 SHARES = (0.1, 0.4, 1.0)
@@ -238,7 +238,7 @@ def test_networks_that_are_missing_are_named(tmp_path):
         measure_curve(DATA, PLAN, Asker(tmp_path, RECIPE), benchmark=None, profile="tiny")
 
 
-RECIPE_TOML = """
+RECIPE_TOML = f"""
 split = "tile-random"
 shares = [0.2, 0.5, 1.0]
 members = 2
@@ -246,28 +246,7 @@ parallel = 1
 max_seconds = 600
 asked_tiles = 100
 resamples = 10
-[network]
-depth = 10
-widen = 1
-epochs = 0.2
-batch_size = 8
-optimiser = "adam"
-learning_rate = 5e-3
-schedule = "one-cycle"
-warmup_share = 0.2
-halve_every_epochs = 1
-weight_decay = 5e-4
-crops = [[0.0, 16], [0.6, 64]]
-head_tiles = 20
-outliers = 0
-outlier_batch_size = 0
-outlier_weight = 0
-validations = 1
-validation_tiles = 10
-patience = 1
-checkpoint_every = 100
-seed = 0
-"""
+{TINY_NETWORK}"""
 
 
 def test_a_laboratory_plans_with_its_own_lots(tmp_path, monkeypatch):

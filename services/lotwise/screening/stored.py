@@ -123,13 +123,14 @@ class StoredScreening:
             StoreError: As the store says.
         """
         store, source = self.store, self.source
-        self._lot = await asyncio.to_thread(
-            store.register_lot,
-            source.name,
-            source.source,
-            um_per_px=source.um_per_px,
-            simulated=source.simulated,
-        )
+        if self._lot is None:  # a watch comes here every second
+            self._lot = await asyncio.to_thread(
+                store.register_lot,
+                source.name,
+                source.source,
+                um_per_px=source.um_per_px,
+                simulated=source.simulated,
+            )
         lot = self._lot
         new = await asyncio.to_thread(lambda: store.add_tiles(lot, source.found()))
         if new and self._screening is not None:
@@ -320,9 +321,9 @@ class StoredScreening:
                 raise ModelsChanged("policy" if name == "policy" else f"model {name}")
 
     async def _finished(self, lot: LotKey, screening: ScreeningKey) -> Screening:
-        summed = await asyncio.to_thread(self._sum, lot, screening)
+        summed, sample = await asyncio.to_thread(self._sum, lot, screening)
         verdict = await self.services.conclude([summed.message()])
-        interval = await self._interval(lot, screening)
+        interval = await self._interval(lot, sample)
         outcome = LotOutcome(
             verdict=_VERDICTS.get(verdict.verdict, "undecided"),
             reasons=tuple(
@@ -353,17 +354,26 @@ class StoredScreening:
         ]
         return found
 
-    def _sum(self, lot: LotKey, screening: ScreeningKey) -> LotSum:
+    def _sum(self, lot: LotKey, screening: ScreeningKey) -> tuple[LotSum, list[StoredTile]]:
+        """All results, and tiles with a property: drawn evenly from any number (Vitter 1985)."""
         summed = LotSum(lot.name, self._stated["policy_version"], *self._limits)
+        rng, seen = random.Random(0), 0
+        kept: list[StoredTile] = []
         for stored in self.store.results(screening):
             summed.add(stored)
-        return summed
+            if stored.result.value is None:
+                continue
+            seen += 1
+            if len(kept) < INTERVAL_TILES:
+                kept.append(stored.tile)
+            elif (place := rng.randrange(seen)) < INTERVAL_TILES:
+                kept[place] = stored.tile
+        return summed, kept
 
-    async def _interval(self, lot: LotKey, screening: ScreeningKey) -> dict[str, Any] | None:
+    async def _interval(self, lot: LotKey, tiles: list[StoredTile]) -> dict[str, Any] | None:
         """Where the property lies, by some tiles; None where the service cannot say."""
         if "uncertainty" not in self.services.addresses:
             return None
-        tiles = await asyncio.to_thread(self._sample, screening)
         messages = [await asyncio.to_thread(self._message, lot, tile) for tile in tiles]
         try:
             found = await self.services.interval(messages)
@@ -372,20 +382,6 @@ class StoredScreening:
         if not isinstance(found, interval_pb2.LotIntervalResponse):
             return None
         return as_json(found.interval)
-
-    def _sample(self, screening: ScreeningKey) -> list[StoredTile]:
-        """Tiles with a property, drawn evenly whatever the size of the lot (Vitter 1985)."""
-        rng, seen = random.Random(0), 0
-        kept: list[StoredTile] = []
-        for stored in self.store.results(screening):
-            if stored.result.value is None:
-                continue
-            seen += 1
-            if len(kept) < INTERVAL_TILES:
-                kept.append(stored.tile)
-            elif (place := rng.randrange(seen)) < INTERVAL_TILES:
-                kept[place] = stored.tile
-        return kept
 
 
 _VERDICTS: Final = {
