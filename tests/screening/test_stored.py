@@ -250,7 +250,7 @@ async def test_an_outage_is_waited_for(folder, addresses, tmp_path):
 
 
 async def test_no_verdict_waits_for_an_interval(folder, addresses, tmp_path, monkeypatch):
-    monkeypatch.setattr(services_module, "INTERVAL_PATIENCE_S", 0.3)
+    monkeypatch.setattr(services_module, "PATIENCE_S", 0.3)
     away = {**addresses, "uncertainty": "127.0.0.1:9"}
     with Store.open(tmp_path / "store.sqlite", create=True) as store:
         found = await asyncio.wait_for(screened(store, folder, away), 120)

@@ -1,19 +1,17 @@
 """A watched folder: half-written files are waited for, lots get their verdict when complete."""
 
 import asyncio
-import contextlib
 
 import pytest
 
-from lotwise.core.errors import InvalidRequest
 from lotwise.core.lot_sidecar import COMPLETE
-from lotwise.screening.services import Services
 from lotwise.screening.sources import FolderSource
 from lotwise.screening.spool import Spool
-from lotwise.screening.watching import GrowingFolder, Watch
+from lotwise.screening.watching import GrowingFolder
 from lotwise.store import Store
 from lotwise_simulator import mosaic
 from lotwise_simulator.benchmark import reference_lots
+from tests.support.watches import watching
 
 REGION = 8_124
 
@@ -76,34 +74,6 @@ def images():
     return [tile.image for tile in mosaic(reference_lots()[2], 8, region=REGION)]
 
 
-@contextlib.asynccontextmanager
-async def watching(folder, store, addresses, **options):
-    """A watch that runs; what it told, and how to wait for so many verdicts."""
-    verdicts, troubles, stop = [], [], asyncio.Event()
-    async with Services(addresses, batch=False) as services:
-        watch = Watch(
-            folder,
-            store,
-            services,
-            settled_s=0.2,
-            look_s=0.1,
-            verdict=verdicts.append,
-            trouble=lambda name, error: troubles.append((name, error.reason)),
-            **options,
-        )
-        running = asyncio.create_task(watch.run(stop))
-
-        async def until(count):
-            async with asyncio.timeout(120):
-                while len(verdicts) < count:
-                    assert not running.done() or running.result()
-                    await asyncio.sleep(0.05)
-
-        yield verdicts, troubles, until
-        stop.set()
-        await asyncio.wait_for(running, 60)
-
-
 async def test_tiles_are_screened_as_they_come_and_lots_when_they_are_complete(
     images, addresses, tmp_path
 ):
@@ -128,6 +98,8 @@ async def test_tiles_are_screened_as_they_come_and_lots_when_they_are_complete(
             ("first", 4),
             ("second", 3),
         ]
+        # The folder that is watched holds no tiles itself: it is no lot.
+        assert [lot.key.name for lot in store.lots()] == ["first", "second"]
 
 
 async def test_a_watch_goes_on_with_what_the_one_before_left(images, addresses, tmp_path):
@@ -159,24 +131,3 @@ async def test_a_lot_that_falls_silent_is_complete(images, addresses, tmp_path):
         # What came later is counted, too.
         assert [each.outcome.tiles for each in verdicts] == [1, 2]
         assert verdicts[0].key == verdicts[1].key
-
-
-async def test_a_lot_that_is_wrong_does_not_hold_others_up(images, addresses, tmp_path):
-    spool = Spool(tmp_path / "spool")
-    (spool.folder / "wrong").mkdir()
-    (spool.folder / "wrong" / "lot.json").write_text("{")
-    spool.add(images[0], lot_id="right", row=0, column=0, um_per_px=1.0)
-    spool.complete("right")
-    with Store.open(tmp_path / "store.sqlite", create=True) as store:
-        async with watching(spool.folder, store, addresses) as (_, troubles, until):
-            await until(1)
-            await asyncio.sleep(0.3)
-        assert troubles == [("wrong", "LOT_SIDECAR_INVALID")]
-
-
-async def test_a_folder_that_is_none_is_refused(addresses, tmp_path):
-    with Store.open(tmp_path / "store.sqlite", create=True) as store:
-        async with Services(addresses) as services:
-            with pytest.raises(InvalidRequest) as refused:
-                await Watch(tmp_path / "none", store, services).run(asyncio.Event())
-    assert refused.value.reason == "LOT_MISSING"

@@ -4,7 +4,6 @@ import contextlib
 import os
 import resource
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import sqlalchemy as sa
 from lotwise.store import Store, StoreError
 from lotwise.store.backup import write_backup
 from lotwise.store.export import export_results
+from tests.support.disks import full_disk, small_disk
 from tests.support.stores import begin, fill, found, outcome, result, screened, work_off
 
 MIB = 2**20
@@ -42,30 +42,6 @@ def largest_file(store, path, size=3 * MIB // 2):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@contextlib.contextmanager
-def small_disk(path, size="1m", owner=None):
-    """A real file system of its own; only root may make one."""
-    path.mkdir()
-    options = f"size={size}" + (f",uid={owner[0]},gid={owner[1]}" if owner else "")
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", path]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("file systems cannot be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", path], check=True)
-
-
-@contextlib.contextmanager
-def full_disk(store, path):
-    """Wholly filled by another file, which is removed at last."""
-    with contextlib.suppress(OSError), (path.parent / "other").open("wb", buffering=0) as other:
-        while other.write(b"x" * 1024):
-            pass
-    yield
-    (path.parent / "other").unlink()
 
 
 def reason_when_full(call):

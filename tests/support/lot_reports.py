@@ -60,13 +60,14 @@ VERDICT = {
     "settled_after": "9",
 }
 EXPLANATION = {
-    "target": {"value": 2400.0, "unit": "psi"},
+    "unit": "psi",
+    "target": 2400.0,
     "reached": True,
-    "before": {"mean": {"value": 2000.0, "unit": "psi"}},
-    "after_mean": {"mean": {"value": 2390.0, "unit": "psi"}},
+    "before": {"mean": 2000.0},
+    "after_mean": {"mean": 2390.0, "lower": 2370.0, "upper": 2410.0},
     "changes": [{"name": "porosity", "before": 0.5, "after": 0.25, "measured_change": -0.2}],
     "share_reaching": 0.8,
-    "sampled": 12,
+    "tiles": {"sampled": "12"},
 }
 DOCUMENT = {
     "verdict": VERDICT,

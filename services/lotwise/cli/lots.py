@@ -19,6 +19,7 @@ from lotwise.cli.options import (
     Host,
     Models,
     Policy,
+    PressureUnit,
     Start,
     State,
     TritonHome,
@@ -77,6 +78,14 @@ def screen(
     predict: Annotated[str | None, typer.Option(help="host:port, goes before --host")] = None,
     referral: Annotated[str | None, typer.Option(help="host:port, goes before --host")] = None,
     uncertainty: Annotated[str | None, typer.Option(help="host:port, with --store")] = None,
+    explain: Annotated[str | None, typer.Option(help="host:port, with --target")] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            help="With --store: the property that lots should have; reports say what to change."
+        ),
+    ] = None,
+    unit: Annotated[PressureUnit, typer.Option(help="Of --target.")] = PressureUnit.PSI,
     start: Start = False,
     models: Models = MODELS,
     state: State = STATE,
@@ -94,6 +103,8 @@ def screen(
     """
     if watch and (store is None or len(lots) != 1):
         fail("--watch takes one folder, and a store: --store .lotwise/store.sqlite")
+    if target is not None and store is None:
+        fail("--target needs a store, which keeps what to change: --store .lotwise/store.sqlite")
     if store is not None and stop_early:
         fail("--stop-early and --store exclude each other: a store keeps every tile.")
     try:
@@ -104,13 +115,15 @@ def screen(
                 "predict": predict or f"{host}:{PORTS['predict']}",
                 "referral": referral or f"{host}:{PORTS['referral']}",
                 "uncertainty": uncertainty or f"{host}:{PORTS['uncertainty']}",
+                "explain": explain or f"{host}:{PORTS['explain']}",
             }
+            how = How(um_per_px, policy, notify or [], target, unit.value)
             if watch and store is not None:
                 watch_into(
                     store,
                     Path(lots[0]),
                     addresses,
-                    how=How(um_per_px, policy, notify or []),
+                    how=how,
                     quiet_s=complete_after,
                     as_json=as_json_,
                 )
@@ -120,7 +133,7 @@ def screen(
                     store,
                     lots,
                     addresses,
-                    how=How(um_per_px, policy, notify or []),
+                    how=how,
                     quiet=as_json_,
                 )
                 _show(screened, as_json_)

@@ -35,6 +35,7 @@ from lotwise.screening.screener import LotScreening
 from lotwise.v1 import referral_pb2, tile_pb2
 
 if TYPE_CHECKING:
+    from lotwise.screening.concluding import Wish
     from lotwise.store import Screening, Store
 
 
@@ -50,11 +51,22 @@ class How:
         um_per_px: Edge length of a pixel in micrometres, where neither files nor `lot.json` say it.
         policy: That decides.
         notify: Whom to tell of verdicts: URLs, or "command:" and a command.
+        target: The property that lots should have; None to search no change.
+        unit: Of the target, "psi" or "MPa"; empty for the model's own.
     """
 
     um_per_px: float | None
     policy: str
     notify: Sequence[str]
+    target: float | None = None
+    unit: str = ""
+
+    @property
+    def wish(self) -> Wish | None:
+        """The target as a screening takes it."""
+        from lotwise.screening.concluding import Wish
+
+        return None if self.target is None else Wish(self.target, self.unit)
 
     def checked(self) -> How:
         """The same, if everybody who is to be told can be.
@@ -179,6 +191,7 @@ async def _watch(
             um_per_px=how.um_per_px,
             quiet_s=quiet_s,
             notify=how.notify,
+            wish=how.wish,
             verdict=verdict,
             trouble=trouble,
         )
@@ -252,7 +265,7 @@ async def _screen_all(
             try:
                 source = open_source(lot, how.um_per_px)
                 async with Services(addresses, how.policy, waiting) as services:
-                    work = StoredScreening(store, source, services, shown, how.notify)
+                    work = StoredScreening(store, source, services, shown, how.notify, how.wish)
                     found = await work.run()
             except StoreError:
                 raise  # nothing can be kept any more

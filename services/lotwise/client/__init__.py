@@ -39,7 +39,7 @@ from lotwise.client.lot_answers import (
     Spread,
 )
 from lotwise.client.provenance import ModelVersion, Provenance, Quality, Reading
-from lotwise.client.quantity import PSI_IN_MPA, Quantity
+from lotwise.client.quantity import Quantity
 from lotwise.client.sync import Client
 from lotwise.client.tiles import Tile, TileLike
 from lotwise.core.errors import (
@@ -55,6 +55,7 @@ from lotwise.core.errors import (
     NotFound,
     WrongMagnification,
 )
+from lotwise.core.pressure import PSI_IN_MPA
 from lotwise.core.tile import InstrumentTags
 
 __all__ = [

@@ -21,9 +21,9 @@ from lotwise.client.explanations import (
 )
 from lotwise.client.failures import error_of_tile
 from lotwise.client.interval_answers import LotInterval, TileInterval
-from lotwise.client.quantity import convert as convert_unit
 from lotwise.client.tiles import Prepared
 from lotwise.core.errors import InvalidRequest
+from lotwise.core.pressure import convert as convert_unit
 from lotwise.v1 import (
     explain_pb2,
     interval_pb2,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,26 +19,39 @@ NOT_TILES: Final = frozenset(
 
 
 class LotSidecar(BaseModel):
-    """What `lot.json` may say. All of it is optional."""
+    """What `lot.json` may say. All of it is optional.
+
+    Attributes:
+        lot_id: Name of the lot.
+        um_per_px: Edge length of a pixel in micrometres.
+        simulated: Whether the lot is no real one.
+        attributes: Of the material, by name, each 0 to 1 over the range that models were designed
+            for, as experts score them; what to change can be searched from there.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     lot_id: str = ""
     um_per_px: float | None = Field(default=None, gt=0)
     simulated: bool = False
+    attributes: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
 
 
 def read_lot_sidecar(folder: Path) -> LotSidecar:
     """What the `lot.json` of a lot's folder says; nothing where there is none.
 
     Raises:
-        InvalidRequest: LOT_SIDECAR_INVALID.
+        InvalidRequest: LOT_SIDECAR_INVALID; TILES_UNREADABLE where the folder may not be read.
     """
     path = folder / SIDECAR
-    if not path.is_file():
-        return LotSidecar()
     try:
+        if not path.is_file():
+            return LotSidecar()
         return LotSidecar.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InvalidRequest(
+            "TILES_UNREADABLE", f"{path} cannot be read: {error.strerror or error}."
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         what = ": ".join([*map(str, first["loc"]), first["msg"]])

@@ -33,6 +33,7 @@ class UncertaintyAssessor:
             provenance=answer.provenance,
             reading=answer.reading,
             diagnosis=tile_diagnosis(answer.diagnosis) if answer.HasField("diagnosis") else None,
+            scores=answer.calibration.scores,
         )
 
     async def ready(self) -> bool:

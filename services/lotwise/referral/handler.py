@@ -10,7 +10,7 @@ from lotwise.core.errors import Contradiction, InvalidTile, NotFound
 from lotwise.core.lot_diagnosis import LotCalibration, LotDiagnosis, LotPlaces, diagnose_lot
 from lotwise.core.policy import ReferralPolicy
 from lotwise.core.verdict import REASON_OF, Decision, LotTally, Reason
-from lotwise.v1 import tile_pb2
+from lotwise.v1 import calibration_pb2, tile_pb2
 
 FULL: Final = "full"
 CASCADE: Final = "cascade"
@@ -37,6 +37,7 @@ class Assessed:
         weights_sha256, calibration_version: What gave these numbers.
         quality, provenance, reading: As that service says them.
         diagnosis: Why the tile may be strange; None where the committee has none.
+        scores: How chances of error were distributed in calibration.
     """
 
     looks_like: str
@@ -50,6 +51,7 @@ class Assessed:
     provenance: tile_pb2.Provenance
     reading: tile_pb2.Reading = field(default_factory=tile_pb2.Reading)
     diagnosis: TileDiagnosis | None = None
+    scores: calibration_pb2.ScoreBins = field(default_factory=calibration_pb2.ScoreBins)
 
 
 class Assessor(Protocol):

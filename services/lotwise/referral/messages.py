@@ -49,6 +49,7 @@ def decision(decided: TileDecision, tile_id: str, lot_id: str) -> referral_pb2.D
         response.predictive_entropy_nats = seen.entropy_nats
         response.looks_like = seen.looks_like
         response.confidence = seen.confidence
+        response.calibration_scores.CopyFrom(seen.scores)
         response.quality.CopyFrom(seen.quality)
         response.reading.CopyFrom(seen.reading)
         if seen.diagnosis is not None:

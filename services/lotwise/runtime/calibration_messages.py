@@ -20,6 +20,9 @@ def calibration_message(calibration: Calibration) -> calibration_pb2.Calibration
         version=calibration.calibration_version,
         temperature=calibration.temperature,
         set=calibration_set_message(calibration.calibration_set),
+        scores=calibration_pb2.ScoreBins(
+            edges=calibration.score_bins.edges, shares=calibration.score_bins.shares
+        ),
     )
 
 

@@ -10,7 +10,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ from lotwise.core.errors import (
 from lotwise.runtime.request import PRIORITY, TRACEPARENT, continue_trace
 from lotwise.runtime.status import error_from_call
 from lotwise.v1 import (
+    explain_pb2,
+    explain_pb2_grpc,
     interval_pb2,
     predict_pb2,
     predict_pb2_grpc,
@@ -41,7 +43,8 @@ FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 30.0
 CALL_S: Final = 60.0
 """Time that a call may take before it is tried again."""
-INTERVAL_PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 30.0
+"""For what a verdict does not wait for."""
 WORTH_WAITING: Final = (EngineUnavailable, EngineOverloaded, DeadlineExceeded)
 _CHANNEL: Final = [
     ("grpc.max_send_message_length", -1),
@@ -73,7 +76,8 @@ class Services:
     """Channels to the services; use it as an async context.
 
     Attributes:
-        addresses: host:port of predict, uncertainty and referral.
+        addresses: host:port of predict and referral; of uncertainty and explain for what they say
+            of a lot at its end.
         policy: Version of the policy that decides, "full" or "cascade"; empty for the service's.
         waiting: Told of pauses.
         batch: Whether all of this may wait while instruments do not.
@@ -145,7 +149,7 @@ class Services:
         return verdict
 
     async def interval(
-        self, tiles: list[tile_pb2.Tile]
+        self, tiles: Sequence[tile_pb2.Tile]
     ) -> interval_pb2.LotIntervalResponse | LotwiseError:
         """Where the property of a lot lies, by some of its tiles. No verdict waits long for it.
 
@@ -160,7 +164,36 @@ class Services:
         found: interval_pb2.LotIntervalResponse | LotwiseError = await self._answer(
             lambda: stub.LotInterval(_each(requests), **self._how()),
             "The uncertainty service",
-            patience_s=INTERVAL_PATIENCE_S,
+            patience_s=PATIENCE_S,
+        )
+        return found
+
+    async def change(
+        self, requests: Sequence[explain_pb2.BackwardLotRequest]
+    ) -> explain_pb2.BackwardLotResult | LotwiseError:
+        """What would have to change for a lot to reach a target, by some of its tiles.
+
+        Args:
+            requests: A tile each.
+
+        Raises:
+            NotFound, Contradiction: See the service.
+        """
+        if "explain" not in self._channels:
+            return EngineUnavailable("No explain service was named.")
+        stub: Any = explain_pb2_grpc.ExplainServiceStub(self._channels["explain"])
+
+        async def stream() -> explain_pb2.BackwardLotResult:
+            result: explain_pb2.BackwardLotResult | None = None
+            async for event in stub.BackwardLot(_each(requests), **self._how()):
+                if event.WhichOneof("event") == "result":
+                    result = event.result
+            if result is None:
+                raise InferenceFailed("The explain service gave no result.")
+            return result
+
+        found: explain_pb2.BackwardLotResult | LotwiseError = await self._answer(
+            stream, "The explain service", patience_s=PATIENCE_S
         )
         return found
 
@@ -198,6 +231,6 @@ class Services:
             await asyncio.sleep(pause)
 
 
-async def _each(messages: list[Any]) -> Any:
+async def _each(messages: Sequence[Any]) -> Any:
     for message in messages:
         yield message

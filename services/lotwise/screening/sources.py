@@ -13,7 +13,7 @@ import re
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, Final, Protocol
@@ -64,6 +64,7 @@ class LotSource(Protocol):
         source: The whole path of where it lies.
         um_per_px: Edge length of a pixel in micrometres; None where the files say it.
         simulated: Whether `lot.json` says so.
+        attributes: Of the material, by name, each 0 to 1; what `lot.json` says.
         unreadable: Files that the last `found` could not read.
     """
 
@@ -71,6 +72,7 @@ class LotSource(Protocol):
     source: str
     um_per_px: float | None
     simulated: bool
+    attributes: Mapping[str, float]
     unreadable: list[Unreadable]
 
     def found(self) -> Iterator[FoundTile]:
@@ -131,6 +133,7 @@ class FolderSource:
     source: str
     um_per_px: float | None
     simulated: bool
+    attributes: Mapping[str, float] = field(default_factory=dict)
     pattern: str = ""
     unreadable: list[Unreadable] = field(default_factory=list)
 
@@ -144,6 +147,7 @@ class FolderSource:
             str(whole),
             um_per_px if um_per_px is not None else said.um_per_px,
             said.simulated,
+            said.attributes,
         )
 
     @classmethod
@@ -210,6 +214,7 @@ class ArchiveSource:
     source: str
     um_per_px: float | None
     simulated: bool
+    attributes: Mapping[str, float] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _opened: Any = field(default=None, repr=False)
@@ -225,7 +230,7 @@ class ArchiveSource:
         source = cls(_stem(whole.name), str(whole), um_per_px, simulated=False)
         said = source._sidecar()
         source.name = said.lot_id or source.name
-        source.simulated = said.simulated
+        source.simulated, source.attributes = said.simulated, said.attributes
         if um_per_px is None:
             source.um_per_px = said.um_per_px
         return source

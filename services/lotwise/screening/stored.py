@@ -20,6 +20,7 @@ from typing import Any, Final
 from lotwise.core.errors import InvalidRequest, LotwiseError
 from lotwise.core.sidecars import read_sidecar
 from lotwise.runtime.tiles import instrument_message
+from lotwise.screening.concluding import SAMPLE, Wish, outcome_of
 from lotwise.screening.notifying import notification
 from lotwise.screening.probe import probe_tile
 from lotwise.screening.recording import (
@@ -33,7 +34,6 @@ from lotwise.screening.services import Answered, Services
 from lotwise.screening.sources import LotSource
 from lotwise.store import (
     LotKey,
-    LotOutcome,
     Progress,
     Screening,
     ScreeningKey,
@@ -42,7 +42,7 @@ from lotwise.store import (
     TileResult,
     fingerprint_of,
 )
-from lotwise.v1 import interval_pb2, referral_pb2, tile_pb2
+from lotwise.v1 import referral_pb2, tile_pb2
 
 AT_ONCE: Final = 16
 """Tiles that are asked about at a time: enough to fill the engine's batches."""
@@ -52,8 +52,6 @@ RENEWED_S: Final = 30.0
 BATCH: Final = 32
 BATCH_S: Final = 2.0
 """Results are kept when so many have come, or after so long: a crash costs no more than these."""
-INTERVAL_TILES: Final = 64
-"""Of a lot, for the interval of its property."""
 IDLE_S: Final = 1.0
 """Between looks whether other screeners have finished."""
 
@@ -79,6 +77,7 @@ class StoredScreening:
         services: That answer.
         progress: Told how far the lot is, after each batch.
         notify: Whom to tell of the verdict; see `notifying.check_target`.
+        wish: The property that the lot should have: what to change for it is searched at the end.
         worker: This screener's name, of its own alone.
     """
 
@@ -87,11 +86,13 @@ class StoredScreening:
     services: Services
     progress: Callable[[Progress], None] = lambda progress: None
     notify: Sequence[str] = ()
+    wish: Wish | None = None
     worker: str = field(default_factory=lambda: worker_name())
     _stated: dict[str, Any] = field(default_factory=dict)
     _expected: dict[str, str] = field(default_factory=dict)
     _limits: tuple[float, float] = (0.0, 0.0)
     _thresholds: dict[str, float] = field(default_factory=dict)
+    _scores: dict[str, Any] | None = None
     _lot: LotKey | None = None
     _screening: ScreeningKey | None = None
 
@@ -168,6 +169,17 @@ class StoredScreening:
             InvalidRequest: TILES_UNREADABLE.
             StoreError, LotwiseError: As the store and the services say.
         """
+        self.check_readable()
+        screening = await self._begun()
+        assert self._lot is not None
+        return await self._finished(self._lot, screening)
+
+    def check_readable(self) -> None:
+        """Whether the last look at the source could read all its files.
+
+        Raises:
+            InvalidRequest: TILES_UNREADABLE.
+        """
         if self.source.unreadable:
             first = self.source.unreadable[0]
             raise InvalidRequest(
@@ -176,9 +188,6 @@ class StoredScreening:
                 f"such as {first.path} ({first.why}). The others are screened; the lot gets its "
                 "verdict once all can be read, or the files are gone.",
             )
-        screening = await self._begun()
-        assert self._lot is not None
-        return await self._finished(self._lot, screening)
 
     async def _begun(self) -> ScreeningKey:
         """The screening of the lot under the models that answer now."""
@@ -222,6 +231,8 @@ class StoredScreening:
             "threshold": answered.decision.threshold,
             "min_familiarity": answered.decision.min_familiarity,
         }
+        if answered.decision.HasField("calibration_scores"):
+            self._scores = as_json(answered.decision.calibration_scores)
         self._stated = {
             "models": stated_models(provenances),
             "policy_version": answered.decision.provenance.policy_version,
@@ -321,29 +332,16 @@ class StoredScreening:
                 raise ModelsChanged("policy" if name == "policy" else f"model {name}")
 
     async def _finished(self, lot: LotKey, screening: ScreeningKey) -> Screening:
-        summed, sample = await asyncio.to_thread(self._sum, lot, screening)
-        verdict = await self.services.conclude([summed.message()])
-        interval = await self._interval(lot, sample)
-        outcome = LotOutcome(
-            verdict=_VERDICTS.get(verdict.verdict, "undecided"),
-            reasons=tuple(
-                referral_pb2.Reason.Name(reason).removeprefix("REASON_").replace("_", " ").lower()
-                for reason in verdict.reasons
-            ),
-            tiles=verdict.tiles,
-            accepted=verdict.accepted,
-            referred=verdict.referred,
-            failed=verdict.failed,
-            property_name=summed.property_name,
-            mean=summed.mean,
-            sd=summed.sd,
-            unit=summed.unit,
-            document={
-                "verdict": as_json(verdict),
-                "policy": self._thresholds,
-                "interval": interval,
-                "explanation": None,
-            },
+        summed, drawn = await asyncio.to_thread(self._sum, lot, screening)
+        sample = [await asyncio.to_thread(self._message, lot, tile) for tile in drawn]
+        outcome = await outcome_of(
+            self.services,
+            summed,
+            sample,
+            wish=self.wish,
+            attributes=self.source.attributes,
+            policy=self._thresholds,
+            scores=self._scores,
         )
         told = dict.fromkeys(self.notify, notification(lot, screening, outcome))
         await asyncio.to_thread(self.store.finish, screening, outcome, notify=told)
@@ -364,31 +362,11 @@ class StoredScreening:
             if stored.result.value is None:
                 continue
             seen += 1
-            if len(kept) < INTERVAL_TILES:
+            if len(kept) < SAMPLE:
                 kept.append(stored.tile)
-            elif (place := rng.randrange(seen)) < INTERVAL_TILES:
+            elif (place := rng.randrange(seen)) < SAMPLE:
                 kept[place] = stored.tile
         return summed, kept
-
-    async def _interval(self, lot: LotKey, tiles: list[StoredTile]) -> dict[str, Any] | None:
-        """Where the property lies, by some tiles; None where the service cannot say."""
-        if "uncertainty" not in self.services.addresses:
-            return None
-        messages = [await asyncio.to_thread(self._message, lot, tile) for tile in tiles]
-        try:
-            found = await self.services.interval(messages)
-        except LotwiseError:
-            return None  # intervals are calibrated apart; without them all else is served
-        if not isinstance(found, interval_pb2.LotIntervalResponse):
-            return None
-        return as_json(found.interval)
-
-
-_VERDICTS: Final = {
-    referral_pb2.VERDICT_ACCEPT: "accept",
-    referral_pb2.VERDICT_REFER: "refer",
-    referral_pb2.VERDICT_UNDECIDED: "undecided",
-}
 
 
 def worker_name() -> str:

@@ -2,7 +2,8 @@
 
 Every folder within is a lot; files that lie in the folder itself are one, too. A file is taken once
 it has not changed for a while, so half-written ones are waited for. A lot is complete when a file
-COMPLETE lies beside its tiles, or when nothing has come for long enough.
+COMPLETE lies beside its tiles, or when nothing has come for long enough. A lot that fails is tried
+again after pauses that grow; it holds no other lot up.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 
 from lotwise.core.errors import InvalidRequest, LotwiseError
 from lotwise.core.lot_sidecar import COMPLETE
+from lotwise.screening.concluding import Wish
 from lotwise.screening.services import Services
 from lotwise.screening.sources import FolderSource
 from lotwise.screening.stored import StoredScreening
@@ -25,6 +27,11 @@ UNFINISHED: Final = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".file
 """Endings of what is still being written."""
 SETTLED_S: Final = 3.0
 LOOK_S: Final = 1.0
+RELOOK_S: Final = 60.0
+"""A finished lot is looked at when its folder changes, and so often besides: a file that is written
+anew in its place changes no folder, and some network drives tell of changes late."""
+FIRST_RETRY_S: Final = 30.0
+LONGEST_RETRY_S: Final = 900.0
 
 Seen = tuple[int, int]
 """Size and time of change of a file, in bytes and nanoseconds."""
@@ -45,7 +52,11 @@ class GrowingFolder(FolderSource):
     _taken: dict[str, Seen] = field(default_factory=dict)
 
     def _names(self) -> list[str]:
-        return [name for name in super()._names() if self._has_settled(name)]
+        listed = super()._names()
+        # What was renamed or taken away is not waited for.
+        for gone in self._since.keys() - listed:
+            del self._since[gone]
+        return [name for name in listed if self._has_settled(name)]
 
     def _has_settled(self, name: str) -> bool:
         if name.lower().endswith(UNFINISHED):
@@ -71,13 +82,38 @@ class GrowingFolder(FolderSource):
 
     @property
     def unsettled(self) -> bool:
-        """Whether files have come or changed that are not taken yet."""
-        return bool(self._since)
+        """Whether files have come or changed that are not taken yet, but for unreadable ones."""
+        return bool(self._since.keys() - {each.path for each in self.unreadable})
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing that may be a tile.
+
+        Raises:
+            InvalidRequest: TILES_UNREADABLE: the folder cannot be listed.
+        """
+        self.unreadable.clear()
+        names = super()._names()
+        if self.unreadable:
+            raise InvalidRequest(
+                "TILES_UNREADABLE", f"{self.source} cannot be read: {self.unreadable[0].why}."
+            )
+        return not names
+
+    def changed(self) -> int:
+        """When the folder itself changed, in nanoseconds; 0 where nobody can say."""
+        try:
+            return Path(self.source).stat().st_mtime_ns
+        except OSError:
+            return 0
 
     @property
     def called_complete(self) -> bool:
         """Whether somebody says that no more tiles come."""
-        return (Path(self.source) / COMPLETE).exists()
+        try:
+            return (Path(self.source) / COMPLETE).exists()
+        except OSError:
+            return False  # a folder without rights is told of where its files are listed
 
 
 @dataclass
@@ -87,11 +123,15 @@ class WatchedLot:
     Attributes:
         source: Of its tiles.
         screening: The screener at work on it.
-        looked: Whether it was looked at since the watch began.
+        looked: Whether it was looked at since the watch began, or since it failed.
         begun: Whether there are tiles without a verdict.
         last: When its last tile came, by the clock.
         finished: How it ended the last time, None while it goes on.
-        failed: Why it cannot go on, None where it can.
+        seen: When it was looked at, by the clock, and its folder's time of change then.
+        failed: Whether it could not go on the last time.
+        failures: How often that was since its last verdict.
+        told: Why, as was told.
+        again: When it is tried again, by the clock.
     """
 
     source: GrowingFolder
@@ -100,7 +140,35 @@ class WatchedLot:
     begun: bool = False
     last: float = 0.0
     finished: Screening | None = None
-    failed: LotwiseError | None = None
+    seen: tuple[float, int] = (0.0, 0)
+    failed: bool = False
+    failures: int = 0
+    told: str = ""
+    again: float = 0.0
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether it need not be looked at now."""
+        now = self.source.clock()
+        if self.failed:
+            return now < self.again
+        looked, changed = self.seen
+        # What is begun goes on; of a finished lot, one that had tiles before the watch, too.
+        settled = self.looked and not self.source.unsettled
+        idle = settled and (not self.begun or self.finished is not None)
+        return idle and now - looked < RELOOK_S and changed == self.source.changed()
+
+    def fail(self, error: LotwiseError) -> bool:
+        """Note a failure; whether it is another than the last one.
+
+        Args:
+            error: Why it failed.
+        """
+        news, self.told = self.told != error.message, error.message
+        pause = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0**self.failures)
+        self.failed, self.again = True, self.source.clock() + pause
+        self.failures += 1
+        return news
 
 
 @dataclass
@@ -117,9 +185,10 @@ class Watch:
         settled_s: Seconds for which a file must not have changed.
         look_s: Seconds between looks.
         notify: Whom to tell of verdicts.
+        wish: The property that each lot should have; see `StoredScreening`.
         progress: Told of a lot's name and how far it is.
         verdict: Told of each lot that has its verdict.
-        trouble: Told of a lot's name and what is wrong with it, once each.
+        trouble: Told of a lot's name and what is wrong with it, once for each that is wrong.
     """
 
     folder: Path
@@ -130,6 +199,7 @@ class Watch:
     settled_s: float = SETTLED_S
     look_s: float = LOOK_S
     notify: Sequence[str] = ()
+    wish: Wish | None = None
     progress: Callable[[str, Progress], None] = lambda name, progress: None
     verdict: Callable[[Screening], None] = lambda screening: None
     trouble: Callable[[str, LotwiseError], None] = lambda name, error: None
@@ -183,30 +253,42 @@ class Watch:
                 plain.source,
                 plain.um_per_px,
                 plain.simulated,
+                plain.attributes,
                 settled_s=self.settled_s,
             )
-            screening = StoredScreening(
-                self.store,
-                source,
-                self.services,
-                progress=lambda progress: self.progress(source.name, progress),
-                notify=self.notify,
-            )
-            self._lots[folder] = WatchedLot(source, screening)
+            self._lots[folder] = WatchedLot(source, self._screener(source))
         return self._lots[folder]
+
+    def _screener(self, source: GrowingFolder) -> StoredScreening:
+        return StoredScreening(
+            self.store,
+            source,
+            self.services,
+            progress=lambda progress: self.progress(source.name, progress),
+            notify=self.notify,
+            wish=self.wish,
+        )
 
     async def _advance(self, lot: WatchedLot) -> None:
         """Take what has settled, screen it, and conclude the lot where it is complete."""
-        if lot.failed is not None:
+        if await asyncio.to_thread(lambda: lot.at_rest):
             return
+        if lot.failed:
+            # Other models may answer by now: that is another screening.
+            lot.screening, lot.looked, lot.failed = self._screener(lot.source), False, False
         # Asked before the files are listed: a tile that came before COMPLETE is then among them.
         complete = self._complete(lot)
+        seen = (lot.source.clock(), lot.source.changed())
         try:
+            if await asyncio.to_thread(lambda: lot.source.empty) and not lot.begun:
+                lot.looked, lot.seen = True, seen
+                return
             new = await lot.screening.take_up()
             if new or (not lot.looked and await lot.screening.unfinished()):
                 lot.begun, lot.finished, lot.last = True, None, lot.source.clock()
-            lot.looked = True
+            lot.looked, lot.seen = True, seen
             if not lot.begun or lot.finished is not None:
+                lot.screening.check_readable()
                 return
             await lot.screening.catch_up()
             if lot.source.unsettled or new or not complete:
@@ -215,9 +297,10 @@ class Watch:
         except StoreError:
             raise
         except LotwiseError as error:
-            lot.failed = error
-            self.trouble(lot.source.name, error)
+            if lot.fail(error):
+                self.trouble(lot.source.name, error)
         else:
+            lot.failures, lot.told = 0, ""
             self.verdict(lot.finished)
 
     def _complete(self, lot: WatchedLot) -> bool:

@@ -25,19 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clotwise/v1/calibration.proto\x12\nlotwise.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x01\n\x0e\x43\x61librationSet\x12\r\n\x05tiles\x18\x01 \x01(\x04\x12\x0c\n\x04lots\x18\x02 \x01(\r\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12(\n\x04\x64\x61te\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x06origin\x18\x05 \x01(\x0e\x32\x1d.lotwise.v1.CalibrationOrigin\"\\\n\x0b\x43\x61libration\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0btemperature\x18\x02 \x01(\x01\x12\'\n\x03set\x18\x03 \x01(\x0b\x32\x1a.lotwise.v1.CalibrationSet\"s\n\tGuarantee\x12\x10\n\x08quantity\x18\x01 \x01(\t\x12\x13\n\x06target\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05\x62ound\x18\x03 \x01(\x01\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x11\n\tstatement\x18\x05 \x01(\tB\t\n\x07_target*|\n\x11\x43\x61librationOrigin\x12\"\n\x1e\x43\x41LIBRATION_ORIGIN_UNSPECIFIED\x10\x00\x12 \n\x1c\x43\x41LIBRATION_ORIGIN_SIMULATED\x10\x01\x12!\n\x1d\x43\x41LIBRATION_ORIGIN_LABORATORY\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clotwise/v1/calibration.proto\x12\nlotwise.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x01\n\x0e\x43\x61librationSet\x12\r\n\x05tiles\x18\x01 \x01(\x04\x12\x0c\n\x04lots\x18\x02 \x01(\r\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12(\n\x04\x64\x61te\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x06origin\x18\x05 \x01(\x0e\x32\x1d.lotwise.v1.CalibrationOrigin\"\x83\x01\n\x0b\x43\x61libration\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0btemperature\x18\x02 \x01(\x01\x12\'\n\x03set\x18\x03 \x01(\x0b\x32\x1a.lotwise.v1.CalibrationSet\x12%\n\x06scores\x18\x04 \x01(\x0b\x32\x15.lotwise.v1.ScoreBins\"*\n\tScoreBins\x12\r\n\x05\x65\x64ges\x18\x01 \x03(\x01\x12\x0e\n\x06shares\x18\x02 \x03(\x01\"s\n\tGuarantee\x12\x10\n\x08quantity\x18\x01 \x01(\t\x12\x13\n\x06target\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05\x62ound\x18\x03 \x01(\x01\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x11\n\tstatement\x18\x05 \x01(\tB\t\n\x07_target*|\n\x11\x43\x61librationOrigin\x12\"\n\x1e\x43\x41LIBRATION_ORIGIN_UNSPECIFIED\x10\x00\x12 \n\x1c\x43\x41LIBRATION_ORIGIN_SIMULATED\x10\x01\x12!\n\x1d\x43\x41LIBRATION_ORIGIN_LABORATORY\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lotwise.v1.calibration_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CALIBRATIONORIGIN']._serialized_start=441
-  _globals['_CALIBRATIONORIGIN']._serialized_end=565
+  _globals['_CALIBRATIONORIGIN']._serialized_start=525
+  _globals['_CALIBRATIONORIGIN']._serialized_end=649
   _globals['_CALIBRATIONSET']._serialized_start=78
   _globals['_CALIBRATIONSET']._serialized_end=228
-  _globals['_CALIBRATION']._serialized_start=230
-  _globals['_CALIBRATION']._serialized_end=322
-  _globals['_GUARANTEE']._serialized_start=324
-  _globals['_GUARANTEE']._serialized_end=439
+  _globals['_CALIBRATION']._serialized_start=231
+  _globals['_CALIBRATION']._serialized_end=362
+  _globals['_SCOREBINS']._serialized_start=364
+  _globals['_SCOREBINS']._serialized_end=406
+  _globals['_GUARANTEE']._serialized_start=408
+  _globals['_GUARANTEE']._serialized_end=523
 # @@protoc_insertion_point(module_scope)

@@ -1,10 +1,11 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -33,14 +34,24 @@ class CalibrationSet(_message.Message):
     def __init__(self, tiles: _Optional[int] = ..., lots: _Optional[int] = ..., sha256: _Optional[str] = ..., date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., origin: _Optional[_Union[CalibrationOrigin, str]] = ...) -> None: ...
 
 class Calibration(_message.Message):
-    __slots__ = ("version", "temperature", "set")
+    __slots__ = ("version", "temperature", "set", "scores")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     SET_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
     version: str
     temperature: float
     set: CalibrationSet
-    def __init__(self, version: _Optional[str] = ..., temperature: _Optional[float] = ..., set: _Optional[_Union[CalibrationSet, _Mapping]] = ...) -> None: ...
+    scores: ScoreBins
+    def __init__(self, version: _Optional[str] = ..., temperature: _Optional[float] = ..., set: _Optional[_Union[CalibrationSet, _Mapping]] = ..., scores: _Optional[_Union[ScoreBins, _Mapping]] = ...) -> None: ...
+
+class ScoreBins(_message.Message):
+    __slots__ = ("edges", "shares")
+    EDGES_FIELD_NUMBER: _ClassVar[int]
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    edges: _containers.RepeatedScalarFieldContainer[float]
+    shares: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, edges: _Optional[_Iterable[float]] = ..., shares: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Guarantee(_message.Message):
     __slots__ = ("quantity", "target", "bound", "confidence", "statement")

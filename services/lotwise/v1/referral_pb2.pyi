@@ -64,7 +64,7 @@ class DecideRequest(_message.Message):
     def __init__(self, tile: _Optional[_Union[_tile_pb2.Tile, _Mapping]] = ..., policy: _Optional[str] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
-    __slots__ = ("tile_id", "lot_id", "decision", "reasons", "score", "threshold", "looks_like", "confidence", "quality", "provenance", "reading", "familiarity", "min_familiarity", "guarantee", "calibration_set", "diagnosis", "predictive_entropy_nats")
+    __slots__ = ("tile_id", "lot_id", "decision", "reasons", "score", "threshold", "looks_like", "confidence", "quality", "provenance", "reading", "familiarity", "min_familiarity", "guarantee", "calibration_set", "diagnosis", "predictive_entropy_nats", "calibration_scores")
     TILE_ID_FIELD_NUMBER: _ClassVar[int]
     LOT_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,7 @@ class DecideResponse(_message.Message):
     CALIBRATION_SET_FIELD_NUMBER: _ClassVar[int]
     DIAGNOSIS_FIELD_NUMBER: _ClassVar[int]
     PREDICTIVE_ENTROPY_NATS_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_SCORES_FIELD_NUMBER: _ClassVar[int]
     tile_id: str
     lot_id: str
     decision: Decision
@@ -99,7 +100,8 @@ class DecideResponse(_message.Message):
     calibration_set: _calibration_pb2.CalibrationSet
     diagnosis: _diagnosis_pb2.Diagnosis
     predictive_entropy_nats: float
-    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ..., looks_like: _Optional[str] = ..., confidence: _Optional[float] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ..., familiarity: _Optional[float] = ..., min_familiarity: _Optional[float] = ..., guarantee: _Optional[_Union[_calibration_pb2.Guarantee, _Mapping]] = ..., calibration_set: _Optional[_Union[_calibration_pb2.CalibrationSet, _Mapping]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ..., predictive_entropy_nats: _Optional[float] = ...) -> None: ...
+    calibration_scores: _calibration_pb2.ScoreBins
+    def __init__(self, tile_id: _Optional[str] = ..., lot_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ..., looks_like: _Optional[str] = ..., confidence: _Optional[float] = ..., quality: _Optional[_Union[_tile_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[_tile_pb2.Provenance, _Mapping]] = ..., reading: _Optional[_Union[_tile_pb2.Reading, _Mapping]] = ..., familiarity: _Optional[float] = ..., min_familiarity: _Optional[float] = ..., guarantee: _Optional[_Union[_calibration_pb2.Guarantee, _Mapping]] = ..., calibration_set: _Optional[_Union[_calibration_pb2.CalibrationSet, _Mapping]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ..., predictive_entropy_nats: _Optional[float] = ..., calibration_scores: _Optional[_Union[_calibration_pb2.ScoreBins, _Mapping]] = ...) -> None: ...
 
 class DecideStreamRequest(_message.Message):
     __slots__ = ("request",)

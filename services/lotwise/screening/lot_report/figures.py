@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from lotwise.plots.style import BLUE, GREY, PNG_DPI, RED, WIDTH_IN, blank, styled
 from lotwise.screening.lot_report.gathering import Array, Gathered, Marks
 from lotwise.screening.lot_report.mosaic_map import MosaicMap
+from lotwise.screening.lot_report.said import Scores
 from lotwise.screening.lot_report.wording import readable
 
 _BINS: Final = 20
@@ -123,8 +124,12 @@ def histogram_figure(gathered: Gathered) -> Figure:
                          label="tiles like the calibration tiles")  # fmt: skip
     _limit(familiar, said.min_familiarity)
     familiar.set(xlabel="familiarity [p-value]", ylabel="tiles", title="Familiarity")
-    _stacked(error, columns.score, columns.referred, unit_bins)
-    _limit(error, said.threshold)
+    scores = said.scores
+    if scores is None:
+        _stacked(error, columns.score, columns.referred, unit_bins)
+        _limit(error, said.threshold)
+    else:
+        _against_calibration(error, gathered, scores)
     error.set(xlabel="chance of error [probability]", title="Chance of error")
     _stacked(value, columns.value, columns.referred, _bins([columns.value]))
     _moments(value, gathered)
@@ -132,6 +137,8 @@ def histogram_figure(gathered: Gathered) -> Figure:
     for axes in (familiar, error):
         axes.set_xlim(0.0, 1.0)
     _finish(figure, (familiar, error, value), columns=4)
+    if scores is not None:
+        _edge_labels(error, scores)
     return figure
 
 
@@ -175,6 +182,32 @@ def overlay_figure(first: Gathered, second: Gathered, names: tuple[str, str]) ->
         axes.set_xlim(0.0, 1.0)
     _finish(figure, tuple(panels), columns=1, shown=shown)
     return figure
+
+
+def _against_calibration(axes: Axes, gathered: Gathered, scores: Scores) -> None:
+    """Chances of error, each bar as wide as the share of calibration tiles in it."""
+    edges, places = np.array(scores.edges), _places(scores)
+    at = np.interp(gathered.columns.score, edges, places)  # NaN stays NaN
+    known = _stacked(axes, at, gathered.columns.referred, places)
+    if known:
+        axes.stairs(known * np.diff(places), places, color="black", linestyle="--", linewidth=1.2,
+                    label="tiles like the calibration tiles")  # fmt: skip
+    threshold = gathered.said.threshold
+    _limit(axes, None if threshold is None else float(np.interp(threshold, edges, places)))
+
+
+def _places(scores: Scores) -> Array:
+    """Where the edges of bins stand when each bin is as wide as its share."""
+    ends = np.concatenate([[0.0], np.cumsum(scores.shares)])
+    placed: Array = ends / ends[-1]
+    return placed
+
+
+def _edge_labels(axes: Axes, scores: Scores) -> None:
+    """The axis is one of shares; what is written on it are chances of error."""
+    places = _places(scores)
+    shown = [int(np.abs(places - at).argmin()) for at in np.linspace(0.0, 1.0, 5)]
+    axes.set_xticks(places[shown], [f"{scores.edges[each]:.2g}" for each in shown])
 
 
 def _stacked(axes: Axes, values: Array, referred: Marks, bins: Array) -> int:

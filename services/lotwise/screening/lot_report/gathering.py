@@ -11,8 +11,8 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from lotwise.client.quantity import convert
 from lotwise.core.errors import InvalidRequest, NotFound
+from lotwise.core.pressure import convert
 from lotwise.screening.lot_report.reader import Reader
 from lotwise.screening.lot_report.said import Provenance, Said, provenance_of, said_of
 from lotwise.screening.lot_report.telling import ReasonGroup, TellingTiles

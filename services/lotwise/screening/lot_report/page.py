@@ -14,7 +14,7 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from lotwise.client.quantity import convert
+from lotwise.core.pressure import convert
 from lotwise.plots.inline import as_svg
 from lotwise.plots.style import WIDTH_IN
 from lotwise.screening.lot_report import wording

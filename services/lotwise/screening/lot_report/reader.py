@@ -73,6 +73,18 @@ class Reader:
             return None
         return value if math.isfinite(value) else None
 
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """A list of finite numbers; empty where one of them is none.
+
+        Args:
+            name: Of the member.
+        """
+        found = self._value.get(name)
+        if not isinstance(found, list):
+            return ()
+        numbers = [Reader({name: each}).number(name) for each in found]
+        return () if None in numbers else tuple(each for each in numbers if each is not None)
+
     def count(self, name: str) -> int | None:
         """A whole number of things.
 

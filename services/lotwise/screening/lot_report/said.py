@@ -5,6 +5,7 @@ Each part may be missing. A report leaves such a part out or says that it is not
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +118,19 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """How the chance of error was distributed over the calibration tiles.
+
+    Attributes:
+        edges: Rising, of the bins, from 0 to 1.
+        shares: Of the tiles in each bin.
+    """
+
+    edges: tuple[float, ...]
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Model:
     """A model behind the answers; what is not said is empty."""
 
@@ -155,6 +169,10 @@ class Said:
     """What the document of an outcome says; None and empty for what it does not.
 
     Attributes:
+        change_from: The reference lot whose attributes the search began at; empty where it
+            began at the lot's own.
+        change_error: Why nobody can say what to change, where that was asked.
+        scores: Of calibration.
         guarantee: What the policy promises of accepted tiles, a sentence.
         threshold: The largest chance of error of an accepted tile.
         min_familiarity: The least familiarity of one.
@@ -168,6 +186,9 @@ class Said:
     calibration: Calibration | None
     interval: LotInterval | None
     change: Change | None
+    change_from: str
+    change_error: str
+    scores: Scores | None
     guarantee: str
     threshold: float | None
     min_familiarity: float | None
@@ -197,6 +218,9 @@ def said_of(document: Mapping[str, Any] | None) -> Said:
         calibration=_calibration(verdict.of("calibration_set")),
         interval=_interval(whole.of("interval")),
         change=_change(whole.of("explanation")),
+        change_from=whole.text("attributes_of"),
+        change_error=whole.of("explanation_error").text("message"),
+        scores=_scores(whole.of("calibration_scores")),
         guarantee=verdict.of("guarantee").text("statement"),
         threshold=policy.number("threshold"),
         min_familiarity=policy.number("min_familiarity"),
@@ -278,6 +302,15 @@ def _interval(said: Reader) -> LotInterval | None:
     return LotInterval(lower, upper, said.number("coverage"), said.text("unit"))
 
 
+def _scores(said: Reader) -> Scores | None:
+    inner, shares = said.numbers("edges"), said.numbers("shares")
+    edges = (0.0, *inner, 1.0)
+    rising = all(a < b for a, b in itertools.pairwise(edges))
+    if not inner or len(shares) != len(inner) + 1 or not rising or min(shares) <= 0:
+        return None
+    return Scores(edges, shares)
+
+
 def _change(said: Reader) -> Change | None:
     attributes = []
     for each in said.each("changes"):
@@ -291,15 +324,15 @@ def _change(said: Reader) -> Change | None:
     changed = [each for each in attributes if abs(each.after - each.before) >= 0.005]
     mean = said.of("after_mean")
     return Change(
-        target=said.of("target").number("value"),
-        before=said.of("before").of("mean").number("value"),
-        after=mean.of("mean").number("value"),
-        after_lower=mean.of("lower").number("value"),
-        after_upper=mean.of("upper").number("value"),
-        unit=said.of("target").text("unit"),
+        target=said.number("target"),
+        before=said.of("before").number("mean"),
+        after=mean.number("mean"),
+        after_lower=mean.number("lower"),
+        after_upper=mean.number("upper"),
+        unit=said.text("unit"),
         reached=said.true("reached"),
         changes=tuple(sorted(changed, key=lambda each: -abs(each.after - each.before))),
         unchanged=len(attributes) - len(changed),
         share_reaching=said.number("share_reaching"),
-        sampled=said.count("sampled"),
+        sampled=said.of("tiles").count("sampled"),
     )
