@@ -43,6 +43,8 @@ FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 30.0
 CALL_S: Final = 60.0
 """Time that a call may take before it is tried again."""
+CHANGE_S: Final = 180.0
+"""Time that a search for a change may take: it ends with what it has found by then."""
 PATIENCE_S: Final = 30.0
 """For what a verdict does not wait for."""
 WORTH_WAITING: Final = (EngineUnavailable, EngineOverloaded, DeadlineExceeded)
@@ -185,7 +187,7 @@ class Services:
 
         async def stream() -> explain_pb2.BackwardLotResult:
             result: explain_pb2.BackwardLotResult | None = None
-            async for event in stub.BackwardLot(_each(requests), **self._how()):
+            async for event in stub.BackwardLot(_each(requests), **self._how(CHANGE_S)):
                 if event.WhichOneof("event") == "result":
                     result = event.result
             if result is None:
@@ -197,9 +199,9 @@ class Services:
         )
         return found
 
-    def _how(self) -> dict[str, Any]:
+    def _how(self, seconds: float = CALL_S) -> dict[str, Any]:
         metadata = ((TRACEPARENT, self._trace), (PRIORITY, "2" if self.batch else "1"))
-        return {"timeout": CALL_S, "metadata": metadata}
+        return {"timeout": seconds, "metadata": metadata}
 
     async def _answer(
         self,

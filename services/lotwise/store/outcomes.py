@@ -54,25 +54,27 @@ class OutcomeTables:
         Raises:
             StoreError: As of `Store.open`.
         """
-        decided = (
-            sa.select(results.c.decision, sa.func.count())
-            .where(results.c.screening == screening.id)
-            .group_by(results.c.decision)
-        )
+        # Grouped, SQLite would sort all of them each time.
+        decided = sa.select(
+            *(
+                sa.func.count().filter(results.c.decision == name)
+                for name in ("accept", "refer", "failed")
+            )
+        ).where(results.c.screening == screening.id)
         of_lot = sa.select(sa.func.count()).where(tiles.c.lot_id == screening.lot_id)
         held = sa.select(sa.func.count()).where(
             claims.c.screening == screening.id, claims.c.expires > self._now()
         )
         with self._database.reading() as connection:
-            by: dict[str, int] = {row[0]: row[1] for row in connection.execute(decided)}
+            counts = connection.execute(decided).one()
             total, claimed = connection.execute(
                 sa.select(of_lot.scalar_subquery(), held.scalar_subquery())
             ).one()
         return Progress(
             tiles=total,
-            accepted=by.get("accept", 0),
-            referred=by.get("refer", 0),
-            failed=by.get("failed", 0),
+            accepted=counts[0],
+            referred=counts[1],
+            failed=counts[2],
             claimed=claimed,
         )
 
