@@ -79,7 +79,9 @@ class Tiny:
 
 @asynccontextmanager
 async def tiny(handle: Handle, ready=always, **settings: Any) -> AsyncIterator[Tiny]:
-    chosen = TinySettings(**{"drain_s": 0.0, "health_interval_s": 0.005, **settings})
+    chosen = TinySettings(
+        **{"drain_s": 0.0, "drain_delay_s": 0.0, "health_interval_s": 0.005, **settings}
+    )
     async with (
         RunningService(service(handle, ready), chosen) as running,
         grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
