@@ -11,6 +11,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lotwise.runtime.addresses import Address
+
 
 class ServiceSettings(BaseSettings):
     """Base of the services' settings."""
@@ -41,7 +43,7 @@ class ServiceSettings(BaseSettings):
     stream_window: int = Field(default=16, gt=0, le=256)
     """Tiles of one stream that are worked on at the same time."""
 
-    drain_delay_s: float = Field(default=0.2, ge=0)
+    drain_delay_s: float = Field(default=0.5, ge=0)
     """After SIGTERM, how long calls are still taken while health says NOT_SERVING, so that
     balancers take note before the port closes."""
 
@@ -70,8 +72,8 @@ class InferenceSettings(ServiceSettings):
     """triton: a server at `triton_address`. onnxruntime: the networks run in this process,
     read from `model_repository`; for machines without Triton."""
 
-    triton_address: str = "127.0.0.1:8001"
-    """Triton's gRPC address."""
+    triton_address: Address = "127.0.0.1:8001"
+    """Triton's gRPC address; several with commas between them, or `dns:///name:port`."""
 
     priority: int = Field(default=1, ge=1, le=2)
     """Of this service's requests in Triton's queues; those of 2 wait for those of 1."""
