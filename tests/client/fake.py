@@ -20,10 +20,12 @@ class FakePredict(predict_pb2_grpc.PredictServiceServicer):
 
     Args:
         statuses: What the first calls end with instead.
+        headers: Whether headers are sent before, as services of ours do.
     """
 
-    def __init__(self, statuses=()):
+    def __init__(self, statuses=(), headers=False):
         self.statuses = list(statuses)
+        self.headers = headers
         self.calls = 0
         self.release = threading.Event()
         self.received = 0
@@ -31,6 +33,8 @@ class FakePredict(predict_pb2_grpc.PredictServiceServicer):
 
     def Predict(self, request, context):
         self.calls += 1
+        if self.headers:
+            context.send_initial_metadata((("traceparent", "00-1-2-01"),))
         if self.statuses:
             context.abort(self.statuses.pop(0), "not now")
         return self.answer(request)

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from lotwise import AsyncClient, Client
-from lotwise.client import EngineUnavailable, InvalidTile, LotwiseError, connection
+from lotwise.client import EngineUnavailable, InvalidTile, LotwiseError
 from tests.client.fake import FakePredict, Serving
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -51,6 +51,39 @@ async def test_repeats_end(make_asker):
     assert serving.fake.calls == 2
 
 
+@pytest.mark.parametrize("retries", [0, 2])
+async def test_a_call_whose_service_goes_away_in_the_middle_is_made_again(make_asker, retries):
+    """After the first headers, from when on gRPC itself repeats nothing."""
+    with Serving(FakePredict([UNAVAILABLE] * 2, headers=True)) as serving:
+        asker = make_asker(predict=serving.address, retries=retries)
+        if retries:
+            assert (await asker.ask("predict", b"12345")).value == 5.0
+        else:
+            with pytest.raises(EngineUnavailable):
+                await asker.ask("predict", b"12345")
+    assert serving.fake.calls == retries + 1
+
+
+async def test_replicas_are_asked_in_turn_and_one_that_is_down_is_passed_by(make_asker):
+    with Serving(FakePredict()) as one, Serving(FakePredict()) as other:
+        asker = make_asker(predict=f"{one.address},{DOWN},{other.address}", retries=0)
+        for _ in range(8):
+            assert (await asker.ask("predict", b"123")).value == 3.0
+    assert one.fake.calls
+    assert other.fake.calls
+
+
+@pytest.mark.parametrize("wrong", ["127.0.0.1", "127.0.0.1:1,", "http://127.0.0.1:1"])
+def test_what_is_no_address_is_refused(wrong):
+    with pytest.raises(ValueError, match="is no address"):
+        Client(predict=wrong)
+
+
+def test_several_servers_with_tls_need_a_name():
+    with pytest.raises(ValueError, match="dns:///name:port"):
+        Client("gpu-a,gpu-b", tls=True)
+
+
 async def test_large_tiles_are_repeated_too(make_asker):
     with Serving(FakePredict([UNAVAILABLE])) as serving:
         answer = await make_asker(predict=serving.address).ask("predict", bytes(3 * 2**20))
@@ -90,7 +123,12 @@ def test_settings_out_of_range_are_refused(kind, wrong):
 
 @pytest.mark.parametrize(
     ("host", "address"),
-    [("gpu-node", "gpu-node:50051"), ("::1", "[::1]:50051"), ("[::1]", "[::1]:50051")],
+    [
+        ("gpu-node", "gpu-node:50051"),
+        ("gpu-a,gpu-b", "gpu-a:50051,gpu-b:50051"),
+        ("::1", "[::1]:50051"),
+        ("[::1]", "[::1]:50051"),
+    ],
 )
 def test_a_host_has_the_standard_ports(host, address):
     with Client(host, explain="else:1") as client:
@@ -134,7 +172,9 @@ def test_a_file_of_certificates_that_is_not_there_is_said(tmp_path):
 
 def test_grpc_begins_no_stream_of_a_lot_anew():
     """It may lose a tile; only where each tile has its answer is that missed."""
-    (said,) = json.loads(connection._service_config(3))["methodConfig"]
+    with Client() as client:
+        options = dict(client._connection.channel("referral")[1])
+    (said,) = json.loads(options["grpc.service_config"])["methodConfig"]
     methods = {each["method"] for each in said["name"]}
     assert {"Predict", "PredictStream", "Decide", "DecideStream", "Assess", "Edit"} <= methods
     assert not methods & {"DecideLot", "LotInterval", "ForwardLot", "BackwardLot"}

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
 from lotwise.core.errors import InvalidTile
+from lotwise.runtime.server import LIVE
 from lotwise.runtime.status import error_from_call
 from lotwise.v1 import predict_pb2, predict_pb2_grpc
 from tests.runtime.tiny import NAME, request, tiny
@@ -65,9 +66,64 @@ async def test_health_follows_what_the_service_depends_on(asked):
         assert (await metrics(served.running))["lotwise_ready", ()] == 0
         for up, status in ((True, SERVING), (False, NOT_SERVING), (True, SERVING)):
             assert (await watch.read()).status == status
-            assert (await metrics(served.running))["lotwise_ready", ()] == up
+            seen = await metrics(served.running)
+            assert seen["lotwise_ready", ()] == up
+            assert seen["lotwise_dependency_up", (("dependency", "something"),)] == up
         # Health tells; it does not keep calls from being tried.
         assert (await served.stub.Predict(request("a"))).tile_id == "a"
+
+
+async def test_a_port_of_its_own_tells_health_and_nothing_else():
+    up = True
+
+    async def ready():
+        return up
+
+    async with tiny(answer, ready, health_port=0) as served:
+        where = f"127.0.0.1:{served.running.health_port}"
+        async with grpc.aio.insecure_channel(where) as channel:
+            watch = health_pb2_grpc.HealthStub(channel).Watch(
+                health_pb2.HealthCheckRequest(service=NAME), timeout=20
+            )
+            while (await watch.read()).status != SERVING:
+                pass
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await predict_pb2_grpc.PredictServiceStub(channel).Predict(request("a"))
+            assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+            up = False
+            assert (await watch.read()).status == NOT_SERVING
+            watch.cancel()
+
+
+async def test_a_health_port_that_is_taken_does_not_start(served):
+    with pytest.raises(RuntimeError):
+        async with tiny(answer, health_port=served.running.port):
+            pass
+
+
+async def test_a_service_that_waits_for_another_is_alive_and_so_is_one_that_drains():
+    async def never():
+        return False
+
+    gate = Gate()
+    async with tiny(gate, never, drain_s=20, health_port=0) as served:
+        where = f"127.0.0.1:{served.running.health_port}"
+        async with grpc.aio.insecure_channel(where) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+
+            async def status(name):
+                return (await stub.Check(health_pb2.HealthCheckRequest(service=name))).status
+
+            told = [await status(name) for name in ("", NAME, LIVE)]
+            assert told == [NOT_SERVING, NOT_SERVING, SERVING]
+            slow = asyncio.ensure_future(served.stub.Predict(request("slow")))
+            await asyncio.wait_for(gate.entered.wait(), 20)
+            stopping = asyncio.create_task(served.running.stop())
+            await asyncio.wait_for(until_refused(served.running.port), 20)
+            assert (await status(NAME), await status(LIVE)) == (NOT_SERVING, SERVING)
+            gate.opened.set()
+            await slow
+            await stopping
 
 
 async def test_health_of_a_service_that_is_not_here_is_unknown(served):
@@ -144,13 +200,18 @@ class Gate:
 
 
 async def until_refused(port):
-    """The status that a new call ends with once the service takes no more."""
-    while True:
+    """Returns once a new call ends with UNAVAILABLE.
+
+    One that comes in the moment in which gRPC closes may end with CANCELLED, or lie there.
+    """
+    code = None
+    while code != grpc.StatusCode.UNAVAILABLE:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = predict_pb2_grpc.PredictServiceStub(channel)
             try:
-                await predict_pb2_grpc.PredictServiceStub(channel).Predict(request("new"))
+                await stub.Predict(request("new"), timeout=2)
             except grpc.aio.AioRpcError as refused:
-                return refused.code()
+                code = refused.code()
 
 
 async def test_a_service_that_stops_finishes_calls_in_flight_and_takes_no_new_ones():
@@ -166,13 +227,52 @@ async def test_a_service_that_stops_finishes_calls_in_flight_and_takes_no_new_on
         stopping = asyncio.create_task(served.running.stop())
         assert (await watch.read()).status == NOT_SERVING
         watch.cancel()
-        refused = asyncio.wait_for(until_refused(served.running.port), 20)
-        assert await refused == grpc.StatusCode.UNAVAILABLE
+        await asyncio.wait_for(until_refused(served.running.port), 20)
         assert not slow.done()
         assert not stopping.done()
         gate.opened.set()
         assert (await slow).tile_id == "slow"
         await stopping
+
+
+async def test_calls_are_taken_for_a_moment_after_health_said_that_it_ends():
+    async with tiny(answer, drain_delay_s=1.0) as served:
+        health = health_pb2_grpc.HealthStub(served.channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest(service=NAME), timeout=20)
+        while (await watch.read()).status != SERVING:
+            pass
+        stopping = asyncio.create_task(served.running.stop())
+        assert (await watch.read()).status == NOT_SERVING
+        assert (await served.stub.Predict(request("a"))).tile_id == "a"
+        watch.cancel()
+        await stopping
+
+
+async def until_aged(channel):
+    """Returns once the server wants no more calls over the channel's connection."""
+    ready = grpc.ChannelConnectivity.READY
+    while channel.get_state() == ready:
+        await channel.wait_for_state_change(ready)
+
+
+async def test_a_stream_that_is_older_than_a_connection_may_be_is_finished():
+    async with tiny(answer, max_connection_age_s=0.2) as served:
+        stream = served.stub.PredictStream(timeout=20)
+        for name in ("before", "after"):
+            await stream.write(predict_pb2.PredictStreamRequest(request=request(name)))
+            assert (await stream.read()).tile_id == name
+            await until_aged(served.channel)
+        await stream.done_writing()
+        assert await stream.read() == grpc.aio.EOF
+        assert (await served.stub.Predict(request("over a new one"))).tile_id == "over a new one"
+
+
+async def test_a_grace_cuts_off_what_outlasts_it():
+    async with tiny(answer, max_connection_age_s=0.2, max_connection_age_grace_s=0.2) as served:
+        stream = served.stub.PredictStream(timeout=20)
+        with pytest.raises(grpc.aio.AioRpcError) as cut:
+            await stream.read()
+    assert cut.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
 async def test_a_call_that_outlasts_the_drain_is_called_off():

@@ -55,7 +55,11 @@ def test_an_argument_goes_before_the_environment(monkeypatch):
         ("STREAM_WINDOW", "257"),
         ("MAX_TILE_BYTES", "0"),
         ("MAX_TILE_PIXELS", "-5"),
+        ("HEALTH_PORT", "65536"),
         ("DRAIN_S", "-1"),
+        ("DRAIN_DELAY_S", "-1"),
+        ("MAX_CONNECTION_AGE_S", "0"),
+        ("MAX_CONNECTION_AGE_GRACE_S", "-1"),
         ("HEALTH_INTERVAL_S", "0"),
     ],
 )

@@ -63,6 +63,7 @@ def service(handle: Handle, ready: Callable[[], Awaitable[bool]] = always) -> Se
         register=lambda server: predict_pb2_grpc.add_PredictServiceServicer_to_server(
             _Servicer(handle, metrics), server
         ),
+        asks="something",
         ready=ready,
         close=close,
         registry=registry,
@@ -79,7 +80,9 @@ class Tiny:
 
 @asynccontextmanager
 async def tiny(handle: Handle, ready=always, **settings: Any) -> AsyncIterator[Tiny]:
-    chosen = TinySettings(**{"drain_s": 0.0, "health_interval_s": 0.005, **settings})
+    chosen = TinySettings(
+        **{"drain_s": 0.0, "drain_delay_s": 0.0, "health_interval_s": 0.005, **settings}
+    )
     async with (
         RunningService(service(handle, ready), chosen) as running,
         grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,

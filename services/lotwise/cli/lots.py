@@ -29,9 +29,9 @@ from lotwise.cli.options import (
     fail,
     out,
 )
-from lotwise.cli.running import Where
+from lotwise.cli.running import Where, addresses_at
 from lotwise.cli.stored_lots import How, screen_into, watch_into
-from lotwise.client.connection import LOCAL, PORTS
+from lotwise.client.connection import LOCAL
 from lotwise.core.errors import EngineUnavailable, LotwiseError
 from lotwise.screening.folder import LotFolder, read_lot_folder
 from lotwise.screening.report import as_json, as_table
@@ -111,12 +111,13 @@ def screen(
         folders = [] if store else [read_lot_folder(Path(path), um_per_px) for path in lots]
         where = Where(host, start, models, state, triton, engine, as_json_)
         with where.addresses() as started:
-            addresses = started or {
-                "predict": predict or f"{host}:{PORTS['predict']}",
-                "referral": referral or f"{host}:{PORTS['referral']}",
-                "uncertainty": uncertainty or f"{host}:{PORTS['uncertainty']}",
-                "explain": explain or f"{host}:{PORTS['explain']}",
+            asked = {
+                "predict": predict,
+                "referral": referral,
+                "uncertainty": uncertainty,
+                "explain": explain,
             }
+            addresses = started or addresses_at(host, asked)
             how = How(um_per_px, policy, notify or [], target, unit.value)
             if watch and store is not None:
                 watch_into(

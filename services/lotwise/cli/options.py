@@ -28,7 +28,8 @@ Start = Annotated[
 Host = Annotated[
     str,
     typer.Option(
-        help="Where `lotwise up` runs; host:port for a service elsewhere.", envvar="LOTWISE_HOST"
+        help="Where `lotwise up` runs; host:port for a service elsewhere; several with commas.",
+        envvar="LOTWISE_HOST",
     ),
 ]
 UmPerPx = Annotated[

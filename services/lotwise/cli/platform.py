@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -24,8 +25,8 @@ from lotwise.cli.options import (
 )
 from lotwise.cli.running import make_platform, running
 from lotwise.platform.doctor import examine
-from lotwise.platform.launcher import Platform
-from lotwise.platform.ports import SERVICES, PlatformPorts
+from lotwise.platform.launcher import Platform, label
+from lotwise.platform.ports import HOST, MOST_REPLICAS, SERVICES, PlatformPorts
 
 
 def up(
@@ -33,6 +34,15 @@ def up(
     state: State = STATE,
     triton: TritonHome = TRITON,
     engine: WhichEngine = None,
+    replicas: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=MOST_REPLICAS,
+            help="So many of each part share the work; the ports of each are 10 above those of "
+            "the one before.",
+        ),
+    ] = 1,
     as_json_: AsJson = False,
 ) -> None:
     """Start Triton and the four services, and stop them on Ctrl-C or SIGTERM."""
@@ -40,16 +50,22 @@ def up(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     ports = PlatformPorts.standard()
-    platform = make_platform(models, state, ports, triton, engine)
+    platform = make_platform(models, state, ports, triton, engine, replicas)
     with running(platform, quiet=as_json_):
         if as_json_:
             print(json.dumps(_addresses(platform)), flush=True)  # noqa: T201
         else:
             out.print(_address_table(platform))
             out.print("Press Ctrl-C to stop.")
+        down: dict[str, Path] = {}
         while not stop.wait(1.0):
             for name in platform.revive():
                 err.print(f"[yellow]{name} exited and was started again[/yellow]")
+            before, down = down, platform.down()
+            for name in down.keys() - before.keys():
+                err.print(f"[red]{name} does not serve[/red]; its log: {down[name]}")
+            for name in before.keys() - down.keys():
+                err.print(f"[green]{name} serves again[/green]")
 
 
 def doctor(models: Models = MODELS, triton: TritonHome = TRITON, as_json_: AsJson = False) -> None:
@@ -74,34 +90,41 @@ def doctor(models: Models = MODELS, triton: TritonHome = TRITON, as_json_: AsJso
 
 
 def _addresses(platform: Platform) -> dict[str, Any]:
-    ports = platform.ports
+    """What each verb and program needs; `replicas` where there are several, the first included."""
+    each = [_replica(platform, number) for number in range(len(platform.replicas))]
+    several = {"replicas": each} if len(each) > 1 else {}
+    return {"engine": platform.engine, **each[0], **several}
+
+
+def _replica(platform: Platform, number: int) -> dict[str, Any]:
+    ports = platform.replicas[number]
     return {
-        "engine": platform.engine,
         "services": {
             name: {
                 "grpc": ports.address(name),
-                "metrics": f"http://127.0.0.1:{ports.metrics[name]}/metrics",
-                "pid": platform.pid(name),
+                "metrics": f"http://{HOST}:{ports.metrics[name]}/metrics",
+                "pid": platform.pid(name, number),
             }
             for name in SERVICES
         },
         "triton": {
-            "grpc": f"127.0.0.1:{ports.triton.grpc}",
-            "metrics": f"http://127.0.0.1:{ports.triton.metrics}/metrics",
-            "pid": platform.triton.pid,
+            "grpc": f"{HOST}:{ports.triton.grpc}",
+            "metrics": f"http://{HOST}:{ports.triton.metrics}/metrics",
+            "pid": platform.tritons[number].pid,
         }
-        if platform.triton
+        if platform.tritons
         else None,
     }
 
 
 def _address_table(platform: Platform) -> Table:
-    addresses = _addresses(platform)
     table = Table("part", "gRPC", "metrics", title="Lotwise is up", title_justify="left")
-    for name, where in addresses["services"].items():
-        table.add_row(name, where["grpc"], where["metrics"])
-    if where := addresses["triton"]:
-        table.add_row("Triton", where["grpc"], where["metrics"])
-    else:
+    for number in range(len(platform.replicas)):
+        addresses = _replica(platform, number)
+        for name, where in addresses["services"].items():
+            table.add_row(label(name, number), where["grpc"], where["metrics"])
+        if where := addresses["triton"]:
+            table.add_row(label("Triton", number), where["grpc"], where["metrics"])
+    if not platform.tritons:
         table.add_row("(no Triton: in-process ONNX Runtime)", "-", "-")
     return table

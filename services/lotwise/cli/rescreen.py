@@ -15,10 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lotwise.cli.options import AsJson, Host, Policy, UmPerPx, err, out
+from lotwise.cli.running import addresses_at
 from lotwise.cli.store import DEFAULT, Address, LotName, Source
 from lotwise.cli.store_tables import plain
 from lotwise.cli.stored_lots import said_plainly
-from lotwise.client.connection import LOCAL, PORTS
+from lotwise.client.connection import LOCAL
 from lotwise.core.errors import LotwiseError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def rescreen(
 
     The earlier screening of each lot stays. Ends with 1 where a lot could not be screened.
     """
-    addresses = {name: f"{host}:{PORTS[name]}" for name in ("predict", "uncertainty", "referral")}
+    addresses = addresses_at(host, dict.fromkeys(("predict", "uncertainty", "referral")))
     with said_plainly():
         from lotwise.store import Store
 

@@ -5,20 +5,27 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lotwise.cli.options import err, fail
 from lotwise.client import Client
+from lotwise.client.connection import PORTS
 from lotwise.platform.launcher import Engine, Platform, PlatformFailed
 from lotwise.platform.ports import SERVICES, PlatformPorts
+from lotwise.runtime.addresses import checked, is_address, on_port
 from lotwise.runtime.members import AssemblyError
 from lotwise.runtime.triton.supervisor import TritonFailed
 
 
 def make_platform(
-    models: Path, state: Path, ports: PlatformPorts, triton: Path, engine: str | None
+    models: Path,
+    state: Path,
+    ports: PlatformPorts,
+    triton: Path,
+    engine: str | None,
+    replicas: int = 1,
 ) -> Platform:
     """A platform that is not started yet."""
     chosen: dict[str | None, Engine | None] = {
@@ -34,7 +41,8 @@ def make_platform(
             "Lotwise's source has one, model_repository."
         )
     try:
-        return Platform(models, state, ports, triton, chosen[engine])
+        further = [ports.replica(number) for number in range(1, replicas)]
+        return Platform(models, state, ports, triton, chosen[engine], further)
     except PlatformFailed as error:
         fail(str(error))
 
@@ -59,12 +67,27 @@ def running(platform: Platform, *, quiet: bool) -> Iterator[None]:
             platform.stop()
 
 
+def addresses_at(host: str, stated: Mapping[str, str | None]) -> dict[str, str]:
+    """Address by service: that which is stated, else the standard port on the host.
+
+    Args:
+        host: Where `lotwise up` runs.
+        stated: By service; None for those that are on the host.
+    """
+    try:
+        return {
+            name: checked(address or on_port(host, PORTS[name])) for name, address in stated.items()
+        }
+    except ValueError as error:
+        fail(f"{error}.")
+
+
 @dataclass(frozen=True)
 class Where:
     """Which platform a verb asks.
 
     Attributes:
-        host: Of a platform that is up, or host:port of the one service that is asked.
+        host: Of a platform that is up, or the address of the one service that is asked.
         start: Start a platform instead; the rest says which.
         quiet: Say nothing of it.
     """
@@ -94,11 +117,14 @@ class Where:
     def client(self, service: str) -> Iterator[Client]:
         """A client for questions to this service."""
         with self.addresses() as started:
-            if started is not None:
-                client = Client(**started)  # type: ignore[arg-type]
-            elif self.host.count(":") == 1:
-                client = Client(**{service: self.host})  # type: ignore[arg-type]
-            else:
-                client = Client(self.host)
+            try:
+                if started is not None:
+                    client = Client(**started)  # type: ignore[arg-type]
+                elif is_address(self.host):
+                    client = Client(**{service: self.host})  # type: ignore[arg-type]
+                else:
+                    client = Client(self.host)
+            except ValueError as error:
+                fail(f"{error}.")
             with client:
                 yield client

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
 
+from lotwise.runtime.addresses import Options, channel, checked, on_port
 from lotwise.v1 import (
     explain_pb2,
     explain_pb2_grpc,
@@ -45,20 +45,46 @@ class Connection:
     """How to reach the services.
 
     Attributes:
-        addresses: host:port by service.
+        addresses: By service, as they were given.
         timeout: Of a call for one tile, in seconds, unless the call says otherwise.
-        options: Of every channel.
+        max_message_bytes: Largest message in either direction.
         credentials: None for plain gRPC.
-        max_file_bytes: Larger tiles are not sent.
         retries: Of a call that ended with UNAVAILABLE.
     """
 
     addresses: dict[str, str]
     timeout: float
-    options: tuple[tuple[str, Any], ...]
+    max_message_bytes: int
     credentials: grpc.ChannelCredentials | None
-    max_file_bytes: int
     retries: int
+
+    @property
+    def max_file_bytes(self) -> int:
+        """Larger tiles are not sent."""
+        return self.max_message_bytes - _ENVELOPE_BYTES
+
+    def channel(self, service: str) -> tuple[str, Options]:
+        """Target and options of the channel to a service.
+
+        Every call may be repeated, as the services keep nothing of a call that has ended, but for
+        streams of a lot; gRPC spreads the pauses at random, so that many clients do not come back
+        together.
+        """
+        limit = self.max_message_bytes
+        target, options = channel(
+            self.addresses[service],
+            repeatable=_repeatable(),
+            attempts=self.retries + 1,
+            first_pause_s=0.2,
+        )
+        return target, (
+            ("grpc.max_send_message_length", limit),
+            ("grpc.max_receive_message_length", limit),
+            # A call can be repeated as long as its request fits into this buffer.
+            ("grpc.per_rpc_retry_buffer_size", limit),
+            ("grpc.enable_retries", int(self.retries > 0)),
+            *options,
+        )
 
 
 def connection(
@@ -74,7 +100,7 @@ def connection(
 
     Args:
         host: Where all services are, on their standard ports, unless `addresses` says otherwise.
-        addresses: host:port by service.
+        addresses: By service; see `lotwise.runtime.addresses`.
         timeout: Seconds.
         retries: Calls that are repeated after UNAVAILABLE; 0 to 4.
         tls: False for plain gRPC, True for TLS with gRPC's own root certificates, or the PEM
@@ -82,7 +108,7 @@ def connection(
         max_message_bytes: Largest message in either direction.
 
     Raises:
-        ValueError: A number out of range.
+        ValueError: A number out of range, or no address.
         OSError: The file of certificates cannot be read.
     """
     if not timeout > 0:
@@ -96,47 +122,20 @@ def connection(
         credentials = grpc.ssl_channel_credentials()
     elif tls is not False:
         credentials = grpc.ssl_channel_credentials(Path(tls).read_bytes())
-    return Connection(
-        addresses={
-            name: addresses.get(name) or f"{_bracketed(host)}:{port}"
-            for name, port in PORTS.items()
-        },
-        timeout=timeout,
-        options=(
-            ("grpc.max_send_message_length", max_message_bytes),
-            ("grpc.max_receive_message_length", max_message_bytes),
-            # A call can be repeated as long as its request fits into this buffer.
-            ("grpc.per_rpc_retry_buffer_size", max_message_bytes),
-            ("grpc.enable_retries", int(retries > 0)),
-            ("grpc.service_config", _service_config(retries)),
-        ),
-        credentials=credentials,
-        max_file_bytes=max_message_bytes - _ENVELOPE_BYTES,
-        retries=retries,
-    )
-
-
-def _service_config(retries: int) -> str:
-    if not retries:
-        return "{}"
-    # gRPC spreads the pauses at random, so that many clients do not come back together. Every
-    # call may be repeated: the services keep nothing of a call that has ended. Not so streams of
-    # a lot: gRPC 1.81 lost a tile of one that it began anew while tiles were still being sent.
-    policy = {
-        "maxAttempts": retries + 1,
-        "initialBackoff": "0.2s",
-        "maxBackoff": "2s",
-        "backoffMultiplier": 2,
-        "retryableStatusCodes": ["UNAVAILABLE"],
+    where = {
+        name: checked(addresses.get(name) or on_port(host, port)) for name, port in PORTS.items()
     }
-    return json.dumps({"methodConfig": [{"name": _repeatable(), "retryPolicy": policy}]})
+    if credentials and any("," in address for address in where.values()):
+        raise ValueError("with tls, several servers need a common name: dns:///name:port")
+    return Connection(where, timeout, max_message_bytes, credentials, retries)
 
 
 def _repeatable() -> list[dict[str, str]]:
     """Methods that gRPC may begin anew, as a service configuration names them.
 
     Those of one request, and streams with an answer for each tile, where one that is lost is
-    missed. A lot's stream goes on by itself (`lot_sending.py`), or is begun again by the caller.
+    missed. A lot's stream goes on by itself (`lot_sending.py`), or is begun again by the caller:
+    gRPC 1.81 lost a tile of one that it began anew while tiles were still being sent.
     """
     return [
         {"service": service.full_name, "method": method.name}
@@ -145,8 +144,3 @@ def _repeatable() -> list[dict[str, str]]:
         for method in service.methods
         if not method.client_streaming or method.name.endswith("Stream")
     ]
-
-
-def _bracketed(host: str) -> str:
-    """An IPv6 address in brackets, as it needs before a port; anything else as it is."""
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host

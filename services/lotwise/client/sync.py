@@ -43,8 +43,9 @@ class Client(IntervalCalls, ExplainCalls, LotExplainCalls):
     not running an `EngineUnavailable`, a deadline that passed a `DeadlineExceeded`.
 
     Args:
-        host: Where `lotwise up` runs, on its standard ports.
-        predict, uncertainty, referral, explain: host:port of a service that is elsewhere.
+        host: Where `lotwise up` runs, on its standard ports; several with commas between them.
+        predict, uncertainty, referral, explain: host:port of a service that is elsewhere;
+            several with commas between them, or `dns:///name:port`, are asked in turn.
         timeout: Seconds that a call for one tile may take, unless the call says otherwise.
         retries: How often a call is repeated that ended with UNAVAILABLE, after growing random
             pauses from 0.2 s; 0 to 4.
@@ -53,7 +54,7 @@ class Client(IntervalCalls, ExplainCalls, LotExplainCalls):
         max_message_bytes: Larger requests are not sent, larger answers refused.
 
     Raises:
-        ValueError: A number out of range.
+        ValueError: A number out of range, or no address.
         OSError: The file of certificates cannot be read.
     """
 

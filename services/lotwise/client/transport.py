@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from lotwise.client.answers import TileFailure
+from lotwise.client.attempts import Attempts
 from lotwise.client.connection import (
     IN_FLIGHT,
     LOCAL,
@@ -88,17 +89,19 @@ class Reach:
         retries = self._connection.retries
         return LotSending(tiles, policy, stop_early=stop_early, retries=retries, timeout=timeout)
 
-    def _within(self, timeout: float | None) -> float:
-        return self._connection.timeout if timeout is None else timeout
+    def _attempts(self, timeout: float | None) -> Attempts:
+        own = self._connection.timeout
+        return Attempts(self._connection.retries, own if timeout is None else timeout)
 
     def _open(self, library: Any, service: str) -> Any:
         """The service's stub over a channel of `library`, grpc or grpc.aio; made once."""
         if service not in self._stubs:
-            to, where = self._connection, self._connection.addresses[service]
+            credentials = self._connection.credentials
+            target, options = self._connection.channel(service)
             self._channels[service] = (
-                library.secure_channel(where, to.credentials, options=to.options)
-                if to.credentials
-                else library.insecure_channel(where, options=to.options)
+                library.secure_channel(target, credentials, options=options)
+                if credentials
+                else library.insecure_channel(target, options=options)
             )
             self._stubs[service] = STUBS[service](self._channels[service])
         return self._stubs[service]
@@ -137,11 +140,15 @@ class Transport(Reach):
     ) -> AnswerType:
         prepared = self._reader(lot_id, um_per_px).read(tile)
         call = getattr(self._stub(question.service), question.method)
-        try:
-            response = call(question.request(prepared), timeout=self._within(timeout))
-        except grpc.RpcError as error:
-            raise self._failed(question.service, error) from None
-        return question.read(response, prepared.simulated)
+        attempts = self._attempts(timeout)
+        while True:
+            try:
+                response = call(question.request(prepared), timeout=attempts.timeout)
+            except grpc.RpcError as error:
+                if not attempts.again(error):
+                    raise self._failed(question.service, error) from None
+            else:
+                return question.read(response, prepared.simulated)
 
     def _exchange(
         self,
@@ -260,11 +267,15 @@ class AsyncTransport(Reach):
     ) -> AnswerType:
         prepared = await asyncio.to_thread(self._reader(lot_id, um_per_px).read, tile)
         call = getattr(self._stub(question.service), question.method)
-        try:
-            response = await call(question.request(prepared), timeout=self._within(timeout))
-        except grpc.RpcError as error:
-            raise self._failed(question.service, error) from None
-        return question.read(response, prepared.simulated)
+        attempts = self._attempts(timeout)
+        while True:
+            try:
+                response = await call(question.request(prepared), timeout=attempts.timeout)
+            except grpc.RpcError as error:
+                if not attempts.again(error):
+                    raise self._failed(question.service, error) from None
+            else:
+                return question.read(response, prepared.simulated)
 
     def _exchange(
         self,

@@ -41,6 +41,7 @@ def build(settings: ExplainSettings) -> Service:
         register=lambda server: explain_pb2_grpc.add_ExplainServiceServicer_to_server(
             servicer, server
         ),
+        asks=inference.engine,
         ready=handler.ready,
         close=inference.close,
         registry=registry,

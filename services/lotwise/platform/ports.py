@@ -11,6 +11,9 @@ from lotwise.runtime.triton.supervisor import TritonPorts
 
 HOST: Final = "127.0.0.1"
 SERVICES: Final = ("predict", "uncertainty", "referral", "explain")
+BETWEEN_REPLICAS: Final = 10
+MOST_REPLICAS: Final = 100
+"""More of them, and ports of one part would be those of another."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,20 @@ class PlatformPorts:
             triton,
             dict(zip(SERVICES, rest[: len(SERVICES)], strict=True)),
             dict(zip(SERVICES, rest[len(SERVICES) :], strict=True)),
+        )
+
+    def replica(self, number: int) -> PlatformPorts:
+        """Those of a further replica: each port is 10 above that of the replica before it.
+
+        Args:
+            number: 0 for these ports themselves.
+        """
+        apart = BETWEEN_REPLICAS * number
+        triton = self.triton
+        return PlatformPorts(
+            TritonPorts(triton.grpc + apart, triton.http + apart, triton.metrics + apart),
+            {name: port + apart for name, port in self.grpc.items()},
+            {name: port + apart for name, port in self.metrics.items()},
         )
 
     def taken(self) -> list[int]:

@@ -27,6 +27,7 @@ def build(settings: PredictSettings) -> Service:
         register=lambda server: predict_pb2_grpc.add_PredictServiceServicer_to_server(
             servicer, server
         ),
+        asks=inference.engine,
         ready=handler.ready,
         close=inference.close,
         registry=registry,

@@ -60,6 +60,7 @@ def build(settings: ReferralSettings, ruling: Ruling, *others: Ruling) -> Servic
         register=lambda server: referral_pb2_grpc.add_ReferralServiceServicer_to_server(
             servicer, server
         ),
+        asks="uncertainty",
         ready=handler.ready,
         close=client.close,
         registry=registry,

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from lotwise.runtime.addresses import Address
 from lotwise.runtime.settings import ServiceSettings
 
 
@@ -15,8 +16,9 @@ class ReferralSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="LOTWISE_REFERRAL_")
 
-    uncertainty_address: str = "127.0.0.1:50052"
-    """gRPC address of the uncertainty service; `dns:///name:port` balances over its pods."""
+    uncertainty_address: Address = "127.0.0.1:50052"
+    """gRPC address of the uncertainty service; several with commas between them, or
+    `dns:///name:port`, which balances over its pods."""
 
     policy_file: Path = Path("model_repository/committee/referral_policy.json")
     """The policy; fitted by `lotwise calibrate` for the committee that is served."""

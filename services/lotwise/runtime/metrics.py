@@ -36,6 +36,12 @@ class RpcMetrics:
             ["reason"],
             registry=registry,
         )
+        self.dependency_up = Gauge(
+            "lotwise_dependency_up",
+            "1 while what this service asks can be asked: Triton, or another service.",
+            ["dependency"],
+            registry=registry,
+        )
         self.ready = Gauge(
             "lotwise_ready", "1 while the health service says SERVING.", registry=registry
         )

@@ -8,7 +8,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -21,6 +21,13 @@ from lotwise.runtime.metrics import RpcMetrics
 from lotwise.runtime.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
+
+LIVE: Final = "live"
+"""Name under which health says SERVING for as long as the event loop runs, whatever becomes of
+Triton: a process that waits for another must not be started again for it."""
+
+# A second server on the port is a mistake, unless it is asked for.
+_ALONE_ON_ITS_PORT: Final = ("grpc.so_reuseport", 0)
 
 
 def message_limit(max_tile_bytes: int) -> int:
@@ -40,7 +47,8 @@ class Service:
         name: "predict".
         full_name: As in its proto file, "lotwise.v1.PredictService".
         register: Adds the servicer to a server.
-        ready: Whether all that it depends on can be asked now; must not raise.
+        asks: What it depends on, "triton".
+        ready: Whether that can be asked now; must not raise.
         close: Lets go of what it holds.
         registry: Its metrics.
         rpc_metrics: Those that every service has, in the same registry.
@@ -49,6 +57,7 @@ class Service:
     name: str
     full_name: str
     register: Callable[[grpc.aio.Server], None]
+    asks: str
     ready: Callable[[], Awaitable[bool]]
     close: Callable[[], Awaitable[None]]
     registry: CollectorRegistry
@@ -56,26 +65,22 @@ class Service:
 
 
 class RunningService:
-    """A service that listens. `port` and `metrics_port` are the actual ones."""
+    """A service that listens. `port`, `metrics_port` and `health_port` are the actual ones."""
 
     def __init__(self, service: Service, settings: ServiceSettings) -> None:
         self._service = service
         self._settings = settings
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # absent in stubs
-        limit = message_limit(settings.max_tile_bytes)
         self._server = grpc.aio.server(
             interceptors=[RequestInterceptor(service.rpc_metrics)],
-            options=[
-                ("grpc.max_receive_message_length", limit),
-                ("grpc.max_send_message_length", limit),
-                # A second server on the port is a mistake, unless it is asked for.
-                ("grpc.so_reuseport", 0),
-            ],
+            options=[*_message_options(settings), *_age_options(settings), _ALONE_ON_ITS_PORT],
         )
+        self._health_server = grpc.aio.server(options=[_ALONE_ON_ITS_PORT])
         self._monitor: asyncio.Task[None] | None = None
         self._metrics_server: Any = None
         self.port = 0
         self.metrics_port = 0
+        self.health_port: int | None = None
 
     async def start(self) -> None:
         """Listen. Health is NOT_SERVING until the first look at the dependencies."""
@@ -86,7 +91,13 @@ class RunningService:
             (service.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
         self.port = self._server.add_insecure_port(f"{settings.host}:{settings.port}")
+        await self._health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
         await self._set_health(False)
+        if settings.health_port is not None:
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_server)
+            where = f"{settings.host}:{settings.health_port}"
+            self.health_port = self._health_server.add_insecure_port(where)
+            await self._health_server.start()
         await self._server.start()
         self._metrics_server, _ = start_http_server(
             settings.metrics_port, settings.host, service.registry
@@ -96,14 +107,16 @@ class RunningService:
         logger.info("listening", extra={"port": self.port, "metrics_port": self.metrics_port})
 
     async def stop(self) -> None:
-        """Say NOT_SERVING, let calls in flight finish, then close."""
+        """Say NOT_SERVING and still take calls for a moment, let them finish, then close."""
         if self._monitor is not None:
             self._monitor.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._monitor
         await self._set_health(False)
         logger.info("draining", extra={"at_most_s": self._settings.drain_s})
+        await asyncio.sleep(self._settings.drain_delay_s)
         await self._server.stop(self._settings.drain_s)
+        await self._health_server.stop(None)
         await self._service.close()
         if self._metrics_server is not None:
             self._metrics_server.shutdown()
@@ -118,13 +131,16 @@ class RunningService:
         await self.stop()
 
     async def _watch_dependencies(self) -> None:
-        serving = False
+        serving: bool | None = None
         while True:
             now = await self._service.ready()
+            self._service.rpc_metrics.dependency_up.labels(self._service.asks).set(now)
             if now != serving:
                 serving = now
                 await self._set_health(serving)
-                logger.info("health changed", extra={"serving": serving})
+                level = logging.INFO if serving else logging.WARNING
+                said = {"serving": serving, "asks": self._service.asks}
+                logger.log(level, "health changed", extra=said)
             await asyncio.sleep(self._settings.health_interval_s)
 
     async def _set_health(self, serving: bool) -> None:
@@ -136,6 +152,19 @@ class RunningService:
         self._service.rpc_metrics.ready.set(serving)
         for name in ("", self._service.full_name):
             await self._health.set(name, status)
+
+
+def _message_options(settings: ServiceSettings) -> list[tuple[str, int]]:
+    limit = message_limit(settings.max_tile_bytes)
+    return [("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", limit)]
+
+
+def _age_options(settings: ServiceSettings) -> list[tuple[str, int]]:
+    ages = {
+        "grpc.max_connection_age_ms": settings.max_connection_age_s,
+        "grpc.max_connection_age_grace_ms": settings.max_connection_age_grace_s,
+    }
+    return [(name, round(1000 * age)) for name, age in ages.items() if age is not None]
 
 
 def run(name: str, settings: ServiceSettings, build: Callable[[], Service]) -> None:

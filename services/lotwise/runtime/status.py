@@ -102,6 +102,15 @@ def reason_of(call_error: grpc.aio.AioRpcError) -> str | None:
     return None
 
 
+def broke_off(call_error: grpc.aio.AioRpcError) -> bool:
+    """Whether the server went away in the middle of the call.
+
+    Our services send their first headers at once, and from then on gRPC itself repeats nothing.
+    """
+    gone = call_error.code() == grpc.StatusCode.UNAVAILABLE and reason_of(call_error) is None
+    return gone and bool(call_error.initial_metadata())
+
+
 def error_from_call(call_error: grpc.aio.AioRpcError, peer: str) -> errors.LotwiseError:
     """What a call to another service of ours ended with, as a domain error again.
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import grpc
 
 from lotwise.core.sidecars import read_sidecar
+from lotwise.runtime.addresses import channel
 from lotwise.runtime.request import TRACEPARENT, continue_trace
 from lotwise.runtime.status import error_from_call
 from lotwise.runtime.tiles import instrument_message
@@ -24,10 +25,10 @@ from lotwise.v1 import (
     tile_pb2,
 )
 
-_CHANNEL: Final = [
+_MESSAGES: Final = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-]
+)
 # A large file need not be read to the end to be refused by the services.
 MAX_READ_BYTES: Final = 33 * 2**20
 
@@ -99,8 +100,8 @@ async def screen_lot(
 
     Args:
         folder: The lot.
-        predict_address: host:port of the predict service.
-        referral_address: host:port of the referral service.
+        predict_address: Of the predict service; see `lotwise.runtime.addresses`.
+        referral_address: Of the referral service.
         policy: Version of the policy that decides, "full" or "cascade"; empty for the service's.
         stop_early: Whether to send no more tiles once enough have come for the verdict.
         on_tile: Called once a tile has its decision.
@@ -111,14 +112,19 @@ async def screen_lot(
     screening = LotScreening(folder)
     trace = continue_trace(None).traceparent
     async with (
-        grpc.aio.insecure_channel(predict_address, options=_CHANNEL) as predict,
-        grpc.aio.insecure_channel(referral_address, options=_CHANNEL) as referral,
+        _channel(predict_address) as predict,
+        _channel(referral_address) as referral,
     ):
         await asyncio.gather(
             _decide(screening, referral, trace, on_tile, policy=policy, stop_early=stop_early),
             _predict(screening, predict, trace),
         )
     return screening
+
+
+def _channel(address: str) -> grpc.aio.Channel:
+    target, options = channel(address)
+    return grpc.aio.insecure_channel(target, options=(*_MESSAGES, *options))
 
 
 async def _decide(

@@ -25,6 +25,7 @@ from lotwise.core.errors import (
     LotwiseError,
     NotFound,
 )
+from lotwise.runtime.addresses import channel
 from lotwise.runtime.request import PRIORITY, TRACEPARENT, continue_trace
 from lotwise.runtime.status import error_from_call
 from lotwise.v1 import (
@@ -48,12 +49,10 @@ CHANGE_S: Final = 180.0
 PATIENCE_S: Final = 30.0
 """For what a verdict does not wait for."""
 WORTH_WAITING: Final = (EngineUnavailable, EngineOverloaded, DeadlineExceeded)
-_CHANNEL: Final = [
+_MESSAGES: Final = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
-]
+)
 
 Answer = Any
 Waiting = Callable[[str, float], None]
@@ -78,8 +77,8 @@ class Services:
     """Channels to the services; use it as an async context.
 
     Attributes:
-        addresses: host:port of predict and referral; of uncertainty and explain for what they say
-            of a lot at its end.
+        addresses: Of predict and referral; of uncertainty and explain for what they say of a lot at
+            its end. See `lotwise.runtime.addresses`.
         policy: Version of the policy that decides, "full" or "cascade"; empty for the service's.
         waiting: Told of pauses.
         batch: Whether all of this may wait while instruments do not.
@@ -94,12 +93,13 @@ class Services:
 
     async def __aenter__(self) -> Services:
         for name, address in self.addresses.items():
-            self._channels[name] = grpc.aio.insecure_channel(address, options=_CHANNEL)
+            target, options = channel(address)
+            self._channels[name] = grpc.aio.insecure_channel(target, options=(*_MESSAGES, *options))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for channel in self._channels.values():
-            await channel.close()
+        for each in self._channels.values():
+            await each.close()
 
     async def ask(self, tile: tile_pb2.Tile) -> Answered:
         """What both services say of a tile; waits out outages.

@@ -54,6 +54,7 @@ def build(settings: UncertaintySettings) -> Service:
         register=lambda server: uncertainty_pb2_grpc.add_UncertaintyServiceServicer_to_server(
             servicer, server
         ),
+        asks=inference.engine,
         ready=handler.ready,
         close=inference.close,
         registry=registry,

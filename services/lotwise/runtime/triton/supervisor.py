@@ -22,7 +22,9 @@ from lotwise.runtime.triton.installation import TritonInstallation
 
 logger = logging.getLogger(__name__)
 
+START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 20.0
+LOOK_INTERVAL_S: Final = 1.0
 RESTART_DELAY_S: Final = 1.0
 
 
@@ -65,6 +67,8 @@ class TritonServer:
         self.ports = ports or TritonPorts()
         self.log_path = self.state / "tritonserver.log"
         self.restarts = 0
+        self.serves = False
+        """Whether it was ready when it was last looked at, which is about every second."""
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -103,22 +107,38 @@ class TritonServer:
             "--exit-timeout-secs=10",
         ]
 
-    def start(self, timeout_s: float = 120.0) -> None:
+    def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Start and wait until every model is ready.
 
         Raises:
             TritonFailed: It exited or did not become ready in time.
         """
+        self.launch()
+        self.wait_until_ready(timeout_s)
+
+    def launch(self) -> None:
+        """Start; several may load their models at the same time."""
         self.state.mkdir(parents=True, exist_ok=True)
         self.installation.write_backends(self.state / "backends")
         self._stopping.clear()
         self._spawn()
+
+    def wait_until_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Wait until every model is ready; from then on it is started again if it exits.
+
+        Raises:
+            TritonFailed: It exited or did not become ready in time.
+        """
         deadline = time.monotonic() + timeout_s
         while not self.is_ready():
             if self.pid is None or time.monotonic() > deadline:
                 self.stop()
-                raise TritonFailed(f"tritonserver did not become ready:\n{self.log_tail()}")
+                raise TritonFailed(
+                    f"tritonserver at port {self.ports.grpc} did not become ready:\n"
+                    f"{self.log_tail()}"
+                )
             time.sleep(0.1)
+        self.serves = True
         self._watcher = threading.Thread(target=self._watch, name="triton-watch", daemon=True)
         self._watcher.start()
 
@@ -138,6 +158,7 @@ class TritonServer:
         if self._watcher is not None and self._watcher is not threading.current_thread():
             self._watcher.join()
             self._watcher = None
+        self.serves = False
 
     def is_ready(self) -> bool:
         """Whether the server and all its models answer."""
@@ -184,8 +205,10 @@ class TritonServer:
             process = self._process
             if process is None:
                 return
+            self.serves = self.is_ready()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                code = process.wait(0.2)
+                code = process.wait(LOOK_INTERVAL_S)
+                self.serves = False
                 if self._stopping.wait(RESTART_DELAY_S):
                     return
                 # Stubs of a killed server may survive it; their ports and memory must not.
