@@ -6,21 +6,27 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, start_http_server
 
+from lotwise.core.errors import Contradiction
+from lotwise.runtime import tracing
 from lotwise.runtime.interceptor import RequestInterceptor
 from lotwise.runtime.logging import configure_logging
 from lotwise.runtime.metrics import RpcMetrics
 from lotwise.runtime.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
+
+FLUSH_S: Final = 5.0
 
 
 def message_limit(max_tile_bytes: int) -> int:
@@ -147,6 +153,10 @@ def run(name: str, settings: ServiceSettings, build: Callable[[], Service]) -> N
         build: Makes the service; called inside the event loop.
     """
     configure_logging(name, settings.log_level)
+    try:
+        tracing.start(f"lotwise-{name}")
+    except Contradiction as error:
+        sys.exit(f"{error.reason}: {error.message}")
     asyncio.run(_serve(settings, build))
 
 
@@ -155,5 +165,11 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Service]) -> Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with RunningService(build(), settings):
+    service = build()
+    tracing.register(service.registry)
+    async with RunningService(service, settings):
         await stop.wait()
+        stopping = time.monotonic()
+    # Within the drain; but where the collector is down, a service does not wait for it.
+    left = settings.drain_s - (time.monotonic() - stopping)
+    await tracing.stop(min(max(left, 1.0), FLUSH_S))

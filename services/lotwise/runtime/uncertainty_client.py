@@ -8,6 +8,7 @@ from typing import Any, Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from lotwise.runtime import tracing
 from lotwise.runtime.request import PRIORITY, TRACEPARENT, current_request
 from lotwise.runtime.status import error_from_call
 from lotwise.v1 import tile_pb2, uncertainty_pb2, uncertainty_pb2_grpc
@@ -69,6 +70,10 @@ class UncertaintyClient:
         Raises:
             LotwiseError: As that service does; EngineUnavailable where it cannot be reached.
         """
+        with tracing.calling(_SERVICE, "Assess"):
+            return await self._assess(tile, cascade)
+
+    async def _assess(self, tile: tile_pb2.Tile, cascade: bool) -> uncertainty_pb2.AssessResponse:
         request = current_request()
         remaining = request.remaining_s()
         try:
