@@ -127,6 +127,24 @@ class OtlpEndpoint:
             time.sleep(0.02)
         return self.trace(trace_id)
 
+    def wait_for_one(
+        self,
+        trace_ids: list[str],
+        complete: Callable[[list[Received]], bool],
+        timeout_s: float = 20.0,
+    ) -> list[Received]:
+        """The spans of the first trace that is complete; none when time is up.
+
+        Triton 2.51 loses all its spans of some requests.
+        """
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            for trace_id in trace_ids:
+                if complete(self.trace(trace_id)):
+                    return self.trace(trace_id)
+            time.sleep(0.02)
+        return []
+
     def _take(self, request: ExportTraceServiceRequest, kind: str) -> None:
         self.requests.append(kind)
         for group in request.resource_spans:
