@@ -64,7 +64,7 @@ async def main():
         with tracer.start_as_current_span("measure") as span:
             tiles = [good] * 2
             answers = [each async for each in lotwise.refer_many(tiles)]
-            note("async stream", span, len(answers))
+            note("stream of async", span, len(answers))
 
 asyncio.run(main())
 provider.shutdown()
@@ -237,7 +237,7 @@ def test_traces_say_nothing_of_names_and_pictures(traced, told):
 
 
 def test_an_asynchronous_stream_is_one_trace(traced, told):
-    trace_id, answers = told["async stream"]
+    trace_id, answers = told["stream of async"]
     assert answers == 2
     spans = traced.endpoint.wait_for(trace_id, complete("measure", "infer", "infer"))
     assert {"laboratory", "lotwise-referral", "lotwise-uncertainty"} <= {

@@ -38,7 +38,7 @@ class TracedInference:
         """See `Inference`."""
         # Of what a caller may name, only what is served becomes a name in traces.
         served = await self._inference.describe(model)
-        said = {
+        said: tracing.Attributes = {
             "lotwise.model": served.signature.name,
             "lotwise.batch": len(next(iter(inputs.values()), ())),
         }

@@ -111,10 +111,12 @@ class Span:
         Args:
             reason: Why it failed, one of docs/errors.md; None where it did not.
         """
-        if self._recorded is not None:
+        # What is said of it from now on comes too late, as from a stream that was called off.
+        recorded, self._recorded = self._recorded, None
+        if recorded is not None:
             if reason is not None:
-                self._recorded.fail(reason)
-            self._recorded.end()
+                recorded.fail(reason)
+            recorded.end()
 
     def keeps(self, child: str) -> int | None:
         """The number of a new child among those of its name; None where it is left out."""
