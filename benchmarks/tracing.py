@@ -46,7 +46,11 @@ async def main(rounds: int, repository: Path, state: Path) -> None:
         for name, url in ((OFF, ""), ("endpoint", stack.enter_context(Endpoint()).url)):
             os.environ[ENDPOINT] = url
             platform = Platform(
-                repository, state / name, PlatformPorts.free(), Path(".triton"), "triton"
+                repository,
+                state / ("traced" if url else "plain"),
+                PlatformPorts.free(),
+                Path(".triton"),
+                "triton",
             )
             stack.enter_context(platform)
             channel = grpc.aio.insecure_channel(platform.ports.address("referral"))
