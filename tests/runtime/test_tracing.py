@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import os
+import signal
+import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -15,9 +18,10 @@ from lotwise.runtime import tracing
 from lotwise.runtime.request import current_request
 from lotwise.runtime.triton.installation import TritonInstallation
 from lotwise.runtime.triton.supervisor import TritonServer
-from lotwise.v1 import predict_pb2
+from lotwise.v1 import predict_pb2, predict_pb2_grpc
 from tests.runtime.tiny import request, tiny
 from tests.support.otlp import OtlpEndpoint
+from tests.support.triton import ROOT
 
 PREDICT = "lotwise.v1.PredictService/Predict"
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens
@@ -91,6 +95,12 @@ async def answer(asked):
     return response
 
 
+def free_port():
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return made.getsockname()[1]
+
+
 async def ask(served, name, *metadata):
     """The request id; of a call that failed None."""
     try:
@@ -153,6 +163,34 @@ async def test_what_is_left_is_sent_at_the_end_and_counted(endpoint, record):
     assert (span.trace_id, span.name, span.service) == (trace_id, PREDICT, "lotwise-tiny")
     assert endpoint.requests == ["application/json"]
     assert recording.count("exported") == 1
+
+
+async def test_a_service_that_is_told_to_stop_sends_what_is_left(endpoint, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-m", "tests.runtime.tiny", str(gate)),
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "LOTWISE_TINY_PORT": str(port := free_port()),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "600000",
+        },
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = predict_pb2_grpc.PredictServiceStub(channel)
+            await stub.Predict(request("any"), wait_for_ready=True, timeout=60)
+        assert endpoint.spans == []
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert [(each.service, each.name) for each in endpoint.spans] == [("lotwise-tiny", PREDICT)]
 
 
 async def test_an_endpoint_that_is_down_changes_no_answer_and_is_logged(record, caplog):
