@@ -31,7 +31,7 @@ from lotwise.v1 import referral_pb2, referral_pb2_grpc, tile_pb2
 from lotwise_simulator import mosaic
 from lotwise_simulator.benchmark import reference_lots
 
-TILES = 32
+TILES = 16  # of a stream all are recorded, the dearest case
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 OFF = "no endpoint"
 Work = Callable[[Any, list[tile_pb2.Tile], str], Awaitable[None]]
