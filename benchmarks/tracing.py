@@ -1,7 +1,9 @@
 """What traces cost: `python -m benchmarks.tracing`.
 
 Two platforms side by side, one that sends traces to an endpoint of the benchmark's and one without.
-Rounds are interleaved and compared within a round, as in `benchmarks.serving`.
+Rounds are interleaved and compared within a round, as in `benchmarks.serving`. Where others use
+the machine, too, processor time says more than the clock: that of referral, uncertainty and Triton's
+server, without the processes that run its networks.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import multiprocessing
 import os
 import statistics
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,9 +45,10 @@ async def main(rounds: int, repository: Path, state: Path) -> None:
     tiles = encoded_tiles([tile.image for tile in mosaic(reference_lots()[0], TILES, region=3_000)])
     works: dict[str, Work] = {"one by one": _one_by_one, "at once": _at_once, "a stream": _stream}
     with ExitStack() as stack:
-        stubs = {}
+        stubs, platforms = {}, {}
         for name, url in ((OFF, ""), ("endpoint", stack.enter_context(Endpoint()).url)):
             os.environ[ENDPOINT] = url
+            os.environ["OTEL_BSP_SCHEDULE_DELAY"] = "500"
             platform = Platform(
                 repository,
                 state / ("traced" if url else "plain"),
@@ -52,24 +56,35 @@ async def main(rounds: int, repository: Path, state: Path) -> None:
                 Path(".triton"),
                 "triton",
             )
-            stack.enter_context(platform)
+            platforms[name] = stack.enter_context(platform)
             channel = grpc.aio.insecure_channel(platform.ports.address("referral"))
             stubs[name] = referral_pb2_grpc.ReferralServiceStub(channel)
         arrangements = {
-            OFF: (stubs[OFF], "00"),
-            "endpoint, not sampled": (stubs["endpoint"], "00"),
-            "endpoint, every call sampled": (stubs["endpoint"], "01"),
+            OFF: (OFF, "00"),
+            "endpoint, not sampled": ("endpoint", "00"),
+            "endpoint, every call sampled": ("endpoint", "01"),
         }
         seconds: dict[tuple[str, str], list[float]] = {}
+        processor: Counter[tuple[str, str]] = Counter()
         for number in track(range(rounds + 1), "interleaved rounds"):
             for what, work in works.items():
-                for name, (stub, flags) in arrangements.items():
-                    started = time.perf_counter()
-                    await work(stub, tiles, flags)
+                for name, (where, flags) in arrangements.items():
+                    used, started = _processor_ms(platforms[where]), time.perf_counter()
+                    await work(stubs[where], tiles, flags)
                     if number:  # the first is a warm-up
                         spent = time.perf_counter() - started
                         seconds.setdefault((what, name), []).append(spent)
-    _print(seconds)
+                        await asyncio.sleep(1)  # spans leave later
+                        processor[what, name] += _processor_ms(platforms[where]) - used
+    _print(seconds, {key: used / rounds / TILES for key, used in processor.items()})
+
+
+def _processor_ms(platform: Platform) -> int:
+    assert platform.triton is not None
+    pids = (platform.pid("referral"), platform.pid("uncertainty"), platform.triton.pid)
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+    ticks = sum(int(stat[11]) + int(stat[12]) for stat in stats)
+    return ticks * 1000 // os.sysconf("SC_CLK_TCK")
 
 
 def _traceparent(flags: str) -> tuple[tuple[str, str]]:
@@ -135,12 +150,15 @@ def _listen(told: SimpleQueue[str]) -> None:
     server.serve_forever()
 
 
-def _print(seconds: dict[tuple[str, str], list[float]]) -> None:
+def _print(
+    seconds: dict[tuple[str, str], list[float]], processor: dict[tuple[str, str], float]
+) -> None:
     table = Table(title=f"{TILES} tiles through referral on Triton", title_justify="left")
     table.add_column("tiles")
     table.add_column("traces")
     table.add_column("tiles/s, median", justify="right")
     table.add_column(f"time against {OFF}: median (least to most)", justify="right")
+    table.add_column("processor, ms a tile", justify="right")
     for (what, name), measured in seconds.items():
         ratios = [a / b for a, b in zip(measured, seconds[what, OFF], strict=True)]
         table.add_row(
@@ -148,6 +166,7 @@ def _print(seconds: dict[tuple[str, str], list[float]]) -> None:
             name,
             f"{TILES / statistics.median(measured):.0f}",
             f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+            f"{processor[what, name]:.1f}",
         )
     Console().print(table)
 
