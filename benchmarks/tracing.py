@@ -2,8 +2,8 @@
 
 Two platforms side by side, one that sends traces to an endpoint of the benchmark's and one without.
 Rounds are interleaved and compared within a round, as in `benchmarks.serving`. Where others use
-the machine, too, processor time says more than the clock: that of referral, uncertainty and Triton's
-server, without the processes that run its networks.
+the machine, too, processor time says more than the clock: that of referral, uncertainty and
+Triton's server, without the processes that run its networks.
 """
 
 from __future__ import annotations
