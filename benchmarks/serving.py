@@ -86,7 +86,7 @@ def _engine(engine: Inference, model: str, tiles: list[np.ndarray]) -> Round:
 
 def _predict(channel: grpc.aio.Channel, tiles: list[np.ndarray]) -> Round:
     stub = predict_pb2_grpc.PredictServiceStub(channel)
-    requests = [predict_pb2.PredictRequest(tile=tile) for tile in _messages(tiles)]
+    requests = [predict_pb2.PredictRequest(tile=tile) for tile in encoded_tiles(tiles)]
 
     async def run() -> None:
         await asyncio.gather(*(stub.Predict(request) for request in requests))
@@ -97,7 +97,7 @@ def _predict(channel: grpc.aio.Channel, tiles: list[np.ndarray]) -> Round:
 def _assess(channel: grpc.aio.Channel, tiles: list[np.ndarray], *, cascade: bool = False) -> Round:
     stub = uncertainty_pb2_grpc.UncertaintyServiceStub(channel)
     requests = [
-        uncertainty_pb2.AssessRequest(tile=tile, cascade=cascade) for tile in _messages(tiles)
+        uncertainty_pb2.AssessRequest(tile=tile, cascade=cascade) for tile in encoded_tiles(tiles)
     ]
 
     async def run() -> None:
@@ -106,7 +106,8 @@ def _assess(channel: grpc.aio.Channel, tiles: list[np.ndarray], *, cascade: bool
     return run
 
 
-def _messages(tiles: list[np.ndarray]) -> list[tile_pb2.Tile]:
+def encoded_tiles(tiles: list[np.ndarray]) -> list[tile_pb2.Tile]:
+    """Tiles as PNG, of one reference lot; uint8 [height, width] each."""
     messages = []
     for image in tiles:
         buffer = io.BytesIO()

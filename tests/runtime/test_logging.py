@@ -38,7 +38,8 @@ def test_every_line_is_a_json_object_with_the_request_id():
     lines = log("INFO")
     assert [line["level"] for line in lines] == ["INFO", "WARNING", "ERROR"]
     for line in lines:
-        assert line["request_id"] == TRACE
+        assert line["request_id"] == line["trace_id"] == TRACE
+        assert line["span_id"] == "b7ad6b7169203331"
         assert line["service"] == "predict"
         assert line["logger"] == "lotwise.anything"
         assert line["time"]

@@ -38,6 +38,7 @@ from lotwise.client.lot_questions import LotExplainQuestion
 from lotwise.client.lot_sending import LotSending
 from lotwise.client.questions import LotIntervalQuestion, OtherUnit, Question
 from lotwise.client.tiles import Prepared, TileLike, TileReader
+from lotwise.client.tracing import traced
 from lotwise.core.errors import InvalidRequest, LotwiseError
 
 AnswerType = TypeVar("AnswerType")
@@ -139,16 +140,16 @@ class Transport(Reach):
         timeout: float | None,
     ) -> AnswerType:
         prepared = self._reader(lot_id, um_per_px).read(tile)
-        call = getattr(self._stub(question.service), question.method)
-        attempts = self._attempts(timeout)
-        while True:
-            try:
-                response = call(question.request(prepared), timeout=attempts.timeout)
-            except grpc.RpcError as error:
-                if not attempts.again(error):
-                    raise self._failed(question.service, error) from None
-            else:
-                return question.read(response, prepared.simulated)
+        with traced(self._stub(question.service), question.service, question.method) as call:
+            attempts = self._attempts(timeout)
+            while True:
+                try:
+                    response = call(question.request(prepared), timeout=attempts.timeout)
+                except grpc.RpcError as error:
+                    if not attempts.again(error):
+                        raise self._failed(question.service, error) from None
+                else:
+                    return question.read(response, prepared.simulated)
 
     def _exchange(
         self,
@@ -159,31 +160,33 @@ class Transport(Reach):
         in_flight: int,
         timeout: float | None,
     ) -> Iterator[Exchanged]:
-        return exchange(
-            getattr(self._stub(question.service), question.stream),
-            tiles,
-            self._reader(lot_id, um_per_px).read_or_say,
-            question.message,
-            lambda error: self._failed(question.service, error),
-            in_flight=in_flight,
-            timeout=timeout,
-        )
+        with traced(self._stub(question.service), question.service, question.stream) as call:
+            yield from exchange(
+                call,
+                tiles,
+                self._reader(lot_id, um_per_px).read_or_say,
+                question.message,
+                lambda error: self._failed(question.service, error),
+                in_flight=in_flight,
+                timeout=timeout,
+            )
 
     def _exchange_lot(
         self, sending: LotSending, lot_id: str, um_per_px: float | None
     ) -> Iterator[Exchanged]:
         reader = self._reader(lot_id, um_per_px)
         first, sent = sending.counted, sending.opened()
-        return exchange(
-            getattr(self._stub(sending.service), sending.stream),
-            sent.tiles,
-            lambda tile, index: reader.read_or_say(tile, first + index),
-            sent.message,
-            lambda error: self._failed(sending.service, error),
-            in_flight=IN_FLIGHT,
-            timeout=sending.timeout,
-            closing=sent.closing,
-        )
+        with traced(self._stub(sending.service), sending.service, sending.stream) as call:
+            yield from exchange(
+                call,
+                sent.tiles,
+                lambda tile, index: reader.read_or_say(tile, first + index),
+                sent.message,
+                lambda error: self._failed(sending.service, error),
+                in_flight=IN_FLIGHT,
+                timeout=sending.timeout,
+                closing=sent.closing,
+            )
 
     def _send_all(
         self,
@@ -193,14 +196,15 @@ class Transport(Reach):
         um_per_px: float | None,
         timeout: float | None,
     ) -> tuple[list[Prepared], Any]:
-        return send_all(
-            getattr(self._stub(question.service), question.method),
-            tiles,
-            self._reader(lot_id, um_per_px).read_or_say,
-            question.message,
-            lambda error: self._failed(question.service, error),
-            timeout=timeout,
-        )
+        with traced(self._stub(question.service), question.service, question.method) as call:
+            return send_all(
+                call,
+                tiles,
+                self._reader(lot_id, um_per_px).read_or_say,
+                question.message,
+                lambda error: self._failed(question.service, error),
+                timeout=timeout,
+            )
 
     def _watch_all(
         self,
@@ -211,15 +215,16 @@ class Transport(Reach):
         on_progress: Callable[[LotProgress], None] | None,
         timeout: float | None,
     ) -> tuple[list[Prepared], Any]:
-        return watch_all(
-            getattr(self._stub("explain"), question.method),
-            tiles,
-            self._reader(lot_id, um_per_px).read_or_say,
-            question.message,
-            lambda error: self._failed("explain", error),
-            on_progress=lambda said: on_progress(lot_progress(said)) if on_progress else None,
-            timeout=timeout,
-        )
+        with traced(self._stub("explain"), "explain", question.method) as call:
+            return watch_all(
+                call,
+                tiles,
+                self._reader(lot_id, um_per_px).read_or_say,
+                question.message,
+                lambda error: self._failed("explain", error),
+                on_progress=lambda said: on_progress(lot_progress(said)) if on_progress else None,
+                timeout=timeout,
+            )
 
     def _ask_many(
         self,
@@ -266,18 +271,18 @@ class AsyncTransport(Reach):
         timeout: float | None,
     ) -> AnswerType:
         prepared = await asyncio.to_thread(self._reader(lot_id, um_per_px).read, tile)
-        call = getattr(self._stub(question.service), question.method)
-        attempts = self._attempts(timeout)
-        while True:
-            try:
-                response = await call(question.request(prepared), timeout=attempts.timeout)
-            except grpc.RpcError as error:
-                if not attempts.again(error):
-                    raise self._failed(question.service, error) from None
-            else:
-                return question.read(response, prepared.simulated)
+        with traced(self._stub(question.service), question.service, question.method) as call:
+            attempts = self._attempts(timeout)
+            while True:
+                try:
+                    response = await call(question.request(prepared), timeout=attempts.timeout)
+                except grpc.RpcError as error:
+                    if not attempts.again(error):
+                        raise self._failed(question.service, error) from None
+                else:
+                    return question.read(response, prepared.simulated)
 
-    def _exchange(
+    async def _exchange(
         self,
         question: Question[Any],
         tiles: Iterable[TileLike] | AsyncIterable[TileLike],
@@ -286,31 +291,39 @@ class AsyncTransport(Reach):
         in_flight: int,
         timeout: float | None,
     ) -> AsyncGenerator[Exchanged, None]:
-        return exchange_async(
-            getattr(self._stub(question.service), question.stream),
-            tiles,
-            self._reader(lot_id, um_per_px).read_or_say,
-            question.message,
-            lambda error: self._failed(question.service, error),
-            in_flight=in_flight,
-            timeout=timeout,
-        )
+        with traced(self._stub(question.service), question.service, question.stream) as call:
+            exchanged = exchange_async(
+                call,
+                tiles,
+                self._reader(lot_id, um_per_px).read_or_say,
+                question.message,
+                lambda error: self._failed(question.service, error),
+                in_flight=in_flight,
+                timeout=timeout,
+            )
+            async with contextlib.aclosing(exchanged):
+                async for each in exchanged:
+                    yield each
 
-    def _exchange_lot(
+    async def _exchange_lot(
         self, sending: LotSending, lot_id: str, um_per_px: float | None
     ) -> AsyncGenerator[Exchanged, None]:
         reader = self._reader(lot_id, um_per_px)
         first, sent = sending.counted, sending.opened()
-        return exchange_async(
-            getattr(self._stub(sending.service), sending.stream),
-            sent.tiles,
-            lambda tile, index: reader.read_or_say(tile, first + index),
-            sent.message,
-            lambda error: self._failed(sending.service, error),
-            in_flight=IN_FLIGHT,
-            timeout=sending.timeout,
-            closing=sent.closing,
-        )
+        with traced(self._stub(sending.service), sending.service, sending.stream) as call:
+            exchanged = exchange_async(
+                call,
+                sent.tiles,
+                lambda tile, index: reader.read_or_say(tile, first + index),
+                sent.message,
+                lambda error: self._failed(sending.service, error),
+                in_flight=IN_FLIGHT,
+                timeout=sending.timeout,
+                closing=sent.closing,
+            )
+            async with contextlib.aclosing(exchanged):
+                async for each in exchanged:
+                    yield each
 
     async def _send_all(
         self,
@@ -320,14 +333,15 @@ class AsyncTransport(Reach):
         um_per_px: float | None,
         timeout: float | None,
     ) -> tuple[list[Prepared], Any]:
-        return await send_all_async(
-            getattr(self._stub(question.service), question.method),
-            tiles,
-            self._reader(lot_id, um_per_px).read_or_say,
-            question.message,
-            lambda error: self._failed(question.service, error),
-            timeout=timeout,
-        )
+        with traced(self._stub(question.service), question.service, question.method) as call:
+            return await send_all_async(
+                call,
+                tiles,
+                self._reader(lot_id, um_per_px).read_or_say,
+                question.message,
+                lambda error: self._failed(question.service, error),
+                timeout=timeout,
+            )
 
     async def _watch_all(
         self,
@@ -338,15 +352,16 @@ class AsyncTransport(Reach):
         on_progress: Callable[[LotProgress], None] | None,
         timeout: float | None,
     ) -> tuple[list[Prepared], Any]:
-        return await watch_all_async(
-            getattr(self._stub("explain"), question.method),
-            tiles,
-            self._reader(lot_id, um_per_px).read_or_say,
-            question.message,
-            lambda error: self._failed("explain", error),
-            on_progress=lambda said: on_progress(lot_progress(said)) if on_progress else None,
-            timeout=timeout,
-        )
+        with traced(self._stub("explain"), "explain", question.method) as call:
+            return await watch_all_async(
+                call,
+                tiles,
+                self._reader(lot_id, um_per_px).read_or_say,
+                question.message,
+                lambda error: self._failed("explain", error),
+                on_progress=lambda said: on_progress(lot_progress(said)) if on_progress else None,
+                timeout=timeout,
+            )
 
     async def _ask_many(
         self,

@@ -51,7 +51,12 @@ class LotStream:
             NotFound, Contradiction: No tile of this lot can be decided.
         """
         complete = False
-        answers = answer_in_order(requests, self._decided, window=self.settings.stream_window)
+        answers = answer_in_order(
+            requests,
+            self._decided,
+            window=self.settings.stream_window,
+            is_tile=lambda message: not _is_word(message),
+        )
         # Closed at once where the lot is complete: what comes after is not worked on.
         async with contextlib.aclosing(answers):
             # Counted here, in the order of arrival; decided on above, several at once.

@@ -125,7 +125,8 @@ class TritonInference:
             outputs=[InferRequestedOutput(name) for name in names],
             request_id=request.trace.trace_id,
             priority=max(self._priority, request.priority),
-            headers={TRACEPARENT: request.trace.traceparent},
+            # Triton records what has a traceparent, whatever its sampled flag says.
+            headers={TRACEPARENT: request.trace.traceparent} if request.trace.sampled else {},
             # The model's queue policy bounds the wait in Triton's queue. A timeout of the
             # request itself would too, but makes Triton's batcher hold it back: 16 ms a tile
             # became 50 to 200 ms. A call that the deadline ends is cancelled in the queue.

@@ -11,12 +11,12 @@ from typing import Any
 import grpc
 
 from lotwise.core.errors import LotwiseError
+from lotwise.runtime import tracing
 from lotwise.runtime.metrics import RpcMetrics
 from lotwise.runtime.request import (
     PRIORITY,
     TRACEPARENT,
     Request,
-    continue_trace,
     priority_of,
     set_request,
 )
@@ -47,38 +47,37 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith("/lotwise."):
             return handler
-        name = method.rpartition("/")[2]
         if handler.request_streaming and not handler.response_streaming:
             return grpc.stream_unary_rpc_method_handler(
-                self._unary(name, handler.stream_unary),
+                self._unary(method, handler.stream_unary),
                 handler.request_deserializer,
                 handler.response_serializer,
             )
         if handler.request_streaming:
             return grpc.stream_stream_rpc_method_handler(
-                self._stream(name, handler.stream_stream),
+                self._stream(method, handler.stream_stream),
                 handler.request_deserializer,
                 handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(name, handler.unary_unary),
+            self._unary(method, handler.unary_unary),
             handler.request_deserializer,
             handler.response_serializer,
         )
 
-    def _unary(self, name: str, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Any:
+    def _unary(self, method: str, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Any:
         async def serve(message: Any, context: Context) -> Any:
-            async with _Call(name, context, self._metrics) as call:
+            async with _Call(method, context, self._metrics) as call:
                 return await behaviour(message, context)
             return await call.abort()
 
         return serve
 
     def _stream(
-        self, name: str, behaviour: Callable[[AsyncIterator[Any], Context], AsyncIterator[Any]]
+        self, method: str, behaviour: Callable[[AsyncIterator[Any], Context], AsyncIterator[Any]]
     ) -> Any:
         async def serve(messages: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
-            async with _Call(name, context, self._metrics) as call:
+            async with _Call(method, context, self._metrics) as call:
                 async for answer in behaviour(messages, context):
                     yield answer
                 return
@@ -91,7 +90,7 @@ class _Call:
     """Bookkeeping of one call; swallows a failure so that `abort` can tell it afterwards."""
 
     def __init__(self, method: str, context: Context, metrics: RpcMetrics) -> None:
-        self._method = method
+        self._service, self._method = method.removeprefix("/").split("/")
         self._context = context
         self._metrics = metrics
         self._error: LotwiseError | None = None
@@ -101,7 +100,9 @@ class _Call:
     async def __aenter__(self) -> _Call:
         metadata = dict(self._context.invocation_metadata() or ())
         given = metadata.get(TRACEPARENT)
-        trace = continue_trace(given if isinstance(given, str) else None)
+        self._span, trace = tracing.serve(
+            self._service, self._method, given if isinstance(given, str) else None
+        )
         remaining = self._context.time_remaining()
         deadline = None if remaining is None else time.monotonic() + remaining
         set_request(Request(trace, deadline, priority_of(metadata.get(PRIORITY))))
@@ -111,26 +112,29 @@ class _Call:
         return self
 
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        code = "OK"
+        code = grpc.StatusCode.OK
         if isinstance(error, LotwiseError):
             self._error = error
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):
-            code = "CANCELLED"
+            code = grpc.StatusCode.CANCELLED
         elif isinstance(error, Exception) and not _aborted(error):
             logger.exception("unexpected failure in %s", self._method)
             self._error = unexpected(self._request_id)
         if self._error is not None:
-            code = status_code(self._error).name
+            code = status_code(self._error)
+        reason = self._error.reason if self._error else None
+        self._span.set("rpc.grpc.status_code", code.value[0])
+        self._span.end(reason)
         seconds = time.monotonic() - self._started
         self._metrics.in_flight.labels(self._method).dec()
-        self._metrics.requests.labels(self._method, code).inc()
+        self._metrics.requests.labels(self._method, code.name).inc()
         self._metrics.seconds.labels(self._method).observe(seconds)
         logger.info(
             "call finished",
             extra={
                 "method": self._method,
-                "code": code,
-                "reason": self._error.reason if self._error else None,
+                "code": code.name,
+                "reason": reason,
                 "seconds": round(seconds, 4),
             },
         )

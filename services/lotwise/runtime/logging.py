@@ -1,4 +1,7 @@
-"""JSON logs, one object a line on standard error, each with the request's id."""
+"""JSON logs, one object a line on standard error, each with the request's id.
+
+`trace_id`, the same, and `span_id` are what other tools join logs and traces by.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from lotwise.runtime.request import current_request
 
 class _RequestId(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = current_request().trace.trace_id
+        trace = current_request().trace
+        record.request_id = record.trace_id = trace.trace_id
+        record.span_id = trace.span_id
         return True
 
 
@@ -26,7 +31,7 @@ def configure_logging(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonFormatter(
-            "{asctime}{levelname}{name}{message}{request_id}",
+            "{asctime}{levelname}{name}{message}{request_id}{trace_id}{span_id}",
             style="{",
             rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
             static_fields={"service": service},

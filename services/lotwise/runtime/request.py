@@ -6,11 +6,13 @@ the request id of every answer, log line and downstream call.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 TRACEPARENT: Final = "traceparent"
@@ -32,6 +34,11 @@ class Trace:
         """The header for the next hop."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
+    @property
+    def sampled(self) -> bool:
+        """Whether the caller records it, so that others should."""
+        return bool(int(self.flags, 16) & 1)
+
 
 @dataclass(frozen=True)
 class Request:
@@ -52,13 +59,22 @@ class Request:
         return None if self.deadline is None else max(self.deadline - time.monotonic(), 0.0)
 
 
+def callers_trace(traceparent: str | None) -> Trace | None:
+    """The caller's own span; None where the header is absent or malformed."""
+    match = _PATTERN.fullmatch(traceparent or "")
+    if match is None or set(match[1]) == {"0"} or set(match[2]) == {"0"}:
+        return None
+    return Trace(match[1], match[2], match[3])
+
+
 def continue_trace(traceparent: str | None) -> Trace:
     """A new span of the caller's trace; a new trace where the header is absent or malformed."""
-    match = _PATTERN.fullmatch(traceparent or "")
-    span_id = secrets.token_hex(8)
-    if match is None or set(match[1]) == {"0"} or set(match[2]) == {"0"}:
-        return Trace(secrets.token_hex(16), span_id)
-    return Trace(match[1], span_id, match[3])
+    caller, span_id = callers_trace(traceparent), secrets.token_hex(8)
+    return (
+        Trace(secrets.token_hex(16), span_id)
+        if caller is None
+        else replace(caller, span_id=span_id)
+    )
 
 
 def priority_of(said: object) -> int:
@@ -81,3 +97,13 @@ def current_request() -> Request:
 def set_request(request: Request) -> None:
     """Make it the request of the present task and of the tasks that it starts."""
     _current.set(request)
+
+
+@contextlib.contextmanager
+def request_in(trace: Trace) -> Iterator[None]:
+    """Give the present request another place in its trace until the block is done."""
+    token = _current.set(replace(current_request(), trace=trace))
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +17,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, start_http_server
 
+from lotwise.core.errors import Contradiction
+from lotwise.runtime import tracing
 from lotwise.runtime.interceptor import RequestInterceptor
 from lotwise.runtime.logging import configure_logging
 from lotwise.runtime.metrics import RpcMetrics
@@ -25,6 +29,7 @@ logger = logging.getLogger(__name__)
 LIVE: Final = "live"
 """Name under which health says SERVING for as long as the event loop runs, whatever becomes of
 Triton: a process that waits for another must not be started again for it."""
+FLUSH_S: Final = 5.0
 
 # A second server on the port is a mistake, unless it is asked for.
 _ALONE_ON_ITS_PORT: Final = ("grpc.so_reuseport", 0)
@@ -176,6 +181,10 @@ def run(name: str, settings: ServiceSettings, build: Callable[[], Service]) -> N
         build: Makes the service; called inside the event loop.
     """
     configure_logging(name, settings.log_level)
+    try:
+        tracing.start(f"lotwise-{name}")
+    except Contradiction as error:
+        sys.exit(f"{error.reason}: {error.message}")
     asyncio.run(_serve(settings, build))
 
 
@@ -184,5 +193,11 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Service]) -> Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with RunningService(build(), settings):
+    service = build()
+    tracing.register(service.registry)
+    async with RunningService(service, settings):
         await stop.wait()
+        stopping = time.monotonic()
+    # Within the drain; but where the collector is down, a service does not wait for it.
+    left = settings.drain_s - (time.monotonic() - stopping)
+    await tracing.stop(min(max(left, 1.0), FLUSH_S))

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from lotwise.core.errors import LotwiseError
+from lotwise.runtime import tracing
 from lotwise.runtime.metrics import RpcMetrics
 from lotwise.runtime.request import current_request
 from lotwise.runtime.status import tile_error, unexpected
@@ -23,6 +24,7 @@ async def answer_in_order(
     handle: Callable[[Incoming], Awaitable[Answer]],
     *,
     window: int,
+    is_tile: Callable[[Incoming], bool] = lambda _: True,
 ) -> AsyncGenerator[tuple[Incoming, Answer | LotwiseError], None]:
     """Handle up to `window` messages at once and yield outcomes in the order of arrival.
 
@@ -34,6 +36,7 @@ async def answer_in_order(
         messages: What the caller sends.
         handle: Answers one message.
         window: Messages in work at once.
+        is_tile: Whether a message brings a tile, which counts as one in traces.
     """
     # The permit of a message is given back only after its answer has been taken.
     permits = asyncio.Semaphore(window)
@@ -41,9 +44,14 @@ async def answer_in_order(
         asyncio.Queue()
     )
 
+    stream, tiles, failed = tracing.around(), 0, 0
+
     async def attempt(message: Incoming) -> Answer | LotwiseError:
         try:
-            return await handle(message)
+            if not is_tile(message):
+                return await handle(message)
+            with tracing.span(tracing.TILE):
+                return await handle(message)
         except LotwiseError as error:
             return error
         except Exception:
@@ -68,10 +76,17 @@ async def answer_in_order(
             except asyncio.CancelledError:
                 task.cancel()
                 raise
+            tiles += is_tile(message)
+            if isinstance(outcome, LotwiseError):
+                failed += 1
+                # The SDK keeps the last 128 events of a span.
+                stream.event("tile failed", {"lotwise.number": tiles, "error.type": outcome.reason})
             yield message, outcome
             permits.release()
         await taker
     finally:
+        stream.set("lotwise.tiles", tiles)
+        stream.set("lotwise.tiles.failed", failed)
         taker.cancel()
         while not pending.empty():
             if (item := pending.get_nowait()) is not None:

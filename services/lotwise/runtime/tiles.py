@@ -10,6 +10,7 @@ from lotwise.core import decoding, quality
 from lotwise.core.errors import InvalidTile
 from lotwise.core.instrument_files import merge
 from lotwise.core.tile import SCALE_STATED, DecodedTile, Grey, InstrumentTags
+from lotwise.runtime import tracing
 from lotwise.runtime.inference import ServedModel
 from lotwise.runtime.request import current_request
 from lotwise.runtime.settings import ServiceSettings
@@ -41,7 +42,8 @@ async def decode(tile: tile_pb2.Tile, settings: ServiceSettings) -> DecodedTile:
     Raises:
         InvalidTile: As `lotwise.core.decoding`; TILE_EMPTY without content.
     """
-    return await asyncio.to_thread(_decode, tile, settings)
+    with tracing.span(tracing.DECODE):
+        return await asyncio.to_thread(_decode, tile, settings)
 
 
 def _decode(tile: tile_pb2.Tile, settings: ServiceSettings) -> DecodedTile:

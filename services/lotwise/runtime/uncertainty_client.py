@@ -7,6 +7,7 @@ from typing import Any, Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from lotwise.runtime import tracing
 from lotwise.runtime.addresses import channel
 from lotwise.runtime.request import PRIORITY, TRACEPARENT, current_request
 from lotwise.runtime.status import broke_off, error_from_call
@@ -55,12 +56,13 @@ class UncertaintyClient:
             LotwiseError: As that service does; EngineUnavailable where it cannot be reached.
         """
         asked = uncertainty_pb2.AssessRequest(tile=tile, top_k=1, cascade=cascade)
-        for last in (False, True):
-            try:
-                return await self._assess(asked)
-            except grpc.aio.AioRpcError as error:
-                if last or not broke_off(error):
-                    raise error_from_call(error, "The uncertainty service") from None
+        with tracing.calling(_SERVICE, "Assess"):
+            for last in (False, True):
+                try:
+                    return await self._assess(asked)
+                except grpc.aio.AioRpcError as error:
+                    if last or not broke_off(error):
+                        raise error_from_call(error, "The uncertainty service") from None
         raise AssertionError("the last attempt returns or raises")
 
     async def _assess(self, asked: uncertainty_pb2.AssessRequest) -> uncertainty_pb2.AssessResponse:

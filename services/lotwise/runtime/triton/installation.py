@@ -43,6 +43,7 @@ class TritonInstallation:
             key: value
             for key, value in os.environ.items()
             if key in ("HOME", "LANG", "TMPDIR", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+            or key.startswith("OTEL_")
         }
         environment["PATH"] = os.pathsep.join([str(self.home / "bin"), os.environ["PATH"]])
         environment["LD_LIBRARY_PATH"] = os.pathsep.join(str(path) for path in self.libraries)

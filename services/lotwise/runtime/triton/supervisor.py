@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from lotwise.runtime import tracing
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise.runtime.spawning import exits_deferred
 from lotwise.runtime.triton.installation import TritonInstallation
@@ -105,6 +106,7 @@ class TritonServer:
             "--allow-gpu-metrics=false",
             "--strict-readiness=true",
             "--exit-timeout-secs=10",
+            *_tracing_options(),
         ]
 
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
@@ -220,3 +222,18 @@ class TritonServer:
                         return
                     self.restarts += 1
                     self._spawn()
+
+
+def _tracing_options() -> list[str]:
+    """Traces of requests that bring a traceparent, and of no others: services decide on those."""
+    url = tracing.traces_url()
+    if url is None:
+        return []
+    settings = (
+        "mode=opentelemetry",
+        "level=TIMESTAMPS",
+        "rate=0",  # of requests without a traceparent none
+        f"opentelemetry,url={url}",
+        "opentelemetry,resource=service.name=triton",
+    )
+    return [f"--trace-config={setting}" for setting in settings]
