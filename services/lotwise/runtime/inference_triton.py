@@ -55,6 +55,11 @@ class TritonInference:
         self._client: Any = InferenceServerClient(address, channel_args=_CHANNEL)
         self._served: dict[str, ServedModel] = {}
 
+    @property
+    def described(self) -> tuple[ServedModel, ...]:
+        """See `Inference`."""
+        return tuple(self._served.values())
+
     async def describe(self, model: str) -> ServedModel:
         """See `Inference`. Kept until the server goes away: models do not change under it."""
         if model not in self._served:

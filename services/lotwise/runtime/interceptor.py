@@ -61,14 +61,16 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                 handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(name, handler.unary_unary),
+            self._unary(name, handler.unary_unary, tiles=1),
             handler.request_deserializer,
             handler.response_serializer,
         )
 
-    def _unary(self, name: str, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Any:
+    def _unary(
+        self, name: str, behaviour: Callable[[Any, Context], Awaitable[Any]], tiles: int = 0
+    ) -> Any:
         async def serve(message: Any, context: Context) -> Any:
-            async with _Call(name, context, self._metrics) as call:
+            async with _Call(name, context, self._metrics, tiles) as call:
                 return await behaviour(message, context)
             return await call.abort()
 
@@ -88,9 +90,13 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
 
 
 class _Call:
-    """Bookkeeping of one call; swallows a failure so that `abort` can tell it afterwards."""
+    """Bookkeeping of one call; swallows a failure so that `abort` can tell it afterwards.
 
-    def __init__(self, method: str, context: Context, metrics: RpcMetrics) -> None:
+    `tiles` is 1 where the call is a tile's; of streams, whoever takes their tiles counts them.
+    """
+
+    def __init__(self, method: str, context: Context, metrics: RpcMetrics, tiles: int = 0) -> None:
+        self._tiles = tiles
         self._method = method
         self._context = context
         self._metrics = metrics
@@ -124,6 +130,8 @@ class _Call:
         seconds = time.monotonic() - self._started
         self._metrics.in_flight.labels(self._method).dec()
         self._metrics.requests.labels(self._method, code).inc()
+        if self._tiles and code != "CANCELLED":  # nobody waits any more for what became of it
+            self._metrics.count_tile(self._error)
         self._metrics.seconds.labels(self._method).observe(seconds)
         logger.info(
             "call finished",
