@@ -30,6 +30,7 @@ class ReferralMetrics:
             ["decision", "reason"],
             registry=registry,
         )
+        self.decisions.labels("accept", "")  # there from the start: a share of none is 0
         self.score = Histogram(
             "lotwise_referral_score",
             "Chance that the named lot of a tile is wrong, as the policy sees it.",

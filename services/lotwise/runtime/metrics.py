@@ -65,6 +65,7 @@ class RpcMetrics:
             ["reason"],
             registry=registry,
         )
+        self._tile_errors.labels("UNEXPECTED")  # there from the start, as above
         self.ready = Gauge(
             "lotwise_ready", "1 while the health service says SERVING.", registry=registry
         )
