@@ -90,15 +90,13 @@ async def test_what_is_served_is_shown(services, stubs, make_tile, repository):
         for name, labels in samples(await scrape(services["predict"]))
         if name == "lotwise_model_info"
     ]
-    assert shown == [
-        {
-            "model": model.name,
-            "version": model.version,
-            "weights": model.weights_sha256[:12],
-            "engine": "onnxruntime",
-            "trained_on": "simulated",
-        }
-    ]
+    assert {
+        "model": model.name,
+        "version": model.version,
+        "weights": model.weights_sha256[:12],
+        "engine": "onnxruntime",
+        "trained_on": "simulated",
+    } in shown
     decided = await stubs.referral.Decide(referral_pb2.DecideRequest(tile=make_tile()))
     policies = [
         dict(labels)
@@ -106,7 +104,7 @@ async def test_what_is_served_is_shown(services, stubs, make_tile, repository):
         if name == "lotwise_referral_policy_info"
     ]
     default = [each["policy"] for each in policies if each["default"] == "true"]
-    assert default == [decided.policy.version]
+    assert default == [decided.provenance.policy_version]
 
 
 async def test_a_tile_is_counted_once_however_it_is_sent(services, stubs, make_tile):

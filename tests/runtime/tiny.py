@@ -63,6 +63,7 @@ def service(handle: Handle, ready: Callable[[], Awaitable[bool]] = always) -> Se
         register=lambda server: predict_pb2_grpc.add_PredictServiceServicer_to_server(
             _Servicer(handle, metrics), server
         ),
+        asks="something",
         ready=ready,
         close=close,
         registry=registry,

@@ -44,7 +44,8 @@ def build(settings: ExplainSettings) -> Service:
         register=lambda server: explain_pb2_grpc.add_ExplainServiceServicer_to_server(
             servicer, server
         ),
-        ready=rpc_metrics.watched(inference.engine, handler.ready),
+        asks=inference.engine,
+        ready=handler.ready,
         close=inference.close,
         registry=registry,
         rpc_metrics=rpc_metrics,

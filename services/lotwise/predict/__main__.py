@@ -28,7 +28,8 @@ def build(settings: PredictSettings) -> Service:
         register=lambda server: predict_pb2_grpc.add_PredictServiceServicer_to_server(
             servicer, server
         ),
-        ready=rpc_metrics.watched(inference.engine, handler.ready),
+        asks=inference.engine,
+        ready=handler.ready,
         close=inference.close,
         registry=registry,
         rpc_metrics=rpc_metrics,

@@ -61,7 +61,8 @@ def build(settings: ReferralSettings, ruling: Ruling, *others: Ruling) -> Servic
         register=lambda server: referral_pb2_grpc.add_ReferralServiceServicer_to_server(
             servicer, server
         ),
-        ready=rpc_metrics.watched("uncertainty", handler.ready),
+        asks="uncertainty",
+        ready=handler.ready,
         close=client.close,
         registry=registry,
         rpc_metrics=rpc_metrics,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -66,14 +66,14 @@ class RpcMetrics:
             registry=registry,
         )
         self._tile_errors.labels("UNEXPECTED")  # there from the start, as above
-        self.ready = Gauge(
-            "lotwise_ready", "1 while the health service says SERVING.", registry=registry
-        )
-        self._dependency_up = Gauge(
+        self.dependency_up = Gauge(
             "lotwise_dependency_up",
-            "1 while what this service asks can be asked, as it saw it last.",
+            "1 while what this service asks can be asked: Triton, or another service.",
             ["dependency"],
             registry=registry,
+        )
+        self.ready = Gauge(
+            "lotwise_ready", "1 while the health service says SERVING.", registry=registry
         )
         self.part_available = Gauge(
             "lotwise_part_available",
@@ -98,19 +98,6 @@ class RpcMetrics:
             return
         self._tiles.labels(REFUSED if isinstance(error, _CALLERS_FAULTS) else FAILED).inc()
         self._tile_errors.labels(error.reason).inc()
-
-    def watched(
-        self, dependency: str, ready: Callable[[], Awaitable[bool]]
-    ) -> Callable[[], Awaitable[bool]]:
-        """The same question as `ready`, whose answers are shown as the dependency's state."""
-        shown = self._dependency_up.labels(dependency)
-
-        async def asked() -> bool:
-            up = await ready()
-            shown.set(up)
-            return up
-
-        return asked
 
 
 class ServedModels(Collector):

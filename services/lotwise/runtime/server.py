@@ -40,7 +40,8 @@ class Service:
         name: "predict".
         full_name: As in its proto file, "lotwise.v1.PredictService".
         register: Adds the servicer to a server.
-        ready: Whether all that it depends on can be asked now; must not raise.
+        asks: What it depends on, "triton".
+        ready: Whether that can be asked now; must not raise.
         close: Lets go of what it holds.
         registry: Its metrics.
         rpc_metrics: Those that every service has, in the same registry.
@@ -49,6 +50,7 @@ class Service:
     name: str
     full_name: str
     register: Callable[[grpc.aio.Server], None]
+    asks: str
     ready: Callable[[], Awaitable[bool]]
     close: Callable[[], Awaitable[None]]
     registry: CollectorRegistry
@@ -121,6 +123,7 @@ class RunningService:
         serving = False
         while True:
             now = await self._service.ready()
+            self._service.rpc_metrics.dependency_up.labels(self._service.asks).set(now)
             if now != serving:
                 serving = now
                 await self._set_health(serving)

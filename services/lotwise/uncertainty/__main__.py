@@ -57,7 +57,8 @@ def build(settings: UncertaintySettings) -> Service:
         register=lambda server: uncertainty_pb2_grpc.add_UncertaintyServiceServicer_to_server(
             servicer, server
         ),
-        ready=rpc_metrics.watched(inference.engine, handler.ready),
+        asks=inference.engine,
+        ready=handler.ready,
         close=inference.close,
         registry=registry,
         rpc_metrics=rpc_metrics,
