@@ -206,7 +206,8 @@ async def test_every_tile_of_a_stream_is_answered_under_its_name_and_errors_are_
                 raise LotwiseError("STRANGE", "What?")
         return predict_pb2.PredictResponse(tile_id=request.tile.tile_id, value=3)
 
-    metrics = RpcMetrics(CollectorRegistry())
+    registry = CollectorRegistry()
+    metrics = RpcMetrics(registry)
     responses = await collect(
         stream_responses(
             messages(), handle, predict_pb2.PredictStreamResponse, window=2, metrics=metrics
@@ -218,7 +219,9 @@ async def test_every_tile_of_a_stream_is_answered_under_its_name_and_errors_are_
     assert (error.reason, error.message, error.status_code) == ("TILE_EMPTY", "Nothing there.", 3)
     assert responses[3].result.value == 3
     for reason in ("TILE_EMPTY", "STRANGE"):
-        assert metrics.tile_errors.labels(reason)._value.get() == 1
+        assert registry.get_sample_value("lotwise_tile_errors_total", {"reason": reason}) == 1
+    for outcome, tiles in (("answered", 2), ("refused", 1), ("failed", 1)):
+        assert registry.get_sample_value("lotwise_tiles_total", {"outcome": outcome}) == tiles
 
 
 async def test_a_response_stream_that_is_closed_early_calls_off_its_work():

@@ -14,7 +14,7 @@ from lotwise.explain.metrics import ExplainMetrics
 from lotwise.explain.servicer import ExplainServicer
 from lotwise.explain.settings import ExplainSettings
 from lotwise.runtime.engines import connect
-from lotwise.runtime.metrics import RpcMetrics
+from lotwise.runtime.metrics import RpcMetrics, ServedModels
 from lotwise.runtime.server import Service, run
 from lotwise.v1 import explain_pb2_grpc
 
@@ -26,6 +26,7 @@ def build(settings: ExplainSettings) -> Service:
     registry = CollectorRegistry()
     rpc_metrics = RpcMetrics(registry)
     inference = connect(settings)
+    ServedModels(inference, registry)
     models = EditorModels(
         settings.regressor,
         settings.encoder,
@@ -33,7 +34,9 @@ def build(settings: ExplainSettings) -> Service:
         settings.gradient,
         settings.meter,
     )
-    handler = ExplainHandler(inference, models, _known_tiles(settings), settings.min_familiarity)
+    known = _known_tiles(settings)
+    rpc_metrics.part_available.labels("known_tiles").set(known is not None)
+    handler = ExplainHandler(inference, models, known, settings.min_familiarity)
     servicer = ExplainServicer(handler, settings, ExplainMetrics(registry), rpc_metrics)
     return Service(
         name="explain",

@@ -219,8 +219,8 @@ class LotServicer:
                 )
             if refusal is not None:
                 continue
+            self._rpc_metrics.count_tile(outcome if isinstance(outcome, LotwiseError) else None)
             if isinstance(outcome, InvalidTile):
-                self._rpc_metrics.tile_errors.labels(outcome.reason).inc()
                 lot.failed.append(
                     interval_pb2.FailedTile(tile_id=message.tile.tile_id, error=tile_error(outcome))
                 )

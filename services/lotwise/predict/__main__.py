@@ -9,7 +9,7 @@ from lotwise.predict.metrics import PredictMetrics
 from lotwise.predict.servicer import PredictServicer
 from lotwise.predict.settings import PredictSettings
 from lotwise.runtime.engines import connect
-from lotwise.runtime.metrics import RpcMetrics
+from lotwise.runtime.metrics import RpcMetrics, ServedModels
 from lotwise.runtime.server import Service, run
 from lotwise.v1 import predict_pb2_grpc
 
@@ -19,6 +19,7 @@ def build(settings: PredictSettings) -> Service:
     registry = CollectorRegistry()
     rpc_metrics = RpcMetrics(registry)
     inference = connect(settings)
+    ServedModels(inference, registry)
     handler = PredictHandler(inference, settings.model)
     servicer = PredictServicer(handler, settings, PredictMetrics(registry), rpc_metrics)
     return Service(

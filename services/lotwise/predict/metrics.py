@@ -22,3 +22,9 @@ class PredictMetrics:
             ["quality"],
             registry=registry,
         )
+        self.faults = Counter(
+            "lotwise_predict_tile_faults",
+            "Faults in the pictures of tiles that were answered; a picture may have several.",
+            ["fault"],
+            registry=registry,
+        )

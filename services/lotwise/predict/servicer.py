@@ -60,6 +60,8 @@ class PredictServicer(predict_pb2_grpc.PredictServiceServicer):
             (prediction.value - learned.minimum) / (learned.maximum - learned.minimum)
         )
         self._metrics.quality.labels(prediction.quality.verdict.value).inc()
+        for fault in prediction.quality.faults:
+            self._metrics.faults.labels(fault.value).inc()
         return predict_pb2.PredictResponse(
             tile_id=request.tile.tile_id,
             lot_id=request.tile.lot_id,

@@ -52,7 +52,8 @@ def build(settings: ReferralSettings, ruling: Ruling, *others: Ruling) -> Servic
     rpc_metrics = RpcMetrics(registry)
     client = UncertaintyClient(settings.uncertainty_address, message_limit(settings.max_tile_bytes))
     handler = ReferralHandler(UncertaintyAssessor(client), ruling, *others)
-    metrics = ReferralMetrics(registry, ruling.policy.fitted.coverage)
+    metrics = ReferralMetrics(registry, ruling, *others)
+    rpc_metrics.part_available.labels("lot_diagnosis").set(ruling.lots is not None)
     servicer = ReferralServicer(handler, settings, metrics, rpc_metrics)
     return Service(
         name="referral",

@@ -135,8 +135,8 @@ class LotStream:
         acknowledged = referral_pb2.TileAcknowledged(tile_id=tile.tile_id)
         if isinstance(outcome, TileDecision):
             outcome = self._misfit(outcome) or outcome
+        self.rpc_metrics.count_tile(outcome if isinstance(outcome, LotwiseError) else None)
         if isinstance(outcome, LotwiseError):
-            self.rpc_metrics.tile_errors.labels(outcome.reason).inc()
             acknowledged.error.CopyFrom(tile_error(outcome))
             if isinstance(outcome, InvalidTile) and not lot.was_sent(tile):
                 lot.note(tile, seen=False)

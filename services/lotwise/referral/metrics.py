@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-from lotwise.referral.handler import TileDecision
+from lotwise.referral.handler import Ruling, TileDecision
+from lotwise.runtime.metrics import WEIGHTS_DIGITS
 
 COVERAGE_WINDOW: Final = 1000
 """Tiles over which coverage is shown; beside the policy's own, so that a change is seen."""
@@ -18,16 +19,18 @@ class ReferralMetrics:
 
     Args:
         registry: Of the service.
-        promised_coverage: Share of calibration tiles that the policy accepted.
+        ruling: By which it decides unless a request names another.
+        others: Those that a request may name.
     """
 
-    def __init__(self, registry: CollectorRegistry, promised_coverage: float) -> None:
+    def __init__(self, registry: CollectorRegistry, ruling: Ruling, *others: Ruling) -> None:
         self.decisions = Counter(
             "lotwise_referral_decisions",
             "Tiles by decision; of referred tiles also the weightiest reason.",
             ["decision", "reason"],
             registry=registry,
         )
+        self.decisions.labels("accept", "")  # there from the start: a share of none is 0
         self.score = Histogram(
             "lotwise_referral_score",
             "Chance that the named lot of a tile is wrong, as the policy sees it.",
@@ -45,7 +48,23 @@ class ReferralMetrics:
             "Share of calibration tiles that the policy accepted.",
             registry=registry,
         )
-        self.calibration_coverage.set(promised_coverage)
+        self.calibration_coverage.set(ruling.policy.fitted.coverage)
+        policies = Info(
+            "lotwise_referral_policy",
+            'Policies that are served; default="true": where a caller names none.',
+            ["policy"],
+            registry=registry,
+        )
+        for served in (ruling, *others):
+            policies.labels(served.policy.policy_version).info(
+                {
+                    "name": served.name,
+                    "kind": served.policy.request.kind,
+                    "calibration": served.policy.calibration_version,
+                    "weights": served.policy.weights_sha256[:WEIGHTS_DIGITS],
+                    "default": str(served is ruling).lower(),
+                }
+            )
         self._last: deque[bool] = deque(maxlen=COVERAGE_WINDOW)
         self.verdicts = Counter(
             "lotwise_referral_verdicts", "Lots by verdict.", ["verdict"], registry=registry

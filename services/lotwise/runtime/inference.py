@@ -40,6 +40,11 @@ class Inference(Protocol):
         """Name for the provenance of answers."""
         ...
 
+    @property
+    def described(self) -> tuple[ServedModel, ...]:
+        """What `describe` has said of models and still holds."""
+        ...
+
     async def describe(self, model: str) -> ServedModel:
         """What the engine serves under this name."""
         ...

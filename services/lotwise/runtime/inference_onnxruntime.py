@@ -51,6 +51,11 @@ class OnnxRuntimeInference:
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="onnxruntime")
         self._waiting: dict[str, int] = {}
 
+    @property
+    def described(self) -> tuple[ServedModel, ...]:
+        """See `Inference`."""
+        return tuple(loaded.served for loaded in tuple(self._loaded.values()))
+
     async def describe(self, model: str) -> ServedModel:
         """See `Inference`."""
         return (await self._load_aside(model)).served

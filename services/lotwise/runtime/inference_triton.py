@@ -68,6 +68,11 @@ class TritonInference:
         self._served: dict[str, ServedModel] = {}
         self._described = time.monotonic()
 
+    @property
+    def described(self) -> tuple[ServedModel, ...]:
+        """See `Inference`."""
+        return tuple(self._served.values())
+
     async def describe(self, model: str) -> ServedModel:
         """See `Inference`. Kept until the server goes away: models do not change under it.
 

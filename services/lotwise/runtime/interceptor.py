@@ -60,14 +60,16 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                 handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(method, handler.unary_unary),
+            self._unary(method, handler.unary_unary, tiles=1),
             handler.request_deserializer,
             handler.response_serializer,
         )
 
-    def _unary(self, method: str, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Any:
+    def _unary(
+        self, method: str, behaviour: Callable[[Any, Context], Awaitable[Any]], tiles: int = 0
+    ) -> Any:
         async def serve(message: Any, context: Context) -> Any:
-            async with _Call(method, context, self._metrics) as call:
+            async with _Call(method, context, self._metrics, tiles) as call:
                 return await behaviour(message, context)
             return await call.abort()
 
@@ -87,9 +89,13 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
 
 
 class _Call:
-    """Bookkeeping of one call; swallows a failure so that `abort` can tell it afterwards."""
+    """Bookkeeping of one call; swallows a failure so that `abort` can tell it afterwards.
 
-    def __init__(self, method: str, context: Context, metrics: RpcMetrics) -> None:
+    `tiles` is 1 where the call is a tile's; of streams, whoever takes their tiles counts them.
+    """
+
+    def __init__(self, method: str, context: Context, metrics: RpcMetrics, tiles: int = 0) -> None:
+        self._tiles = tiles
         self._service, self._method = method.removeprefix("/").split("/")
         self._context = context
         self._metrics = metrics
@@ -128,6 +134,8 @@ class _Call:
         seconds = time.monotonic() - self._started
         self._metrics.in_flight.labels(self._method).dec()
         self._metrics.requests.labels(self._method, code.name).inc()
+        if self._tiles and code is not grpc.StatusCode.CANCELLED:
+            self._metrics.count_tile(self._error)  # else nobody waits for what became of it
         self._metrics.seconds.labels(self._method).observe(seconds)
         logger.info(
             "call finished",

@@ -108,14 +108,14 @@ async def stream_responses(
         handle: The unary method behind the stream.
         response_type: Stream response with `tile_id` and the outcomes `result` and `error`.
         window: Tiles in work at once.
-        metrics: Counts the errors by reason.
+        metrics: Counts the tiles.
     """
     async for message, outcome in answer_in_order(
         messages, lambda message: handle(message.request), window=window
     ):
         response: Any = response_type(tile_id=message.request.tile.tile_id)
+        metrics.count_tile(outcome if isinstance(outcome, LotwiseError) else None)
         if isinstance(outcome, LotwiseError):
-            metrics.tile_errors.labels(outcome.reason).inc()
             response.error.CopyFrom(tile_error(outcome))
         else:
             response.result.CopyFrom(outcome)

@@ -11,7 +11,7 @@ from lotwise.core.calibration import Calibrated
 from lotwise.core.errors import Contradiction
 from lotwise.core.intervals import IntervalCalibration
 from lotwise.runtime.engines import connect
-from lotwise.runtime.metrics import RpcMetrics
+from lotwise.runtime.metrics import RpcMetrics, ServedModels
 from lotwise.runtime.server import Service, run
 from lotwise.uncertainty.calibrations import Calibrations
 from lotwise.uncertainty.handler import UncertaintyHandler
@@ -38,11 +38,14 @@ def build(settings: UncertaintySettings) -> Service:
     registry = CollectorRegistry()
     rpc_metrics = RpcMetrics(registry)
     inference = connect(settings)
+    ServedModels(inference, registry)
     handler = UncertaintyHandler(inference, calibrations, settings.model)
     metrics = UncertaintyMetrics(registry, settings.drift_window)
     metrics.watch(settings.model, calibrated.calibration)
+    calibration = _calibration(settings)
+    rpc_metrics.part_available.labels("intervals").set(isinstance(calibration, IntervalCalibration))
     intervals = IntervalServicer(
-        IntervalHandler(inference, settings.intervals_model, _calibration(settings)),
+        IntervalHandler(inference, settings.intervals_model, calibration),
         settings,
         IntervalMetrics(registry),
         rpc_metrics,

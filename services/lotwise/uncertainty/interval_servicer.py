@@ -109,8 +109,8 @@ class IntervalServicer:
                 )
             if refusal is not None:
                 continue
+            self._rpc_metrics.count_tile(outcome if isinstance(outcome, LotwiseError) else None)
             if isinstance(outcome, InvalidTile):
-                self._rpc_metrics.tile_errors.labels(outcome.reason).inc()
                 error = tile_error(outcome)
                 failed.append(interval_pb2.FailedTile(tile_id=message.tile.tile_id, error=error))
             elif isinstance(outcome, LotwiseError):
