@@ -4,8 +4,8 @@
 
 Each folder is rendered by kustomize. Every object must be valid, without unknown fields, for each
 Kubernetes from 1.30 to the newest whose schemas are known; a kind without a schema fails, too.
-`--policies` runs Checkov over the same objects and the Dockerfiles, in an environment of its own
-(.lotwise/checkov): it brings a hundred packages.
+`--policies` runs Checkov over the same objects and the Dockerfiles instead, in an environment of
+its own (.lotwise/checkov): it brings a hundred packages.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def check_policies(folders: list[Path]) -> int:
     program = home / "bin/checkov"
     if not program.is_file():
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
-        pip = [home / "bin/pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [home / "bin/pip", "install", "--quiet", "--no-compile"]
         subprocess.run([*pip, CHECKOV], check=True)
     options = ["--compact", "--quiet", "--skip-download"]
     status = 0
@@ -125,7 +125,11 @@ def check_policies(folders: list[Path]) -> int:
         files = [Path(rendered, f"{folder.name}.yaml") for folder in folders]
         for folder, file in zip(folders, files, strict=True):
             file.write_text(yaml.safe_dump_all(render(folder)), encoding="utf-8")
-        dockerfiles = sorted((ROOT / "deploy/docker").glob("Dockerfile*[!e]"))
+        dockerfiles = [
+            path
+            for path in sorted((ROOT / "deploy/docker").glob("Dockerfile*"))
+            if path.suffix != ".dockerignore"
+        ]
         for framework, these in (("kubernetes", files), ("dockerfile", dockerfiles)):
             command = [program, "--framework", framework, *options, "--file", *these]
             status |= subprocess.run(command, env=os.environ | {"LOG_LEVEL": "ERROR"}).returncode
@@ -135,12 +139,14 @@ def check_policies(folders: list[Path]) -> int:
 def main() -> None:
     """Check the overlays, or the folders that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--policies", action="store_true", help="run Checkov, too")
+    parser.add_argument("--policies", action="store_true", help="run Checkov instead")
     parser.add_argument("folders", nargs="*", type=Path)
     given = parser.parse_args()
     folders = given.folders or OVERLAYS
     count, wrong = 0, []
     try:
+        if given.policies:
+            sys.exit(check_policies(folders))
         for folder in folders:
             things = render(folder)
             count += len(things)
@@ -152,8 +158,6 @@ def main() -> None:
     if wrong:
         sys.exit("\n".join(wrong))
     print(f"{count} objects are valid for Kubernetes {versions()[0]} to {versions()[-1]}")  # noqa: T201
-    if given.policies:
-        sys.exit(check_policies(folders))
 
 
 if __name__ == "__main__":
