@@ -11,11 +11,14 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
+from lotwise.platform.ports import PlatformPorts
 from lotwise.runtime import release
 from lotwise.runtime.assemble import assemble_repository
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise.runtime.release import Acceleration, ReleaseError
-from tests.support.triton import ROOT
+from lotwise.runtime.triton.installation import find_installation
+from lotwise.runtime.triton.supervisor import TritonFailed, TritonServer
+from tests.support.triton import ROOT, triton_home
 
 COMMITTEES = ("committee", "committee_first", "committee_rest")
 
@@ -135,6 +138,19 @@ def test_settings_of_tensorrt_cover_every_batch(source: Path, tmp_path: Path) ->
     assert (target / "committee_first/config.pbtxt").read_bytes() == (
         source / "committee_first/config.pbtxt"
     ).read_bytes()
+
+
+def test_a_release_for_a_gpu_is_refused_where_there_is_none(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rather than served on the CPU, slowly, with nobody the wiser."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    target = tmp_path / "2026-11-gpu"
+    release.make(source, target, {"committee": Acceleration()})
+    ports = PlatformPorts.free().triton
+    server = TritonServer(find_installation(triton_home()), target, tmp_path / "state", ports)
+    with pytest.raises(TritonFailed, match="KIND_GPU but no GPUs are available"), server:
+        pytest.fail("it must not start")
 
 
 @pytest.mark.parametrize(
