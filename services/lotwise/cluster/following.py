@@ -98,7 +98,8 @@ class _Following:
             if now == "queued":
                 self._tell("The job waits until its queue lets it in.")
                 self.waiting_since = time.monotonic()
-            self._check_patience(pods)
+            else:
+                self._check_patience(pods)
             time.sleep(self.by.pause_s)
             # Once all pods are over, what changes next is the job.
             active = not pods or any(not is_over(pod) for pod in pods)

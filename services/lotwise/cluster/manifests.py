@@ -177,7 +177,10 @@ def job_manifest(
         "podFailurePolicy": {
             "rules": [
                 # A node that is drained is no fault of the job's.
-                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
+                {
+                    "action": "Ignore",
+                    "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                },
                 {
                     "action": "FailJob",
                     "onExitCodes": {"operator": "In", "values": [USAGE_ERROR]},
