@@ -218,6 +218,18 @@ def test_logs_that_there_are_can_be_shown(api, said):
     assert api.requests("GET", LOG)[0].query["follow"] == "False"
 
 
+@pytest.mark.parametrize(
+    "answer", [log(LINE, cut=True), refused(400, "BadRequest", "is waiting to start")]
+)
+def test_a_log_that_breaks_off_says_so(answer, api, said):
+    api.on("GET", JOB, job(**RUNNING))
+    api.on("GET", PODS, listed("Pod", pod(POD, "Running", RUNS)))
+    api.on("GET", LOG, answer)
+    code, _, error = said("logs", NAME)
+    assert code == 0
+    assert "may lack its end" in error
+
+
 @pytest.mark.parametrize(("status", "phase", "code"), [
     (COMPLETE, "Succeeded", 0), (failed("BackoffLimitExceeded", "limit"), "Failed", 1),
 ])  # fmt: skip

@@ -169,6 +169,17 @@ def test_a_pod_that_will_not_start_is_not_waited_for(reason, api, follow):
     assert waiting["waiting"]["message"] in failed.value.message
 
 
+def test_a_worker_that_will_not_start_does_not_keep_others_from_being_followed(api, follow, heard):
+    other = pod("train-regressor-9qq4z", "Pending", HOPELESS["POD_IMAGE_UNAVAILABLE"])
+    api.on("GET", JOB, *[job(**RUNNING)] * 3, job(**COMPLETE))
+    api.on("GET", PODS, listed("Pod", other, pod(POD, "Running", RUNS)),
+           listed("Pod", pod(POD, "Succeeded", ended(0))))  # fmt: skip
+    api.on("GET", LOG, log(*lines(1)))
+    follow()
+    assert len(heard.lines) == 1
+    assert "ImagePullBackOff" in heard.told[0]
+
+
 def test_a_first_pull_that_failed_is_waited_for(api, follow, heard):
     api.on("GET", JOB, *[job(active=1)] * 3, job(**COMPLETE))
     api.on("GET", PODS, listed("Pod", pod(POD, "Pending", waits("ErrImagePull"))),

@@ -52,6 +52,9 @@ JOBS = {
     "regressor of own lots": replace(
         TRAINING, lots_claim="lotwise-spool", lots="ours", data_claim="tiles", max_seconds=90
     ).manifest(FULL),
+    "committee of own lots, exported": replace(
+        TRAINING, recipe="committee", lots_claim="lotwise-spool", lots="ours", export="candidate"
+    ).manifest(PLACEMENT),
     "screening": SCREENING.manifest(SCREENING_PLACEMENT),
     "screening with all options": replace(
         SCREENING, um_per_px=0.5, policy="cascade", store="postgresql://lotwise@db/lots"
@@ -183,6 +186,15 @@ def test_the_store_is_named_by_its_secret_alone():
     other = replace(SCREENING, store="secret/lab/address").manifest(SCREENING_PLACEMENT)
     reference = containers_of(other)[0]["env"][1]["valueFrom"]["secretKeyRef"]
     assert reference == {"name": "lab", "key": "address"}
+
+
+def test_workers_take_the_store_from_their_variable(monkeypatch):
+    monkeypatch.setenv(STORE, "postgresql://db/lots")
+    (container,) = containers_of(JOBS["screening"])
+    verb, *options = container["command"][1:]
+    context = get_command(cli.app).commands[verb].make_context(verb, options)
+    assert context.params["store"] == "postgresql://db/lots"
+    assert context.params["lots"] == ["A12", "night/*.tif"]
 
 
 @pytest.mark.parametrize(

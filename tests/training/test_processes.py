@@ -12,10 +12,13 @@ import torch
 from lotwise_training import cli, processes
 from lotwise_training.checkpoint import load_checkpoint
 from lotwise_training.config import LoopRecipe, RegressorNetworkRecipe
+from lotwise_training.dataset import LOTS_FILE, read_table
+from lotwise_training.prediction import load_members
 from lotwise_training.processes import ProcessesError
 from lotwise_training.regression import Answers, Regression
 from tests.support.triton import ROOT
-from tests.training.commands import said
+from tests.training.commands import LOTS, grey_laboratory, said
+from tests.training.test_cli import RECIPE as COMMITTEE
 from tests.training.trained_together import BROKEN_AT, DATA, JOB, RECIPE, train
 
 INSTRUMENT = {
@@ -35,6 +38,9 @@ def _shared_keys(recipe):
 def together(tmp_path_factory):
     """Folder of what two processes trained, and what each of them says."""
     run = tmp_path_factory.mktemp("together")
+    grey_laboratory(run / "lots")
+    (run / "recipes/tiny").mkdir(parents=True)
+    (run / "recipes/tiny/committee.toml").write_text(COMMITTEE)
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     ended = subprocess.run(
         [sys.executable, *command, "-m", "tests.training.trained_together", run],
@@ -87,6 +93,13 @@ def test_the_first_process_alone_writes(together):
     assert second["saved"] == []
     curves = {path.parent.name: path for path in (run / "tensorboard").glob("*/*")}
     assert len(list((run / "tensorboard").glob("*/*"))) == len(curves)
+
+
+def test_the_command_trains_every_member_and_notes_the_lots(together):
+    run, _ = together
+    members, lots = load_members(run / "home/runs/committee")
+    assert len(members) == 2
+    assert read_table(run / "home/runs/committee" / LOTS_FILE).lot_ids == lots == LOTS
 
 
 def test_one_process_goes_on_where_two_were_broken_off(together, alone, one_thread):

@@ -1,6 +1,6 @@
 """What the processes of test_processes.py train, and what one process trains to compare.
 
-Run by torchrun: `trained_together.py FOLDER`.
+Run by torchrun: `trained_together.py FOLDER`, in which `lots` and `recipes` lie.
 """
 
 import json
@@ -13,7 +13,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from lotwise_training import processes, training_loop
+from lotwise_training import cli, processes, training_loop
 from lotwise_training.classifier import ClassifierJob, ClassifierTrainer
 from lotwise_training.models import wide_resnet
 from lotwise_training.training_loop import train_network
@@ -85,6 +85,13 @@ def train(run, job=JOB, break_at=None):
     return watched.losses
 
 
+def committee(run):
+    """The command, on lots and a recipe that are there."""
+    command = ["committee", "--lots", run / "lots", "--recipes", run / "recipes"]
+    command += ["--profile", "tiny", "--only-served", "--home", run / "home"]
+    cli.app([str(each) for each in command], standalone_mode=False)
+
+
 def main(run):
     saved = []
     save = training_loop.save_checkpoint
@@ -96,17 +103,16 @@ def main(run):
     with (
         mock.patch.object(torch.cuda, "is_available", return_value=False),
         mock.patch.object(training_loop, "save_checkpoint", noted),
-        processes.together(),
     ):
-        losses = train(run)
-        broken = train(run, replace(JOB, name="broken"), BROKEN_AT)
-        said = {
-            "processes": processes.count(),
-            "losses": losses,
-            "broken": broken,
-            "saved": saved,
-        }
-        (run / f"said-{processes.rank()}.json").write_text(json.dumps(said))
+        with processes.together():
+            said = {
+                "processes": processes.count(),
+                "losses": train(run),
+                "broken": train(run, replace(JOB, name="broken"), BROKEN_AT),
+                "saved": saved,
+            }
+            (run / f"said-{processes.rank()}.json").write_text(json.dumps(said))
+        committee(run)
 
 
 if __name__ == "__main__":

@@ -305,9 +305,7 @@ def logs(
         for pod in pods:
             for container, now in containers(pod):
                 if "waiting" not in now:
-                    lines = cluster.log(pod["metadata"]["name"], container, follow=False)
-                    for _, line in lines:
-                        _print_line(pod["metadata"]["name"], container, line)
+                    _print_log(cluster, pod["metadata"]["name"], container)
 
 
 @app.command()
@@ -348,6 +346,17 @@ def _stay(cluster: Cluster, name: str, *, with_logs: bool, patience_s: float) ->
         )
         raise typer.Exit(INTERRUPTED) from None
     err.print(f"Job {name} has succeeded.", soft_wrap=True)
+
+
+def _print_log(cluster: Cluster, pod: str, container: str) -> None:
+    """What there is of a log."""
+    from lotwise.cluster.connection import LogCut, LogNotReady
+
+    try:
+        for _, line in cluster.log(pod, container, follow=False):
+            _print_line(pod, container, line)
+    except (LogCut, LogNotReady):
+        err.print(f"The log of {pod}, {container} may lack its end.", soft_wrap=True)
 
 
 def _name(given: str | None, recipe: str, *, alone: bool) -> str | None:

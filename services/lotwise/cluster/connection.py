@@ -54,6 +54,7 @@ class Cluster:
                 "of its contexts with --context.",
             ) from None
         settings.retries = False  # followers try again, all others say what is wrong
+        settings.connection_pool_maxsize = 64  # a log of each pod is open all the time
         self._client = client.ApiClient(settings)
         self._batch = client.BatchV1Api(self._client)
         self._core = client.CoreV1Api(self._client)

@@ -111,11 +111,14 @@ class _Following:
         for (name, container), log in self.logs.items():
             if "running" not in here.get(name, {}).get(container, {}):
                 log.ended.set()
+        others_run = any(is_running(pod) for pod in pods)
         for pod in pods:
             if failed := ended_badly(pod):
                 self._tell(failed.message)
             elif not is_over(pod) and (error := hopeless(pod)):
-                raise error
+                if not others_run:
+                    raise error
+                self._tell(error.message)
             for container, now in containers(pod):
                 key = (pod["metadata"]["name"], container)
                 begun = "running" in now or (now.get("terminated") or {}).get("startedAt")

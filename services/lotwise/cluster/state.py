@@ -125,7 +125,6 @@ def failure(job: Object, pods: Sequence[Object]) -> JobFailed:
     """Why a job that has failed did."""
     name = job["metadata"]["name"]
     ended = condition(job, "Failed") or {}
-    said = f"Job {name} failed ({ended.get('reason', '')}): {ended.get('message', '')}"
     if ended.get("reason") == "DeadlineExceeded":
         limit = job["spec"].get("activeDeadlineSeconds")
         return JobFailed(
@@ -133,12 +132,12 @@ def failure(job: Object, pods: Sequence[Object]) -> JobFailed:
             f"Job {name} did not end within {limit} s. Begin it anew with a longer --deadline: a "
             "training goes on from its checkpoints.",
         )
-    last = [
-        error
-        for pod in sorted(pods, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
-        if (error := ended_badly(pod)) is not None
-    ]
-    if not last:
-        return JobFailed("JOB_FAILED", said)
-    last[-1].message = f"{last[-1].message} {said}"
-    return last[-1]
+    # The last try's: what it said, people will look for.
+    tried = sorted(pods, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")
+    for pod in reversed(tried):
+        if (error := ended_badly(pod)) is not None:
+            return error
+    return JobFailed(
+        "JOB_FAILED",
+        f"Job {name} failed ({ended.get('reason', '')}): {ended.get('message', '')}",
+    )
