@@ -11,7 +11,7 @@ import pytest
 import yaml
 from kubernetes.config import kube_config
 
-from lotwise.cli import cluster as verbs
+from lotwise.cli.cluster_jobs import INTERRUPTED
 from tests.support.command import LOTWISE
 from tests.support.recorded_kubernetes import (
     COMPLETE,
@@ -260,7 +260,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_end_it(api):
     assert process.stdout.readline() == "x7k2p train: loss 0.693\n"
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == verbs.INTERRUPTED
+    assert process.returncode == INTERRUPTED
     assert f"lotwise cluster cancel {NAME}" in error
     assert "Traceback" not in error
     assert api.requests("DELETE", JOB) == []

@@ -194,7 +194,7 @@ def test_workers_take_the_store_from_their_variable(monkeypatch):
     verb, *options = container["command"][1:]
     context = get_command(cli.app).commands[verb].make_context(verb, options)
     assert context.params["store"] == "postgresql://db/lots"
-    assert context.params["lots"] == ["A12", "night/*.tif"]
+    assert context.params["lots"] == ("A12", "night/*.tif")
 
 
 @pytest.mark.parametrize(

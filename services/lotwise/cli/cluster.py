@@ -6,85 +6,28 @@ The client's packages are an extra, so they are imported where a cluster is aske
 from __future__ import annotations
 
 import hashlib
-import json
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lotwise.cli import cluster_options as options
 from lotwise.cli import tables
+from lotwise.cli.cluster_jobs import Sending, connect, job_data, print_json, print_line, stay
 from lotwise.cli.options import AsJson, UmPerPx, err, out
 from lotwise.cluster import screening, training
 from lotwise.cluster.manifests import (
-    COMPONENT,
-    Manifest,
     Placement,
     name_from,
     parse_labels,
     parse_toleration,
 )
-from lotwise.cluster.state import Object, condition, containers, state
+from lotwise.cluster.state import containers
 
 if TYPE_CHECKING:
     from lotwise.cluster.connection import Cluster
 
 app = typer.Typer(help="Train and screen as jobs of a Kubernetes cluster.", no_args_is_help=True)
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as of a shell."""
-
-
-@dataclass(frozen=True)
-class Sending:
-    """What becomes of manifests that were made.
-
-    Attributes:
-        namespace, context: Of the cluster.
-        dry_run: Print them instead.
-        server_dry_run: Let the cluster look at them.
-        follow, wait: Stay until the jobs have ended, with or without their logs.
-        patience_s: See `Follower`.
-        as_json: Speak JSON.
-    """
-
-    namespace: str
-    context: str | None
-    dry_run: bool
-    server_dry_run: bool
-    follow: bool
-    wait: bool
-    patience_s: float
-    as_json: bool
-
-    def send(self, manifests: Sequence[Manifest]) -> None:
-        """Create the jobs, and stay with them if that is asked for."""
-        if self.dry_run:
-            _print_manifests(manifests)
-            return
-        cluster = _cluster(self.namespace, self.context)
-        # All or none: what the cluster refuses, it refuses before the first job runs.
-        for manifest in manifests if self.server_dry_run or len(manifests) > 1 else ():
-            cluster.create(manifest, dry_run=True)
-        for manifest in () if self.server_dry_run else manifests:
-            created = cluster.create(manifest)
-            if self.as_json:
-                _print_json(_job_data(created))
-            else:
-                out.print(f"Created job {created['metadata']['name']}.", soft_wrap=True)
-        if self.server_dry_run:
-            out.print(f"The cluster would take {len(manifests)} jobs.")
-        elif self.follow or self.wait:
-            for manifest in manifests:
-                _stay(
-                    cluster,
-                    manifest["metadata"]["name"],
-                    with_logs=self.follow,
-                    patience_s=self.patience_s,
-                )
 
 
 @app.command()
@@ -272,10 +215,10 @@ def jobs(
 ) -> None:
     """List the jobs that were created here, and how far they are."""
     with options.explained():
-        listed = [_job_data(job) for job in _cluster(namespace, context).jobs()]
+        listed = [job_data(job) for job in connect(namespace, context).jobs()]
     if as_json:
         for job in listed:
-            _print_json(job)
+            print_json(job)
     elif not listed:
         out.print(f"There are no jobs in namespace {namespace}.")
     else:
@@ -297,9 +240,9 @@ def logs(
 ) -> None:
     """Show the logs of a job that there are; with --follow to its end."""
     with options.explained():
-        cluster = _cluster(namespace, context)
+        cluster = connect(namespace, context)
         if follow:
-            _stay(cluster, job, with_logs=True, patience_s=patience)
+            stay(cluster, job, with_logs=True, patience_s=patience)
             return
         pods, _ = cluster.pods(cluster.job(job))
         for pod in pods:
@@ -316,36 +259,8 @@ def cancel(
 ) -> None:
     """End a job and remove it; checkpoints and results stay."""
     with options.explained():
-        _cluster(namespace, context).cancel(job)
+        connect(namespace, context).cancel(job)
     out.print(f"Job {job} is being removed; it is gone once its pods have ended.", soft_wrap=True)
-
-
-def _cluster(namespace: str, context: str | None) -> Cluster:
-    from lotwise.cluster.connection import Cluster
-
-    return Cluster(namespace, context)
-
-
-def _stay(cluster: Cluster, name: str, *, with_logs: bool, patience_s: float) -> None:
-    """Until the job has ended; Ctrl-C leaves it running."""
-    from lotwise.cluster.following import Follower
-
-    follower = Follower(
-        cluster=cluster,
-        tell=lambda text: err.print(text, style="yellow", markup=False, soft_wrap=True),
-        show=_print_line if with_logs else None,
-        patience_s=patience_s,
-    )
-    try:
-        follower.follow(name)
-    except KeyboardInterrupt:
-        err.print(
-            f"Job {name} goes on. `lotwise cluster logs {name} --follow` shows it again, "
-            f"`lotwise cluster cancel {name}` ends it.",
-            soft_wrap=True,
-        )
-        raise typer.Exit(INTERRUPTED) from None
-    err.print(f"Job {name} has succeeded.", soft_wrap=True)
 
 
 def _print_log(cluster: Cluster, pod: str, container: str) -> None:
@@ -354,7 +269,7 @@ def _print_log(cluster: Cluster, pod: str, container: str) -> None:
 
     try:
         for _, line in cluster.log(pod, container, follow=False):
-            _print_line(pod, container, line)
+            print_line(pod, container, line)
     except (LogCut, LogNotReady):
         err.print(f"The log of {pod}, {container} may lack its end.", soft_wrap=True)
 
@@ -364,20 +279,6 @@ def _name(given: str | None, recipe: str, *, alone: bool) -> str | None:
     return given if given is None or alone else f"{given}-{recipe}"
 
 
-def _job_data(job: Object) -> dict[str, Any]:
-    """What is said of a job."""
-    now, ended = state(job), condition(job, "Failed") or {}
-    reason = f" ({ended['reason']})" if ended.get("reason") else ""
-    return {
-        "name": job["metadata"]["name"],
-        "namespace": job["metadata"]["namespace"],
-        "does": job["metadata"]["labels"][COMPONENT],
-        "state": f"{now}{reason}",
-        "active": job.get("status", {}).get("active") or 0,
-        "created": job["metadata"].get("creationTimestamp") or "",
-    }
-
-
 def _age(created: str) -> str:
     """How long ago, in the largest unit that is whole."""
     seconds = int((datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds())
@@ -385,21 +286,3 @@ def _age(created: str) -> str:
         if seconds >= length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
-
-
-def _print_manifests(manifests: Sequence[Manifest]) -> None:
-    import yaml
-
-    # Each part written out, also where several containers have it.
-    plain = json.loads(json.dumps(manifests))
-    yaml.safe_dump_all(plain, sys.stdout, sort_keys=False)
-
-
-def _print_json(data: object) -> None:
-    print(json.dumps(data))  # noqa: T201
-
-
-def _print_line(pod: str, container: str, line: str) -> None:
-    # One write a line: several pods speak at once.
-    sys.stdout.write(f"{pod[-5:]} {container}: {line}\n")
-    sys.stdout.flush()
