@@ -13,8 +13,6 @@ IMAGE: Final = "lotwise-training:0.1.0"
 RECIPES: Final = ("committee", "regressor", "editor")
 ONE_PROCESS: Final = ("editor",)
 """Recipes that several GPUs cannot learn together."""
-CONFIGS: Final = "/opt/lotwise/share/training/configs"
-"""Where the image has the files of the recipes."""
 HOME: Final = "/work"
 LOTS: Final = "/lots"
 MODELS: Final = "/models"
@@ -111,7 +109,7 @@ class TrainingJob:
 
     def _steps(self, gpus: int) -> list[Step]:
         lots = ["--lots", f"{LOTS}/{self.lots}".rstrip("/")] if self.lots_claim else []
-        given = ["--profile", self.profile, "--recipes", CONFIGS, "--home", HOME]
+        given = ["--profile", self.profile, "--home", HOME]
         limit = [] if self.max_seconds is None else ["--max-seconds", f"{self.max_seconds:g}"]
         steps = [Step("train", [*launcher(gpus), self.recipe, *given, *lots, *limit])]
         if self.export:
