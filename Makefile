@@ -56,7 +56,7 @@ system:
 	touch $@
 
 .venv/complete: .venv/serving
-	$(PIP) -e '.[training,tracing]' --group dev
+	$(PIP) -e '.[training,tracing,cluster]' --group dev
 	touch $@
 
 .triton/installed: deploy/triton/requirements.txt

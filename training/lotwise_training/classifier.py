@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lotwise.core.uncertainty import softmax
+from lotwise_training import processes
 from lotwise_training.augmentation import random_crops
 from lotwise_training.batches import Batches
 from lotwise_training.config import NetworkRecipe
@@ -75,6 +76,7 @@ class ClassifierTask:
         self, data: TileDataset, job: ClassifierJob, recipe: NetworkRecipe, device: torch.device
     ) -> None:
         self.network = WideResNet(recipe.depth, recipe.widen, len(job.classes), dropout=job.dropout)
+        processes.check_batch(recipe.outlier_batch_size)
         self._recipe = recipe
         self._dropout = job.dropout
         self._lot_ids = [data.table.lot_ids[lot] for lot in job.classes]
@@ -90,13 +92,16 @@ class ClassifierTask:
         seen = torch.cat([self._images[chosen], *self._strange.draw(step)])
         views = random_crops(seen, crop_px, rng)
         if self._dropout:
-            torch.manual_seed(int(rng.integers(2**62)))  # what is dropped is the step's, too
+            # What is dropped is the step's, too; of each process's share something else.
+            torch.manual_seed(int(rng.integers(2**62)) + processes.rank())
+        views = views[processes.own_rows(len(chosen), len(seen) - len(chosen))]
+        truth = self._truth[chosen][processes.own_rows(len(chosen))]
         # One pass for both: outliers then cannot be told apart by a batch norm of their own.
         logits = mixed_precision_forward(self.network, views / 255.0)
-        loss = functional.cross_entropy(logits[: len(chosen)], self._truth[chosen])
-        if len(seen) > len(chosen):
+        loss = functional.cross_entropy(logits[: len(truth)], truth)
+        if len(views) > len(truth):
             # Cross entropy to the uniform distribution (Hendrycks et al. 2019, equation 3).
-            exposure = -functional.log_softmax(logits[len(chosen) :], dim=1).mean()
+            exposure = -functional.log_softmax(logits[len(truth) :], dim=1).mean()
             loss = loss + self._recipe.outlier_weight * exposure
         return loss
 

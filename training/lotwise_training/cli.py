@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final, TypeVar
+
 import typer
 
 from lotwise.core.calibration import CALIBRATION_FILE
+from lotwise_training import processes
 from lotwise_training.attribute_meter import meter_tiles, meter_work
 from lotwise_training.benchmark_data import GEOMETRY
 from lotwise_training.classifier import ClassifierTrainer
@@ -65,6 +69,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Trained = TypeVar("Trained", CommitteeRecipe, RegressorRecipe)
+
+TOGETHER: Final = ("committee", "regressor")
+"""Commands that several processes can carry out together."""
+
+
+@app.callback()
+def check_processes(context: typer.Context) -> None:
+    """Refuse what several processes cannot do together."""
+    if processes.launched() > 1 and context.invoked_subcommand not in TOGETHER:
+        fail(
+            f"`lotwise-train {context.invoked_subcommand}` is the work of one process, but "
+            f"{processes.launched()} were started. Several can train "
+            f"{' or '.join(TOGETHER)}; start the rest without torchrun."
+        )
+
+
+def in_turn(recipe: Trained) -> Trained:
+    """The recipe, with one network after another where several processes share each."""
+    return replace(recipe, parallel=1) if processes.count() > 1 else recipe
+
 
 @app.command()
 def data(
@@ -96,15 +121,16 @@ def committee(
     only_served: OnlyServed = False,
 ) -> None:
     """Train the committee and what it is compared with; go on where it was broken off."""
-    with explained():
+    with explained(), processes.together():
         shop = Workshop(home, recipes, profile)
-        recipe = shop.recipe(CommitteeRecipe, "committee", max_seconds)
+        recipe = in_turn(shop.recipe(CommitteeRecipe, "committee", max_seconds))
         tiles = shop.committee_tiles(own_lots)
         jobs = committee_jobs(tiles, recipe, only_served=only_served)
         trainer = ClassifierTrainer(tiles, recipe.network)
         train_networks(trainer, jobs, shop.runs, parallel=recipe.parallel)
         # Last: what does not go on from the networks that are there must not rename their lots.
-        write_table(tiles.table, shop.run(SERVED) / LOTS_FILE)
+        if processes.is_first():
+            write_table(tiles.table, shop.run(SERVED) / LOTS_FILE)
 
 
 @app.command()
@@ -119,16 +145,17 @@ def regressor(
 
     Goes on where it was broken off.
     """
-    with explained():
+    with explained(), processes.together():
         shop = Workshop(home, recipes, profile)
-        recipe = shop.recipe(RegressorRecipe, "regressor", max_seconds)
+        recipe = in_turn(shop.recipe(RegressorRecipe, "regressor", max_seconds))
         tiles = shop.strength_tiles(own_lots)
         jobs = regressor_jobs(tiles, recipe)
         trainer = RegressionTrainer(RegressorTask, tiles, recipe.network)
         train_networks(trainer, jobs, shop.runs, parallel=recipe.parallel)
-        write_table(tiles.table, shop.run(REGRESSOR) / LOTS_FILE)
-        out.print(write_calibration(tiles, recipe, shop.runs))
-        out.print(write_known_tiles(tiles, recipe, shop.runs))
+        if processes.is_first():
+            write_table(tiles.table, shop.run(REGRESSOR) / LOTS_FILE)
+            out.print(write_calibration(tiles, recipe, shop.runs))
+            out.print(write_known_tiles(tiles, recipe, shop.runs))
 
 
 @app.command()

@@ -17,6 +17,7 @@ from lotwise_training.dataset import (
     DatasetError,
 )
 from lotwise_training.lanes import TrainingFailed
+from lotwise_training.processes import ProcessesError
 from lotwise_training.recipe_files import RecipeError
 from lotwise_training.stored import OutputsError
 from lotwise_training.workshop import RENDERED
@@ -70,6 +71,7 @@ def explained() -> Iterator[None]:
         CheckpointError,
         DatasetError,
         OutputsError,
+        ProcessesError,
         TrainingFailed,
         LotwiseError,
     ) as error:

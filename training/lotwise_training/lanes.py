@@ -24,6 +24,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lotwise_training import processes
 from lotwise_training.config import LoopRecipe
 from lotwise_training.training_loop import (
     JobKind,
@@ -135,6 +136,8 @@ def train_networks(
 def work_side_by_side(works: Sequence[Work], run: Path, *, parallel: int) -> None:
     """Train networks side by side, in order; finished ones are kept.
 
+    Processes that train together take one network after another instead.
+
     Args:
         works: The networks.
         run: Folder of this run.
@@ -146,6 +149,9 @@ def work_side_by_side(works: Sequence[Work], run: Path, *, parallel: int) -> Non
     """
     for work in works:
         work.check(run)
+    if processes.count() > 1:
+        _work_together(works, run)
+        return
     # Spawned, because a fork of a process in which torch runs threads can hang.
     context = multiprocessing.get_context("spawn")
     lanes = min(parallel, len(works))
@@ -171,6 +177,23 @@ def work_side_by_side(works: Sequence[Work], run: Path, *, parallel: int) -> Non
             for worker in workers:
                 worker.terminate()
                 worker.join()
+
+
+def _work_together(works: Sequence[Work], run: Path) -> None:
+    """All processes at one network after another; the first one says how far they are."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    silent = not processes.is_first()
+    with Progress(*columns, console=Console(stderr=True), disable=silent) as bars:
+        bar = bars.add_task("", total=1.0)
+        for work in works:
+
+            def tell(progress: float, line: str, name: str = work.name) -> None:
+                text = f"{name}: {line}"
+                bars.update(bar, completed=progress, description=text)
+                if progress >= 1.0 and not silent:
+                    bars.console.print(text, highlight=False)
+
+            work.train(run, report=tell)
 
 
 def write_works(works: Sequence[Work], folder: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lotwise_training import processes
 from lotwise_training.augmentation import disturb_instrument, random_crops
 from lotwise_training.config import RegressorNetworkRecipe
 from lotwise_training.dataset import Floats, Images, Numbers, TileDataset
@@ -131,10 +132,11 @@ class Regression:
     def loss(self, chosen: Numbers, crop_px: int, rng: np.random.Generator, step: int) -> Tensor:
         """See `Task`."""
         crops = random_crops(self._images[chosen], crop_px, rng)
-        views = disturb_instrument(crops, self._recipe, rng)
+        own = processes.own_rows(len(chosen))
+        views = disturb_instrument(crops, self._recipe, rng)[own]
         seen = self.regressor.network_input(views)
         answer = torch.tanh(mixed_precision_forward(self.network, seen))
-        return _missed(answer, self._targets[chosen], self._weights[chosen])
+        return _missed(answer, self._targets[chosen][own], self._weights[chosen][own])
 
     def refit(self, chosen: Numbers) -> None:
         """See `Task`; the loss is that of training."""

@@ -1,7 +1,8 @@
 """Trains one network, whatever it learns: batches, schedule, validation, early stopping, resuming.
 
 A step's tiles and views are a function of its number, so a training that was killed goes on exactly
-as an unbroken one would.
+as an unbroken one would. Several processes may train one network together (`processes.py`): all
+take every step, the first one alone validates, writes and reports.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lotwise_training import processes
 from lotwise_training.batches import Batches
 from lotwise_training.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from lotwise_training.config import LoopRecipe
@@ -170,11 +172,15 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
 
     Raises:
         CheckpointError: The checkpoint is of another recipe or other tiles.
+        ProcessesError: The processes cannot share the recipe's batch.
     """
     recipe = trainer.recipe
     path = checkpoint_path(run, job.name)
     identity = trainer.identity(job)
-    state = load_checkpoint(path, expected=identity)
+    first = processes.is_first()
+    processes.check_batch(job.batch_size(recipe))
+    # The others must not look at a file that the first is about to write.
+    state = processes.agreed(load_checkpoint(path, expected=identity) if first else None)
     if state is not None and state["finished"]:
         report(1.0, state["line"])
         return path
@@ -182,6 +188,7 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
     torch.manual_seed(job.seed)
     task = trainer.task(job, device)
     network = place(task.network, device)
+    processes.share_network(network)
     optimiser = _optimiser(network, recipe, device)
     steps = job.steps(recipe)
     clock = Clock(steps, job.max_seconds)  # the time of what comes before is not the training's
@@ -191,6 +198,10 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
         optimiser.load_state_dict(state["optimiser"])
         clock = Clock(steps, job.max_seconds, state["step"], state["seconds"])
         best = _Best(state["best"], state["best_error"], state["not_better"])
+
+    def progress_now() -> float:
+        """By the first process's clock and patience: all have to take the same steps."""
+        return processes.agreed_number(clock.progress if best.not_better < recipe.patience else 1.0)
 
     def save(finished: bool, line: str) -> None:
         save_checkpoint(
@@ -212,9 +223,9 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
 
     batches = Batches(len(job.train), job.batch_size(recipe), seed=(job.seed,))
     validate_every = max(1, steps // recipe.validations)
-    log = TensorBoard(run / "tensorboard" / job.name, clock.step)
+    log = TensorBoard(run / "tensorboard" / job.name, clock.step) if first else None
 
-    while (progress := clock.progress) < 1.0 and best.not_better < recipe.patience:
+    while (progress := progress_now()) < 1.0:
         network.train()
         chosen, rng = batches.draw(clock.step)
         loss = task.loss(chosen, crop_at(progress, recipe.crops), rng, clock.step)
@@ -223,18 +234,23 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
             group["lr"] = rate
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        processes.average_gradients(network)
         optimiser.step()
         wait_for(device)
         clock.step += 1
-        if clock.step % validate_every == 0:
+        if clock.step % validate_every == 0 and log is not None:
             validation = task.validate()
             best.see(validation.error, network)
             log.add(clock.step, validation.figures)
         if clock.step % recipe.checkpoint_every == 0:
-            log.add(clock.step, {"train/loss": loss.item(), "train/learning_rate": rate})
-            report(progress, f"loss {loss.item():.3f}")
-            save(finished=False, line="")
+            of_all = processes.mean(loss).item()
+            if log is not None:
+                log.add(clock.step, {"train/loss": of_all, "train/learning_rate": rate})
+                report(progress, f"loss {of_all:.3f}")
+                save(finished=False, line="")
 
+    if log is None:  # the first does the rest, and is waited for where the next network begins
+        return path
     if best.weights:  # else nothing was measured before, and the last weights are the best known
         best.see(task.validate().error, network)
         network.load_state_dict(best.weights)

@@ -8,6 +8,7 @@ import typer
 from lotwise.cli import (
     ask,
     calibrate,
+    cluster,
     explain,
     explain_edit,
     explain_lot,
@@ -42,6 +43,7 @@ explain.app.command()(explain_lot.forward_lot)
 explain.app.command()(explain_lot.backward_lot)
 app.add_typer(explain.app, name="explain")
 app.add_typer(store.app, name="store")
+app.add_typer(cluster.app, name="cluster")
 app.command()(lot_report.report)
 app.command()(lot_report.compare)
 app.command()(files.inspect)

@@ -52,7 +52,8 @@ def screen(
         str | None,
         typer.Option(
             help="Keep every tile's result in this store and go on where it was broken off: a "
-            "SQLite file, or postgresql://user:password@host/database."
+            "SQLite file, or postgresql://user:password@host/database.",
+            envvar="LOTWISE_SCREEN_STORE",
         ),
     ] = None,
     watch: Annotated[
