@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -62,8 +63,9 @@ def test_every_linked_file_exists():
     [c for c in COMMANDS if c.startswith(("lotwise ", "python -m ")) and c != "lotwise up"],
 )
 def test_command(platform, command):
+    name, *arguments = shlex.split(command)
     done = subprocess.run(
-        [BIN / command.split()[0], *command.split()[1:]],
+        [BIN / name, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
