@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 import yaml
 
 from scripts import generate_manifests
@@ -12,9 +11,6 @@ from tests.support.triton import ROOT
 METRIC = re.compile(r"(?<![:\w])(?:nv|lotwise)_[a-z0-9_]+")
 # Not on a machine without a GPU: from Triton's documentation of its metrics.
 GPU_METRICS = {"nv_gpu_utilization", "nv_gpu_memory_used_bytes", "nv_gpu_memory_total_bytes"}
-NEEDS_SOURCE = pytest.mark.skipif(
-    not generate_manifests.MONITORING.is_dir(), reason="deploy/monitoring is not in this tree"
-)
 
 
 def scraped() -> dict[str, dict[str, str]]:
@@ -53,7 +49,6 @@ def test_series_bear_the_labels_that_rules_go_by() -> None:
     }
 
 
-@NEEDS_SOURCE
 def test_labels_are_those_of_a_single_machine() -> None:
     file = generate_manifests.MONITORING / "prometheus.yaml"
     configured = yaml.safe_load(file.read_text(encoding="utf-8"))["scrape_configs"]
@@ -65,13 +60,11 @@ def test_labels_are_those_of_a_single_machine() -> None:
     assert {(each["job"], each["service"]) for each in scraped().values()} == expected
 
 
-@NEEDS_SOURCE
 def test_rules_and_dashboards_are_those_of_deploy_monitoring() -> None:
     for path, text in generate_manifests.generated().items():
         assert path.read_text(encoding="utf-8") == text, "run scripts/generate_manifests.py"
 
 
-@NEEDS_SOURCE
 def test_rules_ask_for_metrics_that_there_are() -> None:
     component = KUBERNETES / "components/monitoring/rules.yaml"
     asked = set()

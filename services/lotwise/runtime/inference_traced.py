@@ -28,6 +28,11 @@ class TracedInference:
         """See `Inference`."""
         return self._inference.engine
 
+    @property
+    def described(self) -> tuple[ServedModel, ...]:
+        """See `Inference`."""
+        return self._inference.described
+
     async def describe(self, model: str) -> ServedModel:
         """See `Inference`."""
         return await self._inference.describe(model)
