@@ -55,6 +55,8 @@ async def test_what_to_change_is_searched_kept_and_reported(
         (lot,) = store.lots()
         gathered = gather(store, lot)
         page = lot_page(gathered, store.now())
+    assert Wish.of(found.outcome) == Wish(wanted, "MPa")
+    assert Wish.of(first.outcome) is Wish.of(None) is None
     said = found.outcome.document["explanation"]
     assert "explanation_error" not in found.outcome.document, found.outcome.document
     assert said["target"] == pytest.approx(first.outcome.mean * 1.1, rel=1e-6)

@@ -6,6 +6,7 @@ import pytest
 
 from lotwise.cli import rescreen
 from lotwise.cli.rescreen import Rescreened
+from lotwise.screening.concluding import Wish
 from lotwise.screening.services import Services
 from lotwise.screening.sources import open_source
 from lotwise.screening.stored import StoredScreening
@@ -34,8 +35,10 @@ async def again(store, addresses, **options):
 
 async def test_another_policy_is_another_screening_and_is_compared(folder, addresses, tmp_path):
     with Store.open(tmp_path / "s.sqlite", create=True) as store:
+        wish = Wish(2000.0, "kelvin")
         async with Services(addresses) as services:
-            first = await StoredScreening(store, open_source(str(folder)), services).run()
+            work = StoredScreening(store, open_source(str(folder)), services, wish=wish)
+            first = await work.run()
         ((same,), failed) = await again(store, addresses)
         assert (same.again, same.changed_tiles, failed) == (False, None, 0)
         assert len(store.screenings()) == 1
@@ -44,6 +47,9 @@ async def test_another_policy_is_another_screening_and_is_compared(folder, addre
         assert (other.lot, other.before, other.again) == ("A12", first.outcome.verdict, True)
         was, becomes = store.screenings()
         assert was.key == first.key
+        # What to change is asked for again, and refused again.
+        assert Wish.of(becomes.outcome) == wish
+        assert becomes.outcome.document["explanation_error"]["reason"] == "TARGET_INVALID"
         assert becomes.outcome.verdict == other.after
         assert becomes.stated["policy_version"] != was.stated["policy_version"]
         decisions = [

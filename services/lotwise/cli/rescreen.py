@@ -21,6 +21,7 @@ from lotwise.cli.store_tables import plain
 from lotwise.cli.stored_lots import said_plainly
 from lotwise.client.connection import LOCAL
 from lotwise.core.errors import LotwiseError
+from lotwise.platform.ports import SERVICES
 
 if TYPE_CHECKING:
     from lotwise.store import Lot, Store
@@ -63,7 +64,7 @@ def rescreen(
 
     The earlier screening of each lot stays. Ends with 1 where a lot could not be screened.
     """
-    addresses = addresses_at(host, dict.fromkeys(("predict", "uncertainty", "referral")))
+    addresses = addresses_at(host, dict.fromkeys(SERVICES))
     with said_plainly():
         from lotwise.store import Store
 
@@ -85,6 +86,7 @@ async def _rescreen(
     policy: str,
     um_per_px: float | None,
 ) -> tuple[list[Rescreened], int]:
+    from lotwise.screening.concluding import Wish
     from lotwise.screening.services import Services
     from lotwise.screening.sources import open_source
     from lotwise.screening.stored import StoredScreening
@@ -97,8 +99,9 @@ async def _rescreen(
                 files = open_source(lot.key.source, um_per_px or lot.um_per_px)
                 # As it was registered, whatever lot.json says by now.
                 files.name, files.simulated = lot.key.name, lot.simulated
+                wish = Wish.of(before[-1].outcome) if before else None
                 async with Services(addresses, policy) as services:
-                    after = await StoredScreening(store, files, services).run()
+                    after = await StoredScreening(store, files, services, wish=wish).run()
         except LotwiseError as error:
             failed += 1
             err.print(f"{plain(lot.shown)}: {error.reason}: {plain(error.message)}", style="red")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from lotwise.core.errors import InvalidRequest, LotwiseError
@@ -32,7 +32,7 @@ _VERDICTS: Final = {
 
 @dataclass(frozen=True)
 class Wish:
-    """The property that a lot should have.
+    """The property that a lot should have; kept beside the answer, to ask for it again.
 
     Attributes:
         value: In `unit`.
@@ -43,6 +43,16 @@ class Wish:
     value: float
     unit: str = ""
     tolerance: float = 0.0
+
+    @classmethod
+    def of(cls, outcome: LotOutcome | None) -> Wish | None:
+        """That which a lot was screened with.
+
+        Args:
+            outcome: Of the screening; None where it has none.
+        """
+        said = (outcome.document or {}).get("wish") if outcome is not None else None
+        return cls(**said) if said else None
 
 
 async def outcome_of(
@@ -84,7 +94,7 @@ async def outcome_of(
         like = verdict.looks_like if accepted and not attributes else ""
         requests = functools.partial(_wished, sample[:EXPLAINED], summed, wish, attributes, like)
         document |= await _change(services, requests)
-        document["attributes_of"] = like
+        document |= {"attributes_of": like, "wish": asdict(wish)}
     return LotOutcome(
         verdict=_VERDICTS.get(verdict.verdict, "undecided"),
         reasons=tuple(

@@ -27,9 +27,6 @@ UNFINISHED: Final = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".file
 """Endings of what is still being written."""
 SETTLED_S: Final = 3.0
 LOOK_S: Final = 1.0
-RELOOK_S: Final = 60.0
-"""A finished lot is looked at when its folder changes, and so often besides: a file that is written
-anew in its place changes no folder, and some network drives tell of changes late."""
 FIRST_RETRY_S: Final = 30.0
 LONGEST_RETRY_S: Final = 900.0
 
@@ -80,6 +77,10 @@ class GrowingFolder(FolderSource):
             self._taken[tile.path] = self._since.pop(tile.path)[0]
             yield tile
 
+    def forget(self) -> None:
+        """Free the memory of which files were taken; the store knows their contents."""
+        self._taken.clear()
+
     @property
     def unsettled(self) -> bool:
         """Whether files have come or changed that are not taken yet, but for unreadable ones."""
@@ -127,7 +128,8 @@ class WatchedLot:
         begun: Whether there are tiles without a verdict.
         last: When its last tile came, by the clock.
         finished: How it ended the last time, None while it goes on.
-        seen: When it was looked at, by the clock, and its folder's time of change then.
+        seen: Its folder's time of change when it was looked at; None where that was just before:
+            what came in the same moment could have been missed.
         failed: Whether it could not go on the last time.
         failures: How often that was since its last verdict.
         told: Why, as was told.
@@ -140,7 +142,7 @@ class WatchedLot:
     begun: bool = False
     last: float = 0.0
     finished: Screening | None = None
-    seen: tuple[float, int] = (0.0, 0)
+    seen: int | None = None
     failed: bool = False
     failures: int = 0
     told: str = ""
@@ -149,14 +151,11 @@ class WatchedLot:
     @property
     def at_rest(self) -> bool:
         """Whether it need not be looked at now."""
-        now = self.source.clock()
         if self.failed:
-            return now < self.again
-        looked, changed = self.seen
-        # What is begun goes on; of a finished lot, one that had tiles before the watch, too.
-        settled = self.looked and not self.source.unsettled
-        idle = settled and (not self.begun or self.finished is not None)
-        return idle and now - looked < RELOOK_S and changed == self.source.changed()
+            return self.source.clock() < self.again
+        # What is begun goes on; one that was finished before the watch began is not.
+        over = self.looked and (not self.begun or self.finished is not None)
+        return over and not self.source.unsettled and self.seen == self.source.changed()
 
     def fail(self, error: LotwiseError) -> bool:
         """Note a failure; whether it is another than the last one.
@@ -272,13 +271,15 @@ class Watch:
     async def _advance(self, lot: WatchedLot) -> None:
         """Take what has settled, screen it, and conclude the lot where it is complete."""
         if await asyncio.to_thread(lambda: lot.at_rest):
+            lot.source.forget()
             return
         if lot.failed:
             # Other models may answer by now: that is another screening.
             lot.screening, lot.looked, lot.failed = self._screener(lot.source), False, False
         # Asked before the files are listed: a tile that came before COMPLETE is then among them.
         complete = self._complete(lot)
-        seen = (lot.source.clock(), lot.source.changed())
+        changed = lot.source.changed()
+        seen = changed if time.time() - changed / 1e9 > self.settled_s else None
         try:
             if await asyncio.to_thread(lambda: lot.source.empty) and not lot.begun:
                 lot.looked, lot.seen = True, seen
