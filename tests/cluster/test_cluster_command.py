@@ -255,6 +255,8 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_end_it(api):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"COLUMNS": "200"},
+        # Tests that run in the background ignore it, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "x7k2p train: loss 0.693\n"

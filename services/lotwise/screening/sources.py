@@ -167,20 +167,22 @@ class FolderSource:
     def _names(self) -> list[str]:
         """Files that may be tiles, relative, in order: names, as paths take ten times as much."""
         try:
-            if self.pattern:
-                root = Path(self.source)
-                named = [
-                    str(path.relative_to(root))
-                    for path in root.glob(self.pattern)
-                    if path.is_file()
-                ]
-            else:
-                with os.scandir(self.source) as entries:
-                    named = [entry.name for entry in entries if entry.is_file()]
+            return sorted(name for name in self._listed() if _may_be_tile(PurePath(name).name))
         except OSError as error:
             self.unreadable.append(Unreadable(".", error.strerror or str(error)))
             return []
-        return sorted(name for name in named if _may_be_tile(PurePath(name).name))
+
+    def _listed(self) -> Iterator[str]:
+        if self.pattern:
+            root = Path(self.source)
+            for path in root.glob(self.pattern):
+                if path.is_file():
+                    yield str(path.relative_to(root))
+            return
+        with os.scandir(self.source) as entries:
+            for entry in entries:
+                if entry.is_file():
+                    yield entry.name
 
     def found(self) -> Iterator[FoundTile]:
         """See `LotSource`."""
