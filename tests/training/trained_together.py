@@ -103,15 +103,15 @@ def main(run):
     with (
         mock.patch.object(torch.cuda, "is_available", return_value=False),
         mock.patch.object(training_loop, "save_checkpoint", noted),
+        processes.together(),
     ):
-        with processes.together():
-            said = {
-                "processes": processes.count(),
-                "losses": train(run),
-                "broken": train(run, replace(JOB, name="broken"), BROKEN_AT),
-                "saved": saved,
-            }
-            (run / f"said-{processes.rank()}.json").write_text(json.dumps(said))
+        said = {
+            "processes": processes.count(),
+            "losses": train(run),
+            "broken": train(run, replace(JOB, name="broken"), BROKEN_AT),
+            "saved": saved,
+        }
+        (run / f"said-{processes.rank()}.json").write_text(json.dumps(said))
         committee(run)
 
 

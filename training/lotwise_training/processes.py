@@ -43,12 +43,14 @@ def launched() -> int:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Join the processes that `torchrun` started; alone, nothing happens.
+    """Join the processes that `torchrun` started; alone, or within another, nothing happens.
+
+    Joined a second time, a process could find where the others were the first time.
 
     Raises:
         ProcessesError: There are more of them than GPUs.
     """
-    if launched() == 1:
+    if launched() == 1 or count() > 1:
         yield
         return
     cuda = torch.cuda.is_available()
