@@ -41,6 +41,8 @@ _PLACES: Final = tuple(
 )
 _LARGEST_PLACE: Final = 100_000
 """A larger number is a stage's position, not a row."""
+FOLDER: Final = "."
+"""What is unreadable where a folder cannot be listed."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class FolderSource:
         try:
             return sorted(name for name in self._listed() if _may_be_tile(PurePath(name).name))
         except OSError as error:
-            self.unreadable.append(Unreadable(".", error.strerror or str(error)))
+            self.unreadable.append(Unreadable(FOLDER, error.strerror or str(error)))
             return []
 
     def _listed(self) -> Iterator[str]:

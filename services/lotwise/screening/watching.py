@@ -19,7 +19,7 @@ from lotwise.core.errors import InvalidRequest, LotwiseError
 from lotwise.core.lot_sidecar import COMPLETE
 from lotwise.screening.concluding import Wish
 from lotwise.screening.services import Services
-from lotwise.screening.sources import FolderSource
+from lotwise.screening.sources import FOLDER, FolderSource
 from lotwise.screening.stored import StoredScreening
 from lotwise.store import FoundTile, Progress, Screening, Store, StoreError
 
@@ -95,11 +95,20 @@ class GrowingFolder(FolderSource):
         """
         self.unreadable.clear()
         names = super()._names()
-        if self.unreadable:
-            raise InvalidRequest(
-                "TILES_UNREADABLE", f"{self.source} cannot be read: {self.unreadable[0].why}."
-            )
+        self.check_listed()
         return not names
+
+    def check_listed(self) -> None:
+        """Whether the folder could be listed the last time.
+
+        Raises:
+            InvalidRequest: TILES_UNREADABLE.
+        """
+        for each in self.unreadable:
+            if each.path == FOLDER:
+                raise InvalidRequest(
+                    "TILES_UNREADABLE", f"{self.source} cannot be read: {each.why}."
+                )
 
     def changed(self) -> int:
         """When the folder itself changed, in nanoseconds; 0 where nobody can say."""
@@ -281,10 +290,12 @@ class Watch:
         changed = lot.source.changed()
         seen = changed if time.time() - changed / 1e9 > self.settled_s else None
         try:
-            if await asyncio.to_thread(lambda: lot.source.empty) and not lot.begun:
+            # Before it is registered; later its files are listed anyhow.
+            if not lot.begun and await asyncio.to_thread(lambda: lot.source.empty):
                 lot.looked, lot.seen = True, seen
                 return
             new = await lot.screening.take_up()
+            lot.source.check_listed()
             if new or (not lot.looked and await lot.screening.unfinished()):
                 lot.begun, lot.finished, lot.last = True, None, lot.source.clock()
             lot.looked, lot.seen = True, seen
