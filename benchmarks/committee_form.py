@@ -33,8 +33,8 @@ from torch import Tensor, nn
 from lotwise.core.preprocessing import resample_area
 from lotwise.runtime.assemble import assemble_members
 from lotwise_simulator import mosaic, reference_lots
-from lotwise_training.export.onnx_export import PARITY_TOLERANCE, export_module
 from lotwise_training.models.wide_resnet import TileClassifier, WideResNet, channel_statistics
+from lotwise_training.onnx.export import PARITY_TOLERANCE, export_module
 
 THREADS: Final = 2
 CPU: Final = "CPUExecutionProvider"
@@ -44,8 +44,8 @@ PAUSE_S: Final = 0.02  # until the threads of the form before have come to rest
 OUTPUTS: Final = ("logits", "features", "early")
 LOGITS: Final = OUTPUTS[:1]
 LEVELS: Final = onnxruntime.GraphOptimizationLevel
-Outputs = list[np.ndarray]
-Ask = Callable[[np.ndarray], Outputs]
+Predictions = list[np.ndarray]
+Ask = Callable[[np.ndarray], Predictions]
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ def one_after_another(paths: Sequence[Path], settings: Settings) -> Ask:
     """Asks a session for each member."""
     sessions = [settings.session(path) for path in paths]
 
-    def ask(image: np.ndarray) -> Outputs:
+    def ask(image: np.ndarray) -> Predictions:
         answers = [session.run(list(OUTPUTS), {"image": image}) for session in sessions]
         return [np.stack(rows, axis=1) for rows in zip(*answers, strict=True)]
 

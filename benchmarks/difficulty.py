@@ -34,10 +34,10 @@ from lotwise_simulator.benchmark import (
     rehearsal_lots,
 )
 from lotwise_simulator.instrument import NOMINAL
-from lotwise_training.batches import Batches
-from lotwise_training.device import best_device, place
+from lotwise_training.data.sampler import Batches
 from lotwise_training.models.wide_resnet import WideResNet, mixed_precision_forward
-from lotwise_training.schedule import one_cycle
+from lotwise_training.store.device import best_device, to_device
+from lotwise_training.training.schedule import one_cycle
 
 PX = 64
 BATCH = 64
@@ -68,7 +68,7 @@ def train(images: Images, epochs: int, seed: int) -> WideResNet:
     device = best_device()
     torch.manual_seed(seed)
     network = WideResNet(16, 2, len(images))
-    place(network, device)
+    to_device(network, device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
     x = torch.from_numpy(images.reshape(-1, 1, PX, PX)).to(device)
     y = torch.arange(len(images), device=device).repeat_interleave(images.shape[1])

@@ -47,20 +47,20 @@ from benchmarks.real_lots import (
 )
 from benchmarks.real_report import BRIGHTNESS, ENSEMBLE, EVENED, SINGLE, WIDTH, picture, show
 from lotwise.core.uncertainty import committee_probabilities, softmax
-from lotwise_training.checkpoint import load_checkpoint
-from lotwise_training.classifier import ClassifierJob, ClassifierTrainer
-from lotwise_training.config import NetworkRecipe
-from lotwise_training.dataset import Floats, Images, Numbers, TileDataset
-from lotwise_training.lanes import train_networks
+from lotwise_training.config.load import RECIPES, RecipeError, load_recipe
+from lotwise_training.config.schema import NetworkRecipe
+from lotwise_training.data.tiles import Floats, Images, Numbers, TileDataset
+from lotwise_training.inference.predict import committee_logits, load_members
 from lotwise_training.metrics import (
     accuracy,
     expected_calibration_error,
     negative_log_likelihood,
 )
-from lotwise_training.prediction import committee_logits, load_members
-from lotwise_training.recipe_files import RECIPES, RecipeError, load_recipe
-from lotwise_training.report.drawing import write_png
-from lotwise_training.training_loop import checkpoint_path
+from lotwise_training.report.figures.style import write_png
+from lotwise_training.store.checkpoint import load_checkpoint
+from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.parallel import train_networks
+from lotwise_training.training.tasks.classifier import ClassifierJob, ClassifierTrainer
 
 ROOT: Final = Path(__file__).parents[1]
 RECIPE: Final = RECIPES / "cpu" / "real_images.toml"

@@ -19,9 +19,9 @@ from typing import Final
 import numpy as np
 
 from lotwise.core.lot_sidecar import SIDECAR
-from lotwise_training.benchmark_data import GEOMETRY
-from lotwise_training.dataset import Floats, Images, Numbers, TileDataset, dataset_version
-from lotwise_training.laboratory import LOTS_TABLE, read_laboratory
+from lotwise_training.data.benchmark import GEOMETRY
+from lotwise_training.data.folder import LOTS_TABLE, read_lot_folder
+from lotwise_training.data.tiles import Floats, Images, Numbers, TileDataset, dataset_version
 
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("path", "group", "lot", "sha256", "source")
@@ -111,7 +111,7 @@ STUDIES: Final = (
 
 @dataclass(frozen=True, eq=False)
 class RealLots:
-    """The lots of a study as `read_laboratory` reads them.
+    """The lots of a study as `read_lot_folder` reads them.
 
     Attributes:
         study: Which.
@@ -161,7 +161,7 @@ def read_real_lots(
             "one place; a study needs two such lots. Add images."
         )
     lay_out(kept, study, scratch)
-    read = read_laboratory(scratch, GEOMETRY, jobs=jobs)
+    read = read_lot_folder(scratch, GEOMETRY, jobs=jobs)
     images = tuple(path.name for paths in kept.values() for path in paths)
     if len(np.unique(read.dataset.regions)) != len(images):
         faults = "; ".join(f"{each.path.name}: {each.message}" for each in read.unreadable)

@@ -12,8 +12,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from lotwise_training.dataset import Images
-from lotwise_training.report.drawing import COLOURS, GREY, PALE, blank, percent, styled
+from lotwise_training.data.tiles import Images
+from lotwise_training.report.figures.style import COLOURS, GREY, PALE, blank, percent, styled
 
 BRIGHTNESS: Final = "brightness"
 EVENED: Final = "evened"

@@ -14,7 +14,7 @@ from lotwise.cluster.screening import IMAGE as SCREENING_IMAGE
 from lotwise.cluster.screening import STORE, ScreeningJob
 from lotwise.cluster.training import RECIPES, TrainingJob
 from lotwise.core.errors import InvalidRequest
-from lotwise_training import cli as training_cli
+from lotwise_training.cli import app as training_cli
 from tests.support.triton import ROOT
 
 PLACEMENT = Placement(

@@ -204,11 +204,11 @@ def test_an_empty_repository_is_an_error(tmp_path: Path) -> None:
 def gradient_repository(root: Path) -> tuple[Path, list[NDArray[np.float32]]]:
     """A small trained-like editor and regressor, exported and stripped; torch needed."""
     torch = pytest.importorskip("torch")
-    from lotwise_training.export.gradient import export_gradient
-    from lotwise_training.export.onnx_export import export_module
-    from lotwise_training.export.onnx_weights import halve_weights
-    from lotwise_training.export.skeleton import save_skeleton, strip_weights
     from lotwise_training.models.attgan import Decoder
+    from lotwise_training.onnx.export import export_module
+    from lotwise_training.onnx.gradient import export_gradient
+    from lotwise_training.onnx.half_precision import halve_weights
+    from lotwise_training.onnx.shared_weights import save_skeleton, strip_weights
 
     torch.manual_seed(0)
     decoder = Decoder(4, 4)
@@ -288,9 +288,9 @@ def test_gradient_survives_stripping_and_assembly(tmp_path: Path) -> None:
 def test_a_skeleton_may_keep_weights_of_its_own(tmp_path: Path) -> None:
     """As an encoder does that holds a decoder beside itself."""
     torch = pytest.importorskip("torch")
-    from lotwise_training.export.onnx_export import export_module
-    from lotwise_training.export.onnx_weights import halve_weights, to_half
-    from lotwise_training.export.skeleton import StripError, save_skeleton, strip_weights
+    from lotwise_training.onnx.export import export_module
+    from lotwise_training.onnx.half_precision import halve_weights, to_half
+    from lotwise_training.onnx.shared_weights import StripError, save_skeleton, strip_weights
 
     torch.manual_seed(0)
     last = torch.nn.Linear(32, 32)

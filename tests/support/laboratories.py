@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from lotwise.core.signature import TileGeometry
-from lotwise_training.dataset import DatasetError
-from lotwise_training.laboratory import read_laboratory
+from lotwise_training.data.folder import read_lot_folder
+from lotwise_training.data.tiles import DatasetError
 
 FIELD = TileGeometry(px=16, um_per_px=4)
 """64 um: pictures of 64 px at 1 um fill it."""
@@ -38,7 +38,7 @@ def two_lots(path):
 
 
 def read(root, geometry=FIELD, **options):
-    return read_laboratory(root, geometry, **{"jobs": 1, **options})
+    return read_lot_folder(root, geometry, **{"jobs": 1, **options})
 
 
 def refused(root, **options):

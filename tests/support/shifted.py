@@ -4,12 +4,12 @@ import numpy as np
 
 from lotwise.core.committee_outputs import CommitteeOutputs
 from lotwise.core.diagnosis import KINDS, Shift
-from lotwise_training.shifts import TILES, ShiftedTiles
+from lotwise_training.data.synthetic_shifts import TILES, ShiftedTiles
 from tests.support.committees import known_tiles
 
 
 def shifted_lot(kind, seed, n=TILES):
-    """Outputs of the tiles of one lot, as `known_tiles` would give them with a shift."""
+    """Predictions of the tiles of one lot, as `known_tiles` would give them with a shift."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     outputs, labels = known_tiles(8 * n, 1000 + seed)
     one = outputs.take(np.flatnonzero(labels == seed % 4)[:n])
@@ -25,7 +25,7 @@ def shifted_lot(kind, seed, n=TILES):
 
 
 def joined(parts):
-    """Outputs of several, one after another."""
+    """Predictions of several, one after another."""
     return CommitteeOutputs(
         np.concatenate([part.logits for part in parts]),
         {

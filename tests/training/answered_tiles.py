@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lotwise_training.outputs import set_outputs
+from lotwise_training.evaluation.predictions import set_predictions
 
 LOTS = ["R1", "R2", "R3", "R4"]
 MANIFEST = {
@@ -41,11 +41,11 @@ def asked(labels, seed, *, sharp=3.0, n_lots=4, dropout=True, first=0):
     answers = {"single": logits[:, :1], "ensemble": logits}
     if dropout:
         answers["dropout"] = logits[:, :1] + rng.normal(size=(len(labels), 5, n_lots))
-    return set_outputs(np.arange(first, first + len(labels)), labels, answers)
+    return set_predictions(np.arange(first, first + len(labels)), labels, answers)
 
 
 def every_set():
-    """Outputs of all splits and of some shifted sets."""
+    """Predictions of all splits and of some shifted sets."""
     known = np.arange(120) % 4
     unknown = np.full(60, -1)
     return {

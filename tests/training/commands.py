@@ -3,8 +3,8 @@
 import numpy as np
 from typer.testing import CliRunner
 
-from lotwise_training import cli
-from lotwise_training.training_loop import train_network
+from lotwise_training.cli import app as cli
+from lotwise_training.training.loop import train_network
 from tests.support.laboratories import lots_csv, write
 
 LOTS = ("dark", "middle", "bright")

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from lotwise_training.lot_curve import LearningCurve
-from lotwise_training.plan_lots import plan_lots
+from lotwise_training.active_learning.forecast import LearningCurve
+from lotwise_training.pipelines.plan_lots import plan_lots
 from tests.training.small_lots import lot_table
 
 SEEN = 20

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from lotwise_training.config import (
+from lotwise_training.config.schema import (
     CalibrationRecipe,
     CommitteeRecipe,
     ComparisonRecipe,
     NetworkRecipe,
     PolicyRecipe,
 )
-from lotwise_training.dataset import LotTable, TileDataset, dataset_version
+from lotwise_training.data.tiles import LotTable, TileDataset, dataset_version
 
 PX = 16
 UM_PER_PX = 4.0

@@ -10,16 +10,16 @@ import torch
 from lotwise.core.calibration_fit import calibrate
 from lotwise.core.intervals import CalibrationLot, IntervalCalibration
 from lotwise_simulator import ATTRIBUTE_NAMES, benchmark, reference_lots
-from lotwise_training.attribute_meter import NAME as METER
-from lotwise_training.checkpoint import save_checkpoint
-from lotwise_training.dataset import LOTS_FILE, SIMULATED, LotTable, write_table
-from lotwise_training.export.onnx_weights import halve_weights
-from lotwise_training.interval_calibration import FOLDS, INTERVALS_FILE, load_folds
+from lotwise_training.calibration.conformal import FOLDS, INTERVALS_FILE, load_folds
+from lotwise_training.calibration.policy import committee_sha256, write_fitted
+from lotwise_training.data.tiles import LOTS_FILE, SIMULATED, LotTable, write_table
+from lotwise_training.inference.predict import load_members
 from lotwise_training.models.wide_resnet import WideResNet
-from lotwise_training.policy import committee_sha256, write_fitted
-from lotwise_training.prediction import load_members
-from lotwise_training.regressor import fold_name, served_name
-from lotwise_training.training_loop import checkpoint_path
+from lotwise_training.onnx.half_precision import halve_weights
+from lotwise_training.store.checkpoint import save_checkpoint
+from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.tasks.attribute_meter import NAME as METER
+from lotwise_training.training.tasks.property import fold_name, served_name
 from tests.support.committees import COVERAGE, labelled
 
 DEPTH, WIDEN = 10, 1

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from lotwise_training.config import (
+from lotwise_training.config.schema import (
     IntervalRecipe,
     PropertyNetworkRecipe,
     RegressorComparisonRecipe,
     RegressorRecipe,
     StrengthDataRecipe,
 )
-from lotwise_training.dataset import TileDataset, dataset_version
+from lotwise_training.data.tiles import TileDataset, dataset_version
 from tests.training.small_lots import lot_table
 
 PX = 32

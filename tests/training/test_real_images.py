@@ -27,9 +27,9 @@ from benchmarks.real_report import (
     picture,
     show,
 )
-from lotwise_training.dataset import LotTable, TileDataset, dataset_version
-from lotwise_training.recipe_files import RecipeError, load_recipe
-from lotwise_training.training_loop import train_network
+from lotwise_training.config.load import RecipeError, load_recipe
+from lotwise_training.data.tiles import LotTable, TileDataset, dataset_version
+from lotwise_training.training.loop import train_network
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data"

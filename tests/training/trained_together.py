@@ -13,10 +13,12 @@ from unittest import mock
 import numpy as np
 import torch
 
-from lotwise_training import cli, processes, training_loop
-from lotwise_training.classifier import ClassifierJob, ClassifierTrainer
+from lotwise_training.cli import app as cli
 from lotwise_training.models import wide_resnet
-from lotwise_training.training_loop import train_network
+from lotwise_training.training import distributed
+from lotwise_training.training import loop as training_loop
+from lotwise_training.training.loop import train_network
+from lotwise_training.training.tasks.classifier import ClassifierJob, ClassifierTrainer
 from tests.training.small_lots import WITH_OUTLIERS, grey_lots
 
 RECIPE = replace(WITH_OUTLIERS, optimiser="sgd", learning_rate=0.02)
@@ -64,7 +66,7 @@ class Watched:
             if step == self.break_at:
                 raise Broken
             result = loss(chosen, crop_px, rng, step)
-            self.losses.append(processes.mean(result).item())
+            self.losses.append(distributed.mean(result).item())
             return result
 
         task.loss = noted
@@ -103,15 +105,15 @@ def main(run):
     with (
         mock.patch.object(torch.cuda, "is_available", return_value=False),
         mock.patch.object(training_loop, "save_checkpoint", noted),
-        processes.together(),
+        distributed.together(),
     ):
         said = {
-            "processes": processes.count(),
+            "processes": distributed.count(),
             "losses": train(run),
             "broken": train(run, replace(JOB, name="broken"), BROKEN_AT),
             "saved": saved,
         }
-        (run / f"said-{processes.rank()}.json").write_text(json.dumps(said))
+        (run / f"said-{distributed.rank()}.json").write_text(json.dumps(said))
         committee(run)
 
 

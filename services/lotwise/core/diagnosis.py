@@ -4,8 +4,8 @@ Zhang et al. 2020, section "Can we leverage uncertainties to identify different 
 hope to tell them by entropy and name what to do about each. Entropy alone does not tell them, but
 where networks place a tile does: a change of the instrument moves it otherwise than another
 material. So a small network is fitted on simulated shifts of known kinds, on what the committee
-says of a tile and where it places it. `training/lotwise_training/shifts.py` makes the shifts; they
-are other ones than those by which the diagnosis is judged.
+says of a tile and where it places it. `lotwise_training/data/synthetic_shifts.py` makes the shifts;
+they are other ones than those by which the diagnosis is judged.
 
 N tiles, F numbers that describe a tile, H hidden units.
 """

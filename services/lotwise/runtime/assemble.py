@@ -8,7 +8,7 @@ Some models are not stored whole, because other files hold their weights already
   a cascade are made.
 - Any ``model.onnx`` with a ``skeleton.onnx`` beside it, which names weights of other models:
   ``edit_gradient`` those of the decoder and the regressor, ``editor_encoder`` those of the decoder
-  where it draws the tile itself. ``lotwise_training.export.skeleton`` writes it; what the two
+  where it draws the tile itself. ``lotwise_training.onnx.shared_weights`` writes it; what the two
   modules agree on are the metadata keys, the names of the transforms and the digest.
 
 Runs at set-up on the user's machine with numpy and onnx only. A file that is up to date stays

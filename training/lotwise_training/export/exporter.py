@@ -12,14 +12,14 @@ from torch import Tensor
 
 from lotwise.core.signature import ModelSignature, PropertySpec, TensorSpec
 from lotwise.runtime.model_config import write_pbtxt
-from lotwise_training.dataset import LOTS_FILE, SIMULATED, read_table
-from lotwise_training.export.card import run_figures, write_card
-from lotwise_training.export.onnx_export import PARITY_TOLERANCE
+from lotwise_training.data.tiles import LOTS_FILE, SIMULATED, read_table
+from lotwise_training.evaluation.card_figures import card_figures
+from lotwise_training.evaluation.predictions import ENSEMBLE, read_predictions
+from lotwise_training.export.model_card import run_figures, write_card
 from lotwise_training.models.wide_resnet import LINEAR_RANGE, TileRegressor
-from lotwise_training.outputs import ENSEMBLE, read_outputs
-from lotwise_training.regressor import SERVED as REGRESSOR
-from lotwise_training.report.card_figures import card_figures
-from lotwise_training.stored import OutputsError
+from lotwise_training.onnx.export import PARITY_TOLERANCE
+from lotwise_training.store.arrays import ResultsError
+from lotwise_training.training.tasks.property import SERVED as REGRESSOR
 
 VERSION: Final = "1"
 """Folder of the models' version."""
@@ -82,8 +82,8 @@ class Exporter:
     def committee_figures(self, weights_sha256: str) -> tuple[dict[str, str], str]:
         """Figures of the stored answers, if it was these members that gave them."""
         try:
-            outputs, stated = read_outputs(self.results)
-        except OutputsError:
+            outputs, stated = read_predictions(self.results)
+        except ResultsError:
             return {}, ""
         answered = {run["weights_sha256"][ENSEMBLE]: run for run in stated["runs"].values()}
         if weights_sha256 not in answered:

@@ -28,8 +28,10 @@ from lotwise.core.signature import ModelMetadata, ModelSignature, TensorSpec
 from lotwise.runtime.assemble import assemble_repository, has_parts
 from lotwise.runtime.cascade_models import write_cascade_models
 from lotwise_simulator import mosaic, reference_lots
-from lotwise_training.benchmark_data import GEOMETRY
-from lotwise_training.export.editor_export import DECODER, export_editor, export_gradient_anew
+from lotwise_training.calibration.policy import FILES, POLICY_FILE, committee_sha256
+from lotwise_training.data.benchmark import GEOMETRY
+from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
+from lotwise_training.export.editor import DECODER, export_editor, export_gradient_anew
 from lotwise_training.export.exporter import (
     VERSION,
     Exporter,
@@ -38,18 +40,16 @@ from lotwise_training.export.exporter import (
     learned_property,
     simulated_lots,
 )
-from lotwise_training.export.folds_export import export_folds
-from lotwise_training.export.lots import stated_lots
-from lotwise_training.export.onnx_export import check_parity, export_module
+from lotwise_training.export.lot_metadata import stated_lots
+from lotwise_training.export.regressor_folds import export_folds
 from lotwise_training.export.restore import restored_editor
-from lotwise_training.models.observed import OBSERVED_OUTPUTS, ObservedRegressor
+from lotwise_training.inference.predict import load_members, load_regressor
+from lotwise_training.models.heads import OBSERVED_OUTPUTS, ObservedRegressor
 from lotwise_training.models.wide_resnet import MEMBER_OUTPUTS
-from lotwise_training.policy import FILES, POLICY_FILE, committee_sha256
-from lotwise_training.prediction import load_members, load_regressor
-from lotwise_training.regressor import SERVED as REGRESSOR
-from lotwise_training.regressor import served_name
-from lotwise_training.strength_tiles import STRENGTH_GEOMETRY
-from lotwise_training.training_loop import checkpoint_path
+from lotwise_training.onnx.export import check_parity, export_module
+from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.tasks.property import SERVED as REGRESSOR
+from lotwise_training.training.tasks.property import served_name
 
 LABELS: Final = "labels.txt"
 EXAMPLES: Final = 3  # an odd batch that no graph can have been specialised to

@@ -23,17 +23,17 @@ from torch import nn
 from lotwise.runtime.assemble import assemble_repository, has_parts
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_simulator import ATTRIBUTE_NAMES
-from lotwise_training.attribute_meter import NAME as METER
-from lotwise_training.attribute_meter import SERVED as SERVED_METER
-from lotwise_training.checkpoint import CheckpointError, save_checkpoint
-from lotwise_training.editor_runs import editor_name, load_editor, write_served
+from lotwise_training.calibration.conformal import FOLDS
 from lotwise_training.export.exporter import VERSION
-from lotwise_training.interval_calibration import FOLDS
+from lotwise_training.inference.predict import load_regressor
 from lotwise_training.models.editors import NETWORKS, AttGan, EditorNetwork
 from lotwise_training.models.wide_resnet import LINEAR_RANGE, TileRegressor, WideResNet
-from lotwise_training.prediction import load_regressor
-from lotwise_training.regressor import fold_name, served_name
-from lotwise_training.training_loop import checkpoint_path
+from lotwise_training.store.checkpoint import CheckpointError, save_checkpoint
+from lotwise_training.training.editor.runs import editor_name, load_editor, write_served
+from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.tasks.attribute_meter import NAME as METER
+from lotwise_training.training.tasks.attribute_meter import SERVED as SERVED_METER
+from lotwise_training.training.tasks.property import fold_name, served_name
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 

@@ -24,16 +24,16 @@ from torch import Tensor, nn
 
 from lotwise.core.signature import ModelMetadata, ModelSignature, TensorSpec
 from lotwise.runtime.model_config import write_pbtxt
-from lotwise_training.benchmark_data import GEOMETRY
+from lotwise_training.data.benchmark import GEOMETRY
+from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
 from lotwise_training.export.exporter import VERSION, learned_property, sha256, simulated_lots
-from lotwise_training.export.lots import stated_lots
-from lotwise_training.export.onnx_export import PARITY_TOLERANCE, compare
+from lotwise_training.export.lot_metadata import stated_lots
 from lotwise_training.export.repository import LABELS, example_tiles, resampled
+from lotwise_training.inference.predict import load_members, load_regressor
 from lotwise_training.models.wide_resnet import MEMBER_OUTPUTS
-from lotwise_training.prediction import load_members, load_regressor
-from lotwise_training.regressor import served_name
-from lotwise_training.strength_tiles import STRENGTH_GEOMETRY
-from lotwise_training.training_loop import checkpoint_path
+from lotwise_training.onnx.export import PARITY_TOLERANCE, compare
+from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.tasks.property import served_name
 
 FILE: Final = "model.pt"  # the name that the backend looks for
 _SOURCES: Final = ".debug_pkl"

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lotwise_training.models.attgan import Decoder, Encoder, scale_image
-from lotwise_training.models.zoom import enlarged, zoomed
+from lotwise_training.models.resample import enlarged, zoomed
 
 FOLD: Final = 4
 """Edge, in pixels, of the squares that are channels to an editor of differences."""
@@ -145,7 +145,7 @@ class DifferenceEditor(EditorNetwork):
     whose decoder is told the change at each, and a narrow one of all pixels that draws. It draws
     two pictures, one that is added before the zoom and one, such as noise, after it. Of each only
     the difference between the change and no change counts. How far an attribute zooms is one
-    measured number (`lotwise_training.texture_targets`).
+    measured number (`lotwise_training.training.editor.texture`).
 
     Args:
         dim: Width of the level of 4 pixels; doubled at each that is coarser.
@@ -209,7 +209,7 @@ class DifferenceEditor(EditorNetwork):
         unpacked = functional.pixel_shuffle(skip, PACKED)
         image, none = unpacked[:, :1], unpacked[:, 1:]
         # The finer levels again: a seventh of the work, where sending them would double the code.
-        fine = self.first(_folded(image))
+        fine = self.first(_unshuffled(image))
         levels = (self.grain(scale_image(image)), fine, self.second(fine), coarse)
         change = wanted - own
         return self._drawn(image, none, self._pictures(levels, change), change)
@@ -241,7 +241,7 @@ class DifferenceEditor(EditorNetwork):
         self.zoom.copy_(log_zoom)
 
     def _seen(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        fine = self.first(_folded(image))
+        fine = self.first(_unshuffled(image))
         middle = self.second(fine)
         return self.grain(scale_image(image)), fine, middle, self.third(middle)
 
@@ -316,6 +316,6 @@ def _maps(attributes: Tensor, like: Tensor) -> Tensor:
     return attributes.unsqueeze(-1).unsqueeze(-1).expand(-1, -1, *like.shape[2:])
 
 
-def _folded(image: Tensor) -> Tensor:
+def _unshuffled(image: Tensor) -> Tensor:
     """Squares of pixels as channels, scaled to -1..1."""
     return functional.pixel_unshuffle(scale_image(image), FOLD)

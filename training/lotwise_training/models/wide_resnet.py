@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lotwise_training.device import mixed_precision
+from lotwise_training.store.device import mixed_precision
 
 NORMALISATION_EPSILON: Final = 1.0
 """Grey levels. A tile whose standard deviation is near or below it shows no structure, and

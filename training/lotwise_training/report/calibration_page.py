@@ -13,9 +13,7 @@ from lotwise.core.calibration import Calibration, read_calibration
 from lotwise.core.errors import LotwiseError
 from lotwise.core.policy_fit import Scored
 from lotwise.core.temperature import error_probability, scaled
-from lotwise_training.fresh_outputs import JudgedCalibration, read_fresh
-from lotwise_training.outputs import ENSEMBLE, TEST, Outputs
-from lotwise_training.report.calibration_tables import (
+from lotwise_training.evaluation.calibration import (
     CalibrationFigures,
     FamiliarityFigures,
     GuaranteeFigures,
@@ -27,10 +25,12 @@ from lotwise_training.report.calibration_tables import (
     scored_fresh,
     selective_figures,
 )
+from lotwise_training.evaluation.fresh_predictions import CalibrationCheck, read_fresh_predictions
+from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, Predictions
+from lotwise_training.evaluation.tile_sets import TILE_RANDOM, words
 from lotwise_training.report.html_parts import table_html
 from lotwise_training.report.section import Section
-from lotwise_training.report.served import COMMITTEE, RecheckFailed
-from lotwise_training.report.sets import TILE_RANDOM, words
+from lotwise_training.report.served_models import COMMITTEE, RecheckFailed
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.targets import MOST_ERROR_AT_90, PUBLISHED, Target
 from lotwise_training.report.wording import NONE, number, percent, percent_range
@@ -42,7 +42,7 @@ FRESH_WORDS = "fresh tiles"
 
 
 def calibration_section(
-    results: Path, outputs: Outputs, models: Path | None, *, seed: int = 0
+    results: Path, outputs: Predictions, models: Path | None, *, seed: int = 0
 ) -> Section | None:
     """The part on calibration; None where `lotwise-train answers` stored nothing of it.
 
@@ -53,10 +53,10 @@ def calibration_section(
         seed: Of the draws.
 
     Raises:
-        OutputsError: What is stored is not what its manifest speaks of.
+        ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: The served calibration is not the one that was judged.
     """
-    judged = read_fresh(results)
+    judged = read_fresh_predictions(results)
     if judged is None:
         return None
     said = ""
@@ -275,7 +275,7 @@ def familiarity_sheet(figures: Sequence[FamiliarityFigures]) -> Sheet:
     )
 
 
-def _scored_set(outputs: Outputs, temperature: float) -> Scored:
+def _scored_set(outputs: Predictions, temperature: float) -> Scored:
     asked = outputs[TILE_RANDOM, TEST]
     probabilities = scaled(asked.answers[ENSEMBLE].probabilities, temperature)
     return Scored(
@@ -297,7 +297,7 @@ def _check_served(judged: Calibration, models: Path) -> None:
         )
 
 
-def _words(judged: JudgedCalibration) -> str:
+def _words(judged: CalibrationCheck) -> str:
     used = judged.calibration.calibration_set
     return (
         f"Calibration {judged.calibration.calibration_version} was fitted on {used.tiles:,} "

@@ -9,15 +9,15 @@ from typing import Final
 
 from lotwise.core.cascade import CASCADE_FILE, Cascade
 from lotwise.core.cascade_fit import evaluations
-from lotwise_training.cascading import REFERRED, StoredCascade, read_cascade_answers
+from lotwise_training.evaluation.cascade import REFERRED, StoredCascade, read_cascade_decisions
+from lotwise_training.evaluation.shift_predictions import KNOWN
+from lotwise_training.evaluation.tile_sets import words
 from lotwise_training.report.html_parts import table_html
 from lotwise_training.report.section import Section
-from lotwise_training.report.served import COMMITTEE, RecheckFailed
-from lotwise_training.report.sets import words
+from lotwise_training.report.served_models import COMMITTEE, RecheckFailed
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.targets import Target
 from lotwise_training.report.wording import percent
-from lotwise_training.shift_answers import KNOWN
 
 LEAST_EQUAL: Final = 0.995
 MOST_EVALUATIONS: Final = 1 / 3
@@ -127,10 +127,10 @@ def cascade_section(results: Path, models: Path | None) -> Section | None:
             compares nothing.
 
     Raises:
-        OutputsError: What is stored is not what its manifest speaks of.
+        ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: Another cascade is served than was measured.
     """
-    stored = read_cascade_answers(results)
+    stored = read_cascade_decisions(results)
     if stored is None:
         return None
     if models is not None:

@@ -8,15 +8,15 @@ from typing import Any
 
 from lotwise.core.conformal import units_needed
 from lotwise.core.intervals import IntervalCalibration
-from lotwise_training.interval_outputs import NewLots
-from lotwise_training.report.conformal_figures import lot_intervals_figure
-from lotwise_training.report.conformal_tables import (
+from lotwise_training.evaluation.bootstrap import Interval
+from lotwise_training.evaluation.conformal import (
     ALL_LOTS,
     CoverageFigures,
     lot_intervals,
 )
+from lotwise_training.evaluation.interval_predictions import NewLots
+from lotwise_training.report.figures.conformal import lot_intervals_figure
 from lotwise_training.report.html_parts import Plot, figure_html, table_html
-from lotwise_training.report.intervals import Interval
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.targets import Target
 from lotwise_training.report.wording import NONE, percent

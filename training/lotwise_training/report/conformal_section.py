@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lotwise_training.interval_outputs import FILE, read_intervals
+from lotwise_training.evaluation.conformal import (
+    ALL_LOTS,
+    calibrations,
+    conformal_json,
+    coverage_figures,
+)
+from lotwise_training.evaluation.interval_predictions import FILE, read_intervals
 from lotwise_training.report.conformal_page import (
     conformal_parts,
     conformal_plots,
     conformal_sheet,
     conformal_targets,
 )
-from lotwise_training.report.conformal_tables import (
-    ALL_LOTS,
-    calibrations,
-    conformal_json,
-    coverage_figures,
-)
 from lotwise_training.report.section import Section
-from lotwise_training.report.served import served_models
-from lotwise_training.report.served_conformal import check_calibration, check_folds
+from lotwise_training.report.served_models import served_models
+from lotwise_training.report.verify_conformal import check_calibration, check_folds
 
 
 def conformal_section(results: Path, models: Path | None, *, seed: int) -> Section | None:
@@ -32,7 +32,7 @@ def conformal_section(results: Path, models: Path | None, *, seed: int) -> Secti
         seed: Of the choice of tiles.
 
     Raises:
-        OutputsError: What is stored is not what its manifest speaks of.
+        ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: The served networks or their calibration are not those that were measured.
     """
     if not (results / FILE).exists():

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from lotwise.core.diagnosis import DIAGNOSIS_FILE, KINDS, Diagnosis, Shift
 from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE, LotCalibration
-from lotwise_training.outputs import Outputs
-from lotwise_training.report.diagnosis_tables import (
+from lotwise_training.evaluation.predictions import Predictions
+from lotwise_training.evaluation.shift_predictions import NEW, PER_LOT, read_shift_predictions
+from lotwise_training.evaluation.shifts import (
     EarlyFigures,
     KindFigures,
     MixtureFigures,
@@ -22,17 +23,16 @@ from lotwise_training.report.diagnosis_tables import (
     kind_figures,
     mixture_figures,
 )
-from lotwise_training.report.drawing import blank, percent, styled
+from lotwise_training.evaluation.tile_sets import words
+from lotwise_training.report.figures.roc import roc_figure
+from lotwise_training.report.figures.style import blank, percent, styled
 from lotwise_training.report.html_parts import Plot, figure_html, table_html
-from lotwise_training.report.roc_figures import roc_figure
 from lotwise_training.report.section import Section
-from lotwise_training.report.served import COMMITTEE, RecheckFailed
-from lotwise_training.report.sets import words
+from lotwise_training.report.served_models import COMMITTEE, RecheckFailed
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.targets import Target
 from lotwise_training.report.wording import NONE
 from lotwise_training.report.wording import percent as as_percent
-from lotwise_training.shift_answers import NEW, PER_LOT, read_shift_answers
 
 MOST_ALARMS: Final = 15
 LEAST_LOT_ACCURACY: Final = 0.90
@@ -187,7 +187,7 @@ def kinds_figure(figures: Sequence[KindFigures]) -> Figure:
 
 
 def diagnosis_section(
-    results: Path, outputs: Outputs, models: Path | None, *, seed: int
+    results: Path, outputs: Predictions, models: Path | None, *, seed: int
 ) -> Section | None:
     """The section; None where nothing of it is stored.
 
@@ -199,10 +199,10 @@ def diagnosis_section(
         seed: Of the mixtures.
 
     Raises:
-        OutputsError: What is stored is not what its manifest speaks of.
+        ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: Another diagnosis is served than was measured.
     """
-    answers = read_shift_answers(results)
+    answers = read_shift_predictions(results)
     if answers is None:
         return None
     if models is not None:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lotwise_training.edit_outputs import SIMULATOR
-from lotwise_training.report.edit_figures import KIND_WORDS, curves_figure, response_figure
-from lotwise_training.report.edit_tables import (
+from lotwise_training.evaluation.edit_records import SIMULATOR
+from lotwise_training.evaluation.edits import (
     LEAST_DIAGONAL,
     LEAST_PSNR_DB,
     MOST_OFF_DIAGONAL,
@@ -20,6 +19,7 @@ from lotwise_training.report.edit_tables import (
     least_diagonal,
     most_off_diagonal,
 )
+from lotwise_training.report.figures.edits import KIND_WORDS, curves_figure, response_figure
 from lotwise_training.report.html_parts import Plot, figure_html, table_html
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.targets import Target

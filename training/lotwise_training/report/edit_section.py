@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lotwise_training.edit_outputs import FILE, read_edits
+from lotwise_training.evaluation.edit_records import FILE, read_edits
+from lotwise_training.evaluation.edits import edit_figures
 from lotwise_training.report.edit_page import (
     edit_parts,
     edit_plots,
@@ -12,10 +13,9 @@ from lotwise_training.report.edit_page import (
     edits_sheet,
     redrawn_sheet,
 )
-from lotwise_training.report.edit_tables import edit_figures
 from lotwise_training.report.section import Section
-from lotwise_training.report.served import served_models
-from lotwise_training.report.served_edits import served_edits
+from lotwise_training.report.served_models import served_models
+from lotwise_training.report.verify_edits import served_edits
 
 
 def edit_section(results: Path, models: Path | None, *, seed: int) -> Section | None:
@@ -27,7 +27,7 @@ def edit_section(results: Path, models: Path | None, *, seed: int) -> Section | 
         seed: Of the bootstrap.
 
     Raises:
-        OutputsError: What is stored is not what its manifest speaks of.
+        ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: The served editor is not the one that was measured.
     """
     if not (results / FILE).exists():

@@ -9,7 +9,7 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from lotwise_training.report.drawing import as_svg
+from lotwise_training.report.figures.style import as_svg
 from lotwise_training.report.sheets import MISSED, REACHED, Sheet
 
 STYLE: Final = """

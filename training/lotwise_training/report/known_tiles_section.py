@@ -10,16 +10,16 @@ from typing import Final
 from sklearn.metrics import roc_auc_score
 
 from lotwise.core.known_tiles import KNOWN_TILES_FILE, KnownTiles
-from lotwise_training.known_tiles_answers import (
+from lotwise_training.evaluation.bootstrap import wilson
+from lotwise_training.evaluation.familiarity_predictions import (
     FILE,
     NEW_LOTS,
     PValues,
-    read_known_tiles_answers,
+    read_familiarity_predictions,
 )
 from lotwise_training.report.html_parts import table_html
-from lotwise_training.report.intervals import wilson
 from lotwise_training.report.section import Section
-from lotwise_training.report.served import RecheckFailed
+from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.wording import NONE, percent
 
@@ -27,7 +27,7 @@ LEVELS: Final = (0.005, 0.01, 0.05)
 
 
 @dataclass(frozen=True)
-class StrangeFigures:
+class OodFigures:
     """Of one set of tiles.
 
     Attributes:
@@ -43,7 +43,7 @@ class StrangeFigures:
     auroc: float | None
 
 
-def strange_figures(said: PValues) -> list[StrangeFigures]:
+def ood_figures(said: PValues) -> list[OodFigures]:
     """Figures of every set, that of new lots first."""
     known = said[NEW_LOTS]
     figures = []
@@ -53,11 +53,11 @@ def strange_figures(said: PValues) -> list[StrangeFigures]:
         if name != NEW_LOTS:
             strange = [0] * len(known) + [1] * len(values)
             auroc = float(roc_auc_score(strange, [*-known, *-values]))
-        figures.append(StrangeFigures(name, len(values), shares, auroc))
+        figures.append(OodFigures(name, len(values), shares, auroc))
     return figures
 
 
-def strange_sheet(figures: Sequence[StrangeFigures]) -> Sheet:
+def ood_sheet(figures: Sequence[OodFigures]) -> Sheet:
     """How often each set is called strange, and how well it is told from new lots."""
     known = figures[0]
     bands = [wilson(share * known.tiles, known.tiles) for share in known.called_strange]
@@ -92,12 +92,12 @@ def known_tiles_section(results: Path, models: Path | None) -> Section | None:
             compares nothing.
 
     Raises:
-        OutputsError: What is stored is not what its manifest speaks of.
+        ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: Others are served than were measured.
     """
     if not (results / FILE).exists():
         return None
-    said, stated = read_known_tiles_answers(results)
+    said, stated = read_familiarity_predictions(results)
     if models is not None:
         served = KnownTiles.read(models / "regressor" / KNOWN_TILES_FILE).statement
         if served.model_dump(mode="json") != stated["known_tiles"]:
@@ -105,8 +105,8 @@ def known_tiles_section(results: Path, models: Path | None) -> Section | None:
                 f"other known tiles are served ({served.version}) than were measured "
                 f"({stated['known_tiles']['version']})"
             )
-    figures = strange_figures(said)
-    sheet = strange_sheet(figures)
+    figures = ood_figures(said)
+    sheet = ood_sheet(figures)
     return Section(
         name="known_tiles",
         targets=(),

@@ -13,12 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from lotwise.core.calibration import read_calibration
-from lotwise_training.lot_choice import INFORMATION, RISK
-from lotwise_training.plan_answers import read_played
-from lotwise_training.plan_experiment import FIGURES, FIRST, RANDOM, Played
-from lotwise_training.report.drawing import GREY, blank, percent, styled
-from lotwise_training.report.html_parts import Plot, figure_html, table_html
-from lotwise_training.report.lot_plan_tables import (
+from lotwise_training.active_learning.acquisition import INFORMATION, RISK
+from lotwise_training.active_learning.savings import (
     SIZES,
     ForecastFigures,
     PlanFigures,
@@ -26,8 +22,17 @@ from lotwise_training.report.lot_plan_tables import (
     most_off,
     plan_figures,
 )
+from lotwise_training.active_learning.simulation import (
+    FIGURES,
+    FIRST,
+    RANDOM,
+    SimulatedPlans,
+    read_simulated_plans,
+)
+from lotwise_training.report.figures.style import GREY, blank, percent, styled
+from lotwise_training.report.html_parts import Plot, figure_html, table_html
 from lotwise_training.report.section import Section
-from lotwise_training.report.served import COMMITTEE, RecheckFailed
+from lotwise_training.report.served_models import COMMITTEE, RecheckFailed
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.targets import Target
 from lotwise_training.report.wording import NONE, signed
@@ -47,7 +52,9 @@ _LINES: Final[Mapping[str, str]] = MappingProxyType({RANDOM: "--", RISK: "-", IN
 _MARKERS: Final[Mapping[str, str]] = MappingProxyType({RANDOM: "s", RISK: "o", INFORMATION: "^"})
 
 
-def plan_sheet(figures: Sequence[PlanFigures], made: Played, stated: Mapping[str, Any]) -> Sheet:
+def plan_sheet(
+    figures: Sequence[PlanFigures], made: SimulatedPlans, stated: Mapping[str, Any]
+) -> Sheet:
     """Errors by way and number of tested lots, and what is saved.
 
     Args:
@@ -139,7 +146,7 @@ def forecast_sheet(figures: Sequence[ForecastFigures]) -> Sheet:
     )
 
 
-def plan_targets(figures: Sequence[PlanFigures], made: Played) -> tuple[Target, ...]:
+def plan_targets(figures: Sequence[PlanFigures], made: SimulatedPlans) -> tuple[Target, ...]:
     """What was to be reached."""
     off = most_off(made)
     found = [each for each in figures if (each.way, each.tested) == (RISK, SAVING_AT)]
@@ -165,7 +172,7 @@ def plan_targets(figures: Sequence[PlanFigures], made: Played) -> tuple[Target, 
 
 
 @styled
-def plan_figure(made: Played, stated: Mapping[str, Any]) -> Figure:
+def plan_figure(made: SimulatedPlans, stated: Mapping[str, Any]) -> Figure:
     """Error against the number of tested lots by way, and what the process expects of it.
 
     Args:
@@ -232,10 +239,10 @@ def lot_plan_section(results: Path, models: Path | None, *, seed: int) -> Sectio
         seed: Of the bootstrap.
 
     Raises:
-        OutputsError: What is stored cannot be read.
+        ResultsError: What is stored cannot be read.
         RecheckFailed: Another committee is served than was measured.
     """
-    stored = read_played(results)
+    stored = read_simulated_plans(results)
     if stored is None:
         return None
     made, stated = stored

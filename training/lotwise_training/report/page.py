@@ -6,31 +6,31 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from lotwise_training.outputs import ENSEMBLE, TEST, Outputs
-from lotwise_training.report.figures import (
+from lotwise_training.evaluation.classification import Tables
+from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, Predictions
+from lotwise_training.evaluation.tile_sets import TILE_RANDOM, splits_of
+from lotwise_training.report.figures.classification import (
     accuracy_figure,
     confusion_figure,
     reliability_figure,
     risk_coverage_figure,
 )
+from lotwise_training.report.figures.shifts import entropy_figure, shifted_sets
 from lotwise_training.report.html_parts import STYLE, Plot, figure_html, table_html
-from lotwise_training.report.recheck import ABSOLUTE, RELATIVE, Rechecked
 from lotwise_training.report.run_sheets import runs_sheet
-from lotwise_training.report.sets import TILE_RANDOM, splits_of
 from lotwise_training.report.sheets import (
     accuracy_sheet,
     differences_sheet,
     referral_sheet,
-    shifted_answers_sheet,
+    shifted_predictions_sheet,
     shifts_sheet,
     targets_sheet,
 )
-from lotwise_training.report.shift_figures import entropy_figure, shifted_sets
-from lotwise_training.report.tables import Tables
 from lotwise_training.report.targets import Target
+from lotwise_training.report.verify import ABSOLUTE, RELATIVE, Rechecked
 
 
-def plots(outputs: Outputs, manifest: Mapping[str, Any], tables: Tables) -> dict[str, Plot]:
+def plots(outputs: Predictions, manifest: Mapping[str, Any], tables: Tables) -> dict[str, Plot]:
     """All figures that these outputs allow, by name."""
     splits = splits_of(outputs)
     over = "regions" if tables.by_region else "tiles"
@@ -86,7 +86,7 @@ def plots(outputs: Outputs, manifest: Mapping[str, Any], tables: Tables) -> dict
 
 
 def index_html(
-    outputs: Outputs,
+    outputs: Predictions,
     manifest: Mapping[str, Any],
     tables: Tables,
     targets: Sequence[Target],
@@ -124,7 +124,7 @@ def index_html(
     if tables.shifts:
         parts += [
             "<h2>Shifted tiles</h2>",
-            table_html(shifted_answers_sheet(tables)),
+            table_html(shifted_predictions_sheet(tables)),
             table_html(shifts_sheet(tables)),
             figure_html(drawn, "entropy"),
         ]
@@ -141,7 +141,7 @@ def index_html(
     )
 
 
-def what_was_measured(outputs: Outputs, manifest: Mapping[str, Any]) -> str:
+def what_was_measured(outputs: Predictions, manifest: Mapping[str, Any]) -> str:
     """What was measured on what, in a paragraph."""
     run = manifest.get("runs", {}).get(TILE_RANDOM, {})
     lots = len(manifest.get("lot_ids", []))

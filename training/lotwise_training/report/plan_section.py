@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from lotwise_training.learning_curve import FILE, LearningCurve, figures
+from lotwise_training.active_learning.learning_curve import FILE, LearningCurve, figures
 from lotwise_training.report.html_parts import Plot, figure_html, table_html
 from lotwise_training.report.plan_sheets import (
     curve_sheet,
@@ -23,7 +23,7 @@ def plan_section(results: Path) -> Section | None:
         results: Folder of stored answers.
 
     Raises:
-        OutputsError: What is stored is no learning curve.
+        ResultsError: What is stored is no learning curve.
     """
     path = results / FILE
     if not path.exists():

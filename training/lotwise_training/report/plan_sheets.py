@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from lotwise_training.extrapolation import INTERVAL, Need, interval, need
-from lotwise_training.learning_curve import LearningCurve
-from lotwise_training.outputs import DROPOUT, ENSEMBLE
-from lotwise_training.report.drawing import (
+from lotwise_training.active_learning.learning_curve import LearningCurve
+from lotwise_training.active_learning.power_law import INTERVAL, Need, interval, need
+from lotwise_training.evaluation.predictions import DROPOUT, ENSEMBLE
+from lotwise_training.report.figures.style import (
     COLOURS,
     GREY,
     PALE,

@@ -6,25 +6,25 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from lotwise_training.property_outputs import (
+from lotwise_training.evaluation.property_predictions import (
     LOT_HELD_OUT,
     NETWORK,
     TILE_RANDOM,
     PropertySet,
 )
-from lotwise_training.report.html_parts import Plot, figure_html, table_html
-from lotwise_training.report.property_figures import (
-    lots_figure,
-    methods_figure,
-    predicted_figure,
-)
-from lotwise_training.report.property_tables import (
+from lotwise_training.evaluation.regression import (
     LEAST_GAIN,
     MOST_MAPE_PERCENT,
     PropertyFigures,
     gain,
     property_figures,
 )
+from lotwise_training.report.figures.regression import (
+    lots_figure,
+    methods_figure,
+    predicted_figure,
+)
+from lotwise_training.report.html_parts import Plot, figure_html, table_html
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.targets import Target
 from lotwise_training.report.wording import number

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lotwise_training.property_outputs import FILE, NEW_LOTS, read_property
+from lotwise_training.evaluation.property_predictions import FILE, NEW_LOTS, read_property
+from lotwise_training.evaluation.regression import property_figures, property_json
 from lotwise_training.report.property_page import (
     property_parts,
     property_plots,
     property_sheet,
     property_targets,
 )
-from lotwise_training.report.property_tables import property_figures, property_json
 from lotwise_training.report.section import Section
-from lotwise_training.report.served import served_models
-from lotwise_training.report.served_property import check_property
+from lotwise_training.report.served_models import served_models
+from lotwise_training.report.verify_property import check_property
 
 
 def property_section(results: Path, models: Path | None, *, seed: int) -> Section | None:
@@ -26,7 +26,7 @@ def property_section(results: Path, models: Path | None, *, seed: int) -> Sectio
         seed: Of the choice of tiles.
 
     Raises:
-        OutputsError: What is stored is not what its manifest speaks of.
+        ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: The served regressor is not the one that was measured.
     """
     if not (results / FILE).exists():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lotwise_training.outputs import DROPOUT, ENSEMBLE
-from lotwise_training.report.sets import SPLITS
+from lotwise_training.evaluation.predictions import DROPOUT, ENSEMBLE
+from lotwise_training.evaluation.tile_sets import SPLITS
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.wording import NONE
 

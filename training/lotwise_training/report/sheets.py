@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lotwise_training.outputs import METHODS, TEST
-from lotwise_training.report.sets import METHOD_WORDS, NEW_REGIONS, TILE_RANDOM, words
-from lotwise_training.report.tables import MethodFigures, Shift, Tables
+from lotwise_training.evaluation.classification import MethodFigures, Shift, Tables
+from lotwise_training.evaluation.predictions import METHODS, TEST
+from lotwise_training.evaluation.tile_sets import METHOD_WORDS, NEW_REGIONS, TILE_RANDOM, words
 from lotwise_training.report.targets import PUBLISHED, Target
 from lotwise_training.report.wording import NONE, number, percent, percent_range, signed
 
@@ -197,7 +197,7 @@ def differences_sheet(tables: Tables) -> Sheet:
     )
 
 
-def shifted_answers_sheet(tables: Tables) -> Sheet:
+def shifted_predictions_sheet(tables: Tables) -> Sheet:
     """What becomes of the answers where the lots are known and something else is not."""
     shown = [each for each in tables.shifts if each.accuracy_drop is not None]
 

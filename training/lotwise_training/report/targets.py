@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from lotwise_training.outputs import DROPOUT, ENSEMBLE, SINGLE, TEST
-from lotwise_training.report.sets import METHOD_WORDS, SPLITS, TILE_RANDOM
-from lotwise_training.report.tables import Difference, Tables
+from lotwise_training.evaluation.classification import Difference, Tables
+from lotwise_training.evaluation.predictions import DROPOUT, ENSEMBLE, SINGLE, TEST
+from lotwise_training.evaluation.tile_sets import METHOD_WORDS, SPLITS, TILE_RANDOM
 from lotwise_training.report.wording import signed
 
 

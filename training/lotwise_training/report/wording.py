@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lotwise_training.report.intervals import Interval
+from lotwise_training.evaluation.bootstrap import Interval
 
 NONE: Final = "–"
 """Where there is no number."""

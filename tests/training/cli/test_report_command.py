@@ -1,0 +1,76 @@
+"""The command that writes the report from stored answers."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lotwise_training.evaluation.classification import compute
+from lotwise_training.evaluation.predictions import write_predictions
+from lotwise_training.evaluation.property_predictions import PropertySet, write_property
+from lotwise_training.report.build import main
+from tests.training.answered_tiles import MANIFEST, every_set
+
+TABLES = compute(every_set(), MANIFEST)
+
+
+@pytest.fixture
+def results(tmp_path):
+    write_predictions(tmp_path / "results", every_set(), MANIFEST)
+    return tmp_path / "results"
+
+
+def test_the_command_writes_figures_and_page(results, tmp_path, capsys):
+    out = tmp_path / "deep" / "report"
+    assert main(["--results", str(results), "--out", str(out), "--no-recheck"]) == 0
+    shown = capsys.readouterr().out
+    assert "Table 1" in shown
+    assert "Targets" in shown
+    # Nothing is cut off at the edge.
+    assert "…" not in shown
+    written = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    keys = ("split", "set", "method")
+    by_key = {tuple(each[key] for key in keys): each for each in written["sets"]}
+    single = by_key["tile-random", "test", "single"]
+    assert single["accuracy"] == TABLES.find("tile-random", "single").accuracy
+    assert written["recheck"] is None
+    assert written["intervals"] == "regions"
+    manifest = json.loads((results / "manifest.json").read_text(encoding="utf-8"))
+    assert written["outputs_sha256"] == manifest["outputs_sha256"]
+    assert written["runs"]["tile-random"]["weights_sha256"]["ensemble"] == "e" * 64
+    assert (out / "index.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_predictions_of_a_property_that_lie_beside_are_reported_too(results, tmp_path, capsys):
+    lots = np.repeat(np.arange(3), 4).astype(np.int16)
+    values = np.array([100.0, 200.0, 300.0])
+    answers = {
+        "network": values[lots] * 1.02,
+        "mean of the lots": np.full(12, 220.0),
+    }
+    each = PropertySet(lots, ("a", "b", "c"), values, answers)
+    networks = {"regressor/regressor": {"train_lots": 3}}
+    stated = {"profile": "tiny", "property": "load", "unit": "N", "networks": networks}
+    write_property(results, {"tile-random": each, "lot-held-out": each}, stated)
+    out = tmp_path / "report"
+    assert main(["--results", str(results), "--out", str(out), "--no-recheck"]) == 0
+    assert "Table 7" in capsys.readouterr().out
+    written = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    found = {(row["set"], row["method"]): row for row in written["property"]["sets"]}
+    assert found["tile-random", "network"]["mape_percent"] == pytest.approx(2.0)
+    reached = {target["what"]: target["reached"] for target in written["targets"]}
+    assert reached["MAPE of the property, tile-random"]
+    assert reached["MAPE of held-out lots, below the best baseline"]
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "measured load, N" in page
+
+
+def test_the_command_refuses_outputs_that_were_tampered_with(results, tmp_path, capsys):
+    path = results / "outputs.npz"
+    path.write_bytes(path.read_bytes() + b"x")
+    arguments = ["--results", str(results), "--out", str(tmp_path / "report"), "--no-recheck"]
+    assert main(arguments) == 1
+    assert "is not the file that its manifest speaks of" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
+    assert main(["--results", str(tmp_path / "none"), "--no-recheck"]) == 1
+    assert "holds no readable outputs" in capsys.readouterr().err

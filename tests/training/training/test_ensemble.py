@@ -1,0 +1,196 @@
+"""Which networks a full run trains, and that they are trained side by side, whatever happens."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lotwise_training.data.splits import SPLITS, classes
+from lotwise_training.data.tiles import DatasetError
+from lotwise_training.inference.predict import committee_logits, load_members, load_network
+from lotwise_training.store.checkpoint import CheckpointError
+from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.parallel import TrainingFailed, train_networks
+from lotwise_training.training.tasks.classifier import ClassifierTrainer
+from lotwise_training.training.tasks.ensemble import committee_jobs
+from tests.training.small_lots import NETWORK, RECIPE, grey_lots
+
+DATA = grey_lots(n_lots=4, regions=10, per_region=4, recipes=("a", "a", "b", "c"))
+
+
+@pytest.fixture(scope="module")
+def jobs():
+    return committee_jobs(DATA, RECIPE)
+
+
+def named(jobs, part):
+    return [job for job in jobs if part in job.name]
+
+
+def test_the_committee_that_is_served_comes_first_then_all_that_it_is_compared_with(jobs):
+    networks = ("member_00", "member_01", "dropout")
+    assert [job.name for job in jobs] == [
+        *(f"committee/{name}" for name in networks),
+        *(f"committee-comparisons/region-blocked/{name}" for name in networks),
+        *(f"committee-comparisons/lot-held-out/{name}" for name in networks),
+    ]
+
+
+def test_another_split_can_be_served():
+    jobs = committee_jobs(DATA, replace(RECIPE, split="region-blocked"))
+    np.testing.assert_array_equal(
+        jobs[0].train, SPLITS["region-blocked"](DATA, RECIPE.network.seed).train
+    )
+    assert jobs[0].name == "committee/member_00"
+    assert len(named(jobs, "comparisons/tile-random/")) == 3
+    assert not named(jobs, "comparisons/region-blocked/")
+
+
+def test_no_two_members_start_alike(jobs):
+    seeds = [job.seed for job in named(jobs, "member")]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_more_members_keep_the_seeds_of_fewer(jobs):
+    more = committee_jobs(DATA, replace(RECIPE, members=3))
+    seeds = {job.name: job.seed for job in more}
+    assert all(seeds[job.name] == job.seed for job in jobs)
+
+
+def test_the_network_with_dropout_differs_from_the_first_member_in_nothing_else(jobs):
+    for split in ("committee/", "region-blocked/", "lot-held-out/"):
+        first, dropout = named(jobs, f"{split}member_00") + named(jobs, f"{split}dropout")
+        assert dropout.dropout == RECIPE.dropout
+        same = replace(dropout, name=first.name, dropout=0.0)
+        assert vars(same) == vars(first)
+    assert all(job.dropout == 0 for job in named(jobs, "member"))
+
+
+def test_every_split_trains_on_its_own_tiles_and_lots(jobs):
+    for name, split in SPLITS.items():
+        wanted = split(DATA, RECIPE.network.seed)
+        folder = "committee/" if name == RECIPE.split else f"/{name}/"
+        for job in named(jobs, folder):
+            np.testing.assert_array_equal(job.train, wanted.train)
+            np.testing.assert_array_equal(job.validation, wanted.validation)
+            np.testing.assert_array_equal(job.classes, classes(wanted, DATA))
+            assert not set(job.train) & {*wanted.validation, *wanted.test, *wanted.unseen}
+    assert len(named(jobs, "lot-held-out")[0].classes) < 4
+
+
+def test_epochs_are_the_recipes_for_what_is_served_and_a_share_of_them_for_comparisons(jobs):
+    assert {job.epochs for job in named(jobs, "committee/")} == {2.0}
+    assert {job.epochs for job in named(jobs, "region-blocked")} == {1.0}
+    assert {job.epochs for job in named(jobs, "lot-held-out")} == {1.0}
+
+
+def test_heads_are_refitted_on_the_tiles_of_the_recipe(jobs):
+    for job in jobs:
+        served = job.name.startswith("committee/")
+        recipe = RECIPE.network if served else RECIPE.comparison
+        assert job.head_tiles == recipe.head_tiles
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_the_time_of_all_networks_fits_into_the_recipes(parallel):
+    recipe = replace(RECIPE, parallel=parallel)
+    jobs = committee_jobs(DATA, recipe)
+    assert sum(job.max_seconds for job in jobs) == pytest.approx(recipe.max_seconds * parallel)
+    # Each as long as its steps.
+    paces = [job.max_seconds / job.steps(NETWORK) for job in jobs]
+    np.testing.assert_allclose(paces, paces[0])
+
+
+def test_no_network_outlasts_the_run_where_all_are_trained_side_by_side():
+    jobs = committee_jobs(DATA, replace(RECIPE, parallel=50))
+    given = {job.steps(NETWORK): job.max_seconds for job in jobs}
+    assert len(given) > 1
+    assert given[max(given)] == RECIPE.max_seconds
+    assert all(0 < seconds <= RECIPE.max_seconds for seconds in given.values())
+    assert min(given.values()) < RECIPE.max_seconds
+
+
+def test_lots_that_cannot_be_split_are_refused_before_anything_is_trained():
+    with pytest.raises(DatasetError, match="recipes"):
+        committee_jobs(grey_lots(n_lots=4, recipes=("a", "a", "b", "b")), RECIPE)
+
+
+SHORT = replace(RECIPE, network=replace(NETWORK, epochs=0.25))
+
+
+@pytest.fixture(scope="module")
+def short_jobs():
+    jobs = committee_jobs(DATA, SHORT)
+    return [*named(jobs, "committee/"), *named(jobs, "lot-held-out/member_00")]
+
+
+@pytest.fixture(scope="module")
+def run(short_jobs, tmp_path_factory):
+    """Four networks that were trained in two lanes."""
+    run = tmp_path_factory.mktemp("run")
+    train_networks(ClassifierTrainer(DATA, SHORT.network), short_jobs, run, parallel=2)
+    return run
+
+
+def test_lanes_leave_finished_networks(run, short_jobs):
+    for job in short_jobs:
+        _, lot_ids = load_network(checkpoint_path(run, job.name))
+        assert lot_ids == tuple(DATA.table.lot_ids[lot] for lot in job.classes)
+    members, lot_ids = load_members(run / "committee")
+    assert lot_ids == DATA.table.lot_ids
+    logits = committee_logits(members, DATA.images[:5])
+    assert logits.shape == (5, 2, 4)
+    assert np.abs(logits[:, 0] - logits[:, 1]).max() > 1e-3
+
+
+def test_finished_networks_are_kept_and_a_failing_one_is_reported_with_its_traceback(
+    run, short_jobs
+):
+    def written():
+        return [checkpoint_path(run, job.name).stat().st_mtime_ns for job in short_jobs]
+
+    before = written()
+    failing = replace(short_jobs[0], name="failing", train=np.arange(10) + len(DATA))
+    trainer = ClassifierTrainer(DATA, SHORT.network)
+    with pytest.raises(TrainingFailed) as caught:
+        train_networks(trainer, [*short_jobs, failing], run, parallel=1)
+    assert "Traceback" in str(caught.value)
+    assert f"IndexError: index {len(DATA)} is out of bounds" in str(caught.value)
+    assert written() == before
+    assert not multiprocessing.active_children()
+
+
+def test_a_lane_that_is_killed_is_noticed(tmp_path):
+    killed = []
+
+    def kill():
+        while not (lanes := multiprocessing.active_children()):
+            time.sleep(0.01)
+        killed.append(lanes[0].pid)
+        os.kill(lanes[0].pid, signal.SIGKILL)
+
+    endless = replace(committee_jobs(DATA, RECIPE)[0], epochs=1e6, max_seconds=1e6)
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    with pytest.raises(TrainingFailed, match="died without a word"):
+        train_networks(ClassifierTrainer(DATA, NETWORK), [endless], tmp_path, parallel=1)
+    killer.join(timeout=10)
+    assert killed
+
+
+def test_no_members_is_an_error_that_says_what_to_do(tmp_path):
+    with pytest.raises(CheckpointError, match="lotwise-train committee"):
+        load_members(tmp_path)
+
+
+def test_members_of_different_lots_are_no_committee(run, tmp_path):
+    for name, source in (("member_00", "committee"), ("member_01", "lot-held-out")):
+        folder = run / source if source == "committee" else run / "committee-comparisons" / source
+        (tmp_path / f"{name}.pt").write_bytes((folder / "member_00.pt").read_bytes())
+    with pytest.raises(CheckpointError, match="trained on different lots"):
+        load_members(tmp_path)

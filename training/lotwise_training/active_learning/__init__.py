@@ -1,0 +1,1 @@
+"""Which lot to test next, and how many tiles are enough."""

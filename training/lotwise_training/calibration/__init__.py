@@ -1,0 +1,1 @@
+"""Fits what turns predictions into decisions: temperature, policy, intervals, familiarity."""

@@ -1,0 +1,1 @@
+"""Training recipes: their schema, and how they are read."""

@@ -1,0 +1,1 @@
+"""Tiles of lots: read, rendered, split, sampled."""

@@ -1,0 +1,157 @@
+"""Tiles of simulated lots with strength tests, for the regressor and the editor.
+
+The reference lots of benchmark v1 by their first tiles, which are those of the frozen set at the
+regressor's scale; beside them further lots, because what a network says of a lot that it never saw
+depends on how many lots it did see.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from scipy.stats import qmc
+
+from lotwise.core.signature import TileGeometry
+from lotwise_simulator import ATTRIBUTE_NAMES, Attributes, benchmark
+from lotwise_simulator.lots import Lot
+from lotwise_simulator.reference import BOX, TESTED_LOTS, tested_lots
+from lotwise_training.config.schema import StrengthDataRecipe
+from lotwise_training.data.benchmark import lot_table
+from lotwise_training.data.render_cache import RenderOrder, rendered
+from lotwise_training.data.tiles import LotTable, TileDataset, dataset_version
+
+STRENGTH_GEOMETRY: Final = TileGeometry(px=256, um_per_px=1.0)
+"""What regressor and editor see of a tile (Liu et al. 2020, supplement B)."""
+FURTHER_REGION: Final = 101
+"""Patch of the further lots; 0, the simulator's default, is left to demonstrations."""
+FURTHER_TILES_PER_SIDE: Final = 2
+"""Small scenes, so that few tiles of a lot are still from several of its regions."""
+MOST_FURTHER: Final = 4096
+SOBOL_SEED: Final = 31
+FIRST_SEED: Final = 500_000
+"""Of the further lots beside the simulator's own; no other simulated lot has a seed near."""
+
+
+def strength_tiles(recipe: StrengthDataRecipe, cache: Path) -> TileDataset:
+    """Tiles of all lots with strength tests, from disk where they were rendered before.
+
+    Args:
+        recipe: How many tiles, and of how many lots.
+        cache: Folder of rendered data, `.lotwise/data`.
+    """
+    return ordered_tiles("strength", strength_orders(recipe), cache)
+
+
+def strength_table(recipe: StrengthDataRecipe) -> LotTable:
+    """What a laboratory would know of these lots; nothing is rendered."""
+    return _table(strength_orders(recipe))
+
+
+def strength_orders(recipe: StrengthDataRecipe) -> list[RenderOrder]:
+    """Which tiles of which lots."""
+    known = [
+        RenderOrder(
+            lot, 0, recipe.tiles, STRENGTH_GEOMETRY.px, tiles_per_side=benchmark.TILES_PER_SIDE
+        )
+        for lot in benchmark.reference_lots()
+    ]
+    further = [
+        RenderOrder(
+            lot,
+            FURTHER_REGION,
+            recipe.further_tiles,
+            STRENGTH_GEOMETRY.px,
+            tiles_per_side=FURTHER_TILES_PER_SIDE,
+        )
+        for lot in further_lots(recipe.further_lots)
+    ]
+    return [*known, *further]
+
+
+def further_lots(count: int) -> tuple[Lot, ...]:
+    """Lots beside the benchmark's: the simulator's tested lots, then "L0001" on.
+
+    Args:
+        count: How many.
+
+    Raises:
+        ValueError: More than MOST_FURTHER.
+    """
+    if count > MOST_FURTHER:
+        raise ValueError(f"there are {MOST_FURTHER} further lots, not {count}")
+    numbers = range(1, 1 + max(0, count - TESTED_LOTS))
+    others = even_lots("L", numbers, BOX, sequence=SOBOL_SEED, first_seed=FIRST_SEED)
+    return (*tested_lots(), *others)[:count]
+
+
+def even_lots(
+    letter: str, numbers: range, box: tuple[float, float], *, sequence: int, first_seed: int
+) -> list[Lot]:
+    """Simulated lots spread evenly over all attributes; those of fewer numbers are the first.
+
+    Args:
+        letter: Of their names, before the number.
+        numbers: Of the lots.
+        box: Smallest and largest value of every attribute.
+        sequence: Seed of the Sobol sequence of their attributes.
+        first_seed: Of lot 0's scenes; each further number has the next.
+    """
+    sampler = qmc.Sobol(len(ATTRIBUTE_NAMES), rng=np.random.default_rng(sequence))
+    # A power of two: a prefix of such a sequence is still even.
+    unit = sampler.random_base2(max(0, len(numbers) - 1).bit_length())[: len(numbers)]
+    points = box[0] + (box[1] - box[0]) * unit
+    return [
+        Lot(f"{letter}{number:04d}", Attributes.from_array(point), seed=first_seed + number)
+        for number, point in zip(numbers, points, strict=True)
+    ]
+
+
+def new_lot_tiles(lots: int, tiles: int, cache: Path) -> TileDataset:
+    """Tiles of benchmark v1's new lots, which nothing may learn from: they only measure.
+
+    Args:
+        lots: How many of the 200.
+        tiles: Of each; the first of the frozen set.
+        cache: Folder of rendered data.
+    """
+    side = benchmark.TILES_PER_SIDE
+    return ordered_tiles(
+        "strength",
+        [
+            RenderOrder(lot, 0, tiles, STRENGTH_GEOMETRY.px, tiles_per_side=side)
+            for lot in benchmark.new_lots()[:lots]
+        ],
+        cache,
+    )
+
+
+def ordered_tiles(name: str, orders: list[RenderOrder], cache: Path) -> TileDataset:
+    """Tiles of orders, one a lot, with what a laboratory would know of the lots.
+
+    Args:
+        name: Of the file in the cache.
+        orders: At least one; no lot twice.
+        cache: Folder of rendered data.
+    """
+    images = rendered(name, {"tiles": orders}, cache)[0]["tiles"]
+    lots = np.repeat(np.arange(len(orders)), [order.n_tiles for order in orders])
+    scenes = np.concatenate([np.arange(o.n_tiles) // o.tiles_per_side**2 for o in orders])
+    # Scenes numbered through all lots: no two lots share one.
+    regions = np.unique(lots * (scenes.max() + 1) + scenes, return_inverse=True)[1]
+    regions = regions.astype(np.int64)
+    table = _table(orders)
+    um_per_px = STRENGTH_GEOMETRY.um_per_px
+    return TileDataset(
+        images=images,
+        um_per_px=um_per_px,
+        lots=lots,
+        regions=regions,
+        table=table,
+        version=dataset_version(images, um_per_px, lots, regions, table),
+    )
+
+
+def _table(orders: list[RenderOrder]) -> LotTable:
+    return lot_table([benchmark.LotOfTiles(order.lot, order.n_tiles) for order in orders])

@@ -1,0 +1,189 @@
+"""Which tiles a model learns from, and which ones judge it.
+
+==================  ============================================================================
+``tile-random``     80 / 10 / 10 of each lot's tiles at random, as published (Zhang et al. 2020).
+                    Neighbours that overlap stand on both sides, so it flatters.
+``region-blocked``  80 / 10 / 10 of each lot's regions: test tiles show places of the known lots
+                    that no model has seen.
+``lot-held-out``    whole recipes are kept away, a lot together with its repeats; the other lots are
+                    split by region. Asks what a model says of a lot that it does not know.
+==================  ============================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from lotwise_training.config.schema import SPLITS as NAMES
+from lotwise_training.data.tiles import DatasetError, Numbers, TileDataset
+
+TEST_SHARE: Final = 0.1
+"""Of tiles or regions; validation takes as many."""
+UNSEEN_SHARE: Final = 0.2
+"""Of recipes, held out."""
+
+
+UNKNOWN: Final = -1
+"""Label of a tile whose lot a network does not know."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Numbers of tiles, int64 and rising; no tile is in two of them.
+
+    Attributes:
+        train: To learn from.
+        validation: To stop, choose and calibrate by.
+        test: To measure on.
+        unseen: Tiles of lots that are in none of the others; empty but for ``lot-held-out``.
+    """
+
+    train: Numbers
+    validation: Numbers
+    test: Numbers
+    unseen: Numbers
+
+
+def tile_random(data: TileDataset, seed: int) -> Split:
+    """80 / 10 / 10 of the tiles of each lot.
+
+    Args:
+        data: The lots.
+        seed: Of the draw.
+
+    Raises:
+        DatasetError: TILES_TOO_FEW: a lot has fewer than three tiles.
+    """
+    everything = np.arange(len(data))
+    return _split(data, everything, everything, seed, "TILES_TOO_FEW", "tiles")
+
+
+def region_blocked(data: TileDataset, seed: int) -> Split:
+    """80 / 10 / 10 of the regions of each lot.
+
+    Args:
+        data: The lots.
+        seed: Of the draw.
+
+    Raises:
+        DatasetError: REGIONS_TOO_FEW: a lot has fewer than three regions.
+    """
+    everything = np.arange(len(data))
+    return _split(data, everything, data.regions, seed, "REGIONS_TOO_FEW", "regions")
+
+
+def lot_held_out(data: TileDataset, seed: int, share: float = UNSEEN_SHARE) -> Split:
+    """Keep whole recipes away and split the other lots by region.
+
+    Args:
+        data: The lots.
+        seed: Of the draw.
+        share: Of the recipes to be kept away; one at least.
+
+    Raises:
+        DatasetError: RECIPES_TOO_FEW: fewer than two recipes would be left. REGIONS_TOO_FEW.
+    """
+    recipes = _drawn_recipes(data, seed)
+    return _without(data, recipes[: max(1, round(share * len(recipes)))], seed)
+
+
+def recipe_folds(data: TileDataset, seed: int, folds: int) -> tuple[Split, ...]:
+    """Splits of which each keeps other recipes away, and together they keep every recipe once.
+
+    Args:
+        data: The lots.
+        seed: Of the draw.
+        folds: How many; no more than recipes.
+
+    Raises:
+        DatasetError: RECIPES_TOO_FEW: a fold would hold none, or leave fewer than two.
+            REGIONS_TOO_FEW.
+    """
+    recipes = _drawn_recipes(data, seed)
+    if len(recipes) < folds:
+        raise DatasetError(
+            "RECIPES_TOO_FEW",
+            f"{len(recipes)} recipes cannot be held out in {folds} folds. Add lots, or ask for "
+            "fewer folds.",
+        )
+    return tuple(_without(data, recipes[fold::folds], seed) for fold in range(folds))
+
+
+def _drawn_recipes(data: TileDataset, seed: int) -> list[str]:
+    recipes = sorted(set(data.table.recipes))
+    return [recipes[n] for n in np.random.default_rng([seed, 3]).permutation(len(recipes))]
+
+
+def _without(data: TileDataset, held: Sequence[str], seed: int) -> Split:
+    """Tiles of the held recipes unseen, the others split by region."""
+    left = len(set(data.table.recipes)) - len(held)
+    if left < 2:
+        raise DatasetError(
+            "RECIPES_TOO_FEW",
+            f"Of {left + len(held)} recipes {len(held)} would be held out; at least two have to "
+            "be left. Add lots, or hold out fewer.",
+        )
+    is_held = np.array([recipe in held for recipe in data.table.recipes])[data.lots]
+    known = np.flatnonzero(~is_held)
+    split = _split(data, known, data.regions[known], seed, "REGIONS_TOO_FEW", "regions")
+    return Split(split.train, split.validation, split.test, np.flatnonzero(is_held))
+
+
+SPLITS: Final[Mapping[str, Callable[[TileDataset, int], Split]]] = MappingProxyType(
+    dict(zip(NAMES, (tile_random, region_blocked, lot_held_out), strict=True))
+)
+
+
+def classes(split: Split, data: TileDataset) -> Numbers:
+    """The lots that a split teaches: int64 [K], rising."""
+    return np.unique(data.lots[split.train])
+
+
+def labels(lots: Numbers, known: Numbers) -> Numbers:
+    """Which output of a network each tile's lot is.
+
+    Args:
+        lots: int64 [N], lot of each tile.
+        known: int64 [K], rising: output k is lot `known[k]`.
+
+    Returns:
+        int64 [N], 0 to K - 1, or `UNKNOWN` for a lot that no output stands for.
+    """
+    places = np.searchsorted(known, lots).clip(max=len(known) - 1)
+    return np.where(known[places] == lots, places, UNKNOWN)
+
+
+def _split(
+    data: TileDataset, tiles: Numbers, groups: Numbers, seed: int, reason: str, what: str
+) -> Split:
+    """Split tiles lot by lot so that no group stands on two sides.
+
+    Args:
+        data: The lots.
+        tiles: int64 [n], the tiles to be split.
+        groups: int64 [n], group of each of them.
+        seed: Of the draw.
+        reason: Of the error where a lot has fewer than three groups.
+        what: Name of the groups.
+    """
+    parts: tuple[list[Numbers], ...] = ([], [], [])
+    for lot in np.unique(data.lots[tiles]):
+        of_lot = data.lots[tiles] == lot
+        drawn = np.random.default_rng([seed, lot]).permutation(np.unique(groups[of_lot]))
+        if len(drawn) < len(parts):
+            raise DatasetError(
+                reason,
+                f"Lot {data.table.lot_ids[lot]} has {len(drawn)} {what}; a split needs three. Add "
+                "images, leave the lot out, or choose another split.",
+            )
+        n_test = max(1, round(TEST_SHARE * len(drawn)))
+        cuts = (drawn[2 * n_test :], drawn[n_test : 2 * n_test], drawn[:n_test])
+        for part, cut in zip(parts, cuts, strict=True):
+            part.append(tiles[of_lot & np.isin(groups, cut)])
+    train, validation, test = (np.sort(np.concatenate(part)) for part in parts)
+    return Split(train, validation, test, np.empty(0, dtype=np.int64))

@@ -1,0 +1,211 @@
+"""Asks editors for changes of one attribute at a time, and measures what changed.
+
+Two networks that never saw an editor are asked: the meter (`training/tasks/attribute_meter.py`)
+reads the attributes of the edited tiles, and the regressor their property. Both are checked on the
+truth, which the simulator knows: the same lot, made again with that one attribute changed, so that
+the crystals are others but the change is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor, nn
+
+from lotwise_simulator import Attributes, peak_stress_psi
+from lotwise_simulator.lots import Lot
+from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
+from lotwise_training.data.render_cache import RenderOrder, rendered
+from lotwise_training.data.tiles import Images
+from lotwise_training.evaluation.edit_records import DIRECTIONS, EditSet
+from lotwise_training.inference.predict import predict_tiles
+from lotwise_training.models.editors import EditorNetwork
+from lotwise_training.store.device import best_device, to_device
+from lotwise_training.training.tasks.attribute_meter import TILES_PER_SIDE
+
+REGION: Final = 500
+"""A patch of the lots that no training set reaches."""
+TILES_PER_LOT: Final = 4
+STEP: Final = 0.3
+"""Of an attribute, to either side; less where its range ends."""
+PEAK: Final = 255.0
+
+Array = npt.NDArray[np.float32]
+
+
+def current_attributes(lots: Sequence[Lot]) -> Array:
+    """Of every lot, float32 [L, A] in 0..1: means of the experts' scores, as users know them."""
+    scores = np.stack([lot.expert_scores().mean(axis=0) for lot in lots])
+    own: Array = np.clip(scores, 0.0, 1.0).astype(np.float32)
+    return own
+
+
+def target_attributes(own: Array) -> Array:
+    """What is asked for: float32 [..., A, 2, A], each attribute once down and once up.
+
+    Args:
+        own: float32 [..., A] in 0..1.
+    """
+    n = own.shape[-1]
+    steps = np.zeros((n, DIRECTIONS, n), dtype=np.float32)
+    for attribute in range(n):
+        steps[attribute, :, attribute] = (-STEP, STEP)
+    wanted: Array = np.clip(own[..., None, None, :] + steps, 0.0, 1.0)
+    return wanted
+
+
+def simulated_edits(lots: Sequence[Lot], meter: nn.Module, cache: Path) -> tuple[Images, EditSet]:
+    """The lots themselves, and what the meter says when they are made again with one change.
+
+    Args:
+        lots: Simulated lots.
+        meter: From grey values [B, 1, H, W] to attributes [B, A], in evaluation mode.
+        cache: Folder of rendered data.
+
+    Returns:
+        Tiles uint8 [N, H, W], TILES_PER_LOT of each lot in order; what changed.
+    """
+    true = np.stack([lot.attributes.as_array() for lot in lots])
+    wanted = target_attributes(true)
+    changed = {
+        f"{attribute} {direction}": [
+            _order(replace(lot, attributes=Attributes.from_array(to)))
+            for lot, to in zip(lots, wanted[:, attribute, direction], strict=True)
+        ]
+        for attribute in range(true.shape[1])
+        for direction in range(DIRECTIONS)
+    }
+    tiles, _ = rendered("edits", {"own": [_order(lot) for lot in lots], **changed}, cache)
+    before = predict_tiles(meter, tiles["own"])
+    n, attributes = len(before), true.shape[1]
+    measured = np.empty((n, attributes, DIRECTIONS, attributes), dtype=np.float32)
+    stress = np.empty((n, attributes, DIRECTIONS), dtype=np.float32)
+    for attribute in range(attributes):
+        for direction in range(DIRECTIONS):
+            images = tiles[f"{attribute} {direction}"]
+            measured[:, attribute, direction] = predict_tiles(meter, images) - before
+            rise = [
+                peak_stress_psi(Attributes.from_array(to)) - lot.peak_stress_psi
+                for to, lot in zip(wanted[:, attribute, direction], lots, strict=True)
+            ]
+            stress[:, attribute, direction] = np.repeat(rise, TILES_PER_LOT)
+    none = np.empty((0,), dtype=np.float32)
+    return tiles["own"], EditSet(
+        lots=_lot_numbers(lots),
+        requested=_requested(true, wanted).repeat(TILES_PER_LOT, axis=0),
+        measured=measured,
+        property=stress,
+        redrawn_psnr_db=none,
+        redrawn_shift=none,
+        returned_psnr_db=none,
+    )
+
+
+@torch.inference_mode()
+def measured_edits(
+    editor: EditorNetwork,
+    lots: Sequence[Lot],
+    tiles: Images,
+    meter: nn.Module,
+    regressor: nn.Module,
+    *,
+    title: str,
+) -> EditSet:
+    """What an editor changes.
+
+    Args:
+        editor: In evaluation mode; it and the next two are moved to the best device.
+        lots: Simulated lots.
+        tiles: uint8 [N, H, W], TILES_PER_LOT of each lot in order.
+        meter: As `simulated_edits` takes it.
+        regressor: From grey values [B, 1, H, W] to the property [B, 1], in evaluation mode.
+        title: Of the progress bar.
+    """
+    device = best_device()
+    for network in (editor, meter, regressor):
+        to_device(network, device)
+    own = current_attributes(lots)
+    wanted = target_attributes(own)
+    n, attributes = len(tiles), own.shape[1]
+    answers = EditSet(
+        lots=_lot_numbers(lots),
+        requested=_requested(own, wanted).repeat(TILES_PER_LOT, axis=0),
+        measured=np.empty((n, attributes, DIRECTIONS, attributes), dtype=np.float32),
+        property=np.empty((n, attributes, DIRECTIONS), dtype=np.float32),
+        redrawn_psnr_db=np.empty(n, dtype=np.float32),
+        redrawn_shift=np.empty(n, dtype=np.float32),
+        returned_psnr_db=np.empty((n, attributes), dtype=np.float32),
+    )
+    # A GPU would else compute convolutions with ten bits of mantissa.
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        for number in track(range(len(lots)), title, console=Console(stderr=True)):
+            rows = slice(number * TILES_PER_LOT, (number + 1) * TILES_PER_LOT)
+            image, told, asked = (
+                torch.from_numpy(each).to(device)
+                for each in (tiles[rows, None], own[number], wanted[number])
+            )
+            _measure_lot(answers, rows, editor, meter, regressor, image, told, asked)
+    return answers
+
+
+def _measure_lot(
+    answers: EditSet,
+    rows: slice,
+    editor: EditorNetwork,
+    meter: nn.Module,
+    regressor: nn.Module,
+    image: Tensor,
+    own: Tensor,
+    wanted: Tensor,
+) -> None:
+    """Fill the rows of one lot: its tiles [B, 1, H, W], attributes [A], and wanted [A, 2, A]."""
+    told = own.repeat(len(image), 1)
+    code = editor.encode(image, told)
+    redrawn = editor.decode(*code, told)
+    before, value = meter(redrawn), regressor(redrawn)
+    original = regressor(image)
+    answers.redrawn_psnr_db[rows] = _psnr_db(redrawn, image)
+    answers.redrawn_shift[rows] = ((value - original) / original)[:, 0].cpu().numpy()
+    for attribute in range(len(own)):
+        for direction in range(DIRECTIONS):
+            asked = wanted[attribute, direction].repeat(len(image), 1)
+            edited = editor.decode(*code, asked)
+            change = meter(edited) - before
+            answers.measured[rows, attribute, direction] = change.cpu().numpy()
+            rise = (regressor(edited) - value)[:, 0]
+            answers.property[rows, attribute, direction] = rise.cpu().numpy()
+        # The last edit was the one upwards.
+        returned = editor.decode(*editor.encode(edited, asked), told)
+        answers.returned_psnr_db[rows, attribute] = _psnr_db(returned, image)
+
+
+def _order(lot: Lot) -> RenderOrder:
+    return RenderOrder(
+        lot, REGION, TILES_PER_LOT, STRENGTH_GEOMETRY.px, tiles_per_side=TILES_PER_SIDE
+    )
+
+
+def _requested(own: Array, wanted: Array) -> Array:
+    """Changes that are asked for, [..., A, 2], by `target_attributes`."""
+    change = wanted - own[..., None, None, :]
+    diagonal: Array = np.diagonal(change, axis1=-3, axis2=-1)  # [..., 2, A]
+    return np.swapaxes(diagonal, -1, -2)
+
+
+def _lot_numbers(lots: Sequence[Lot]) -> Array:
+    return np.repeat(np.arange(len(lots)), TILES_PER_LOT).astype(np.float32)
+
+
+def _psnr_db(drawn: Tensor, image: Tensor) -> Array:
+    """Peak signal-to-noise ratio of each tile, [B]."""
+    squared = (drawn - image).square().mean(dim=(1, 2, 3)).clamp(min=1e-6)
+    decibels: Array = (10.0 * torch.log10(PEAK**2 / squared)).cpu().numpy()
+    return decibels

@@ -1,0 +1,190 @@
+"""Asks networks about tiles, and keeps what they said.
+
+What was asked once is kept beside the runs, because sixteen passes over thousands of tiles take
+minutes; a network that was trained anew is asked anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.progress import track
+
+from lotwise.core.calibration import Calibrated, read_calibration
+from lotwise.core.committee_outputs import LOGITS, CommitteeOutputs
+from lotwise.core.policy import ReferralPolicy
+from lotwise_training.calibration.policy import POLICY_FILE, committee_sha256
+from lotwise_training.config.schema import CommitteeRecipe
+from lotwise_training.data.tiles import Numbers, write_array
+from lotwise_training.evaluation.fresh_predictions import CalibrationCheck, FreshPredictions
+from lotwise_training.evaluation.predictions import pool_logits
+from lotwise_training.inference.ensemble import CommitteePredictor, MembersPredictor
+from lotwise_training.inference.predict import (
+    Floats,
+    Images,
+    committee_logits,
+    dropout_logits,
+    load_members,
+    load_network,
+)
+from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.tasks.ensemble import DROPOUT_NAME, SERVED
+
+ANSWERS: Final = "committee-answers"
+"""Folder of what was asked before, among the runs."""
+FRESH_AT_ONCE: Final = 1024
+"""Fresh tiles whose features are held at once: tens of megabytes for 16 members."""
+
+
+@dataclass(frozen=True)
+class PredictionCache:
+    """Where networks and their earlier answers lie.
+
+    Attributes:
+        runs: Folder of all runs.
+        recipe: That they were trained by.
+        calibrated: The served committee's calibration; None before it has one.
+        exported: The served committee, where it was trained elsewhere; None for that of the run.
+    """
+
+    runs: Path
+    recipe: CommitteeRecipe
+    calibrated: Calibrated | None = None
+    exported: CommitteePredictor | None = None
+    _served: dict[str, CommitteePredictor] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def with_calibration(
+        cls, runs: Path, recipe: CommitteeRecipe, *, needed: bool
+    ) -> PredictionCache:
+        """An predictor that says how familiar tiles are, too.
+
+        Args:
+            runs: Folder of all runs.
+            recipe: Of the committee.
+            needed: Whether a committee without a calibration is an error.
+
+        Raises:
+            Contradiction: The calibration is missing, invalid or of other members.
+        """
+        if not needed and not (runs / SERVED / POLICY_FILE).exists():
+            return cls(runs, recipe)
+        # First, so that what is missing altogether is named first.
+        weights = committee_sha256(load_members(runs / SERVED)[0])
+        calibrated = read_calibration(runs / SERVED)
+        calibrated.check_weights(weights)
+        return cls(runs, recipe, calibrated)
+
+    def members(self, folder: str, images: Images, title: str) -> Floats:
+        """Logits of a folder's committee, float32 [N, T, K]."""
+        members, _ = load_members(self.runs / folder)
+        weights = committee_sha256(members)
+        return self._once(
+            weights, images, lambda: committee_logits(members, images, title=f"{title}, ensemble")
+        )
+
+    def served(self, images: Images, title: str | None = None) -> CommitteeOutputs:
+        """All that the served committee says of tiles, asked once.
+
+        Args:
+            images: uint8 [N, px, px].
+            title: Of a progress bar.
+        """
+        asked = self._asked()
+        path = self._path(asked.weights_sha256, images, "npz")
+        if path.exists():
+            with np.load(path) as stored:
+                return CommitteeOutputs.of({name: stored[name] for name in stored.files})
+        outputs = asked.outputs(images, title)
+        _write_arrays(path, {LOGITS: outputs.logits, **outputs.blocks})
+        return outputs
+
+    def familiarity(self, outputs: CommitteeOutputs) -> npt.NDArray[np.float64] | None:
+        """P-values of tiles, float64 [N]; None where the committee is not calibrated."""
+        return None if self.calibrated is None else self.calibrated.familiarity.p_values(outputs)
+
+    def judged(
+        self, images: Images, labels: Numbers, calibrated: Calibrated, policy: ReferralPolicy
+    ) -> CalibrationCheck:
+        """What the served committee says of fresh tiles, asked once; features are not kept.
+
+        Args:
+            images: uint8 [N, px, px], of known lots.
+            labels: int64 [N], by the place in the answers.
+            calibrated: The calibration to be judged.
+            policy: That was fitted with it.
+
+        Raises:
+            Contradiction: The calibration is of another committee.
+        """
+        asked = self._asked()
+        calibrated.check_weights(asked.weights_sha256)
+        key = f"{asked.weights_sha256}-{calibrated.calibration.familiarity_sha256}"
+        path = self._path(key, images, "npz")
+        if not path.exists():
+            starts = range(0, len(images), FRESH_AT_ONCE)
+            parts = []
+            for at in track(starts, "fresh tiles, ensemble", console=Console(stderr=True)):
+                outputs = asked.outputs(images[at : at + FRESH_AT_ONCE])
+                parts.append(
+                    {
+                        "log_probabilities": pool_logits(outputs.logits).log_probabilities,
+                        "familiarity": calibrated.familiarity.p_values(outputs).astype(np.float32),
+                    }
+                )
+            _write_arrays(path, {k: np.concatenate([part[k] for part in parts]) for k in parts[0]})
+        with np.load(path) as stored:
+            fresh = FreshPredictions(
+                labels.astype(np.int16), stored["log_probabilities"], stored["familiarity"]
+            )
+        return CalibrationCheck(fresh, calibrated.calibration, policy)
+
+    def _asked(self) -> CommitteePredictor:
+        if self.exported is not None:
+            return self.exported
+        members, _ = load_members(self.runs / SERVED)
+        weights = committee_sha256(members)
+        if weights not in self._served:
+            self._served[weights] = MembersPredictor(members, weights)
+        return self._served[weights]
+
+    def dropout(self, folder: str, images: Images, title: str) -> Floats:
+        """Logits of a folder's network with dropout, pass by pass, float32 [N, T, K]."""
+        network, _ = load_network(checkpoint_path(self.runs / folder, DROPOUT_NAME))
+        passes, seed = self.recipe.dropout_passes, self.recipe.network.seed
+        weights = f"{committee_sha256([network])}-{passes}-{seed}"
+        return self._once(
+            weights,
+            images,
+            lambda: dropout_logits(network, images, passes, seed, title=f"{title}, dropout"),
+        )
+
+    def _once(self, weights: str, images: Images, ask: Callable[[], Floats]) -> Floats:
+        path = self._path(weights, images, "npy")
+        if path.exists():
+            stored: Floats = np.load(path)
+            return stored
+        logits = ask()
+        write_array(path, logits)
+        return logits
+
+    def _path(self, weights: str, images: Images, ending: str) -> Path:
+        digest = hashlib.sha256(weights.encode())
+        digest.update(np.ascontiguousarray(images).data)
+        return self.runs / ANSWERS / f"{digest.hexdigest()[:20]}.{ending}"
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """As `write_array`, of several."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".partial")
+    with unfinished.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    unfinished.replace(path)

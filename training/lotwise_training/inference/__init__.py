@@ -1,0 +1,1 @@
+"""Trained networks run over many tiles."""

@@ -1,0 +1,237 @@
+"""Trained networks, read back and run over many tiles."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor, nn
+
+from lotwise_training.models.wide_resnet import (
+    MEMBER_OUTPUTS,
+    TileClassifier,
+    TileRegressor,
+    WideResNet,
+    mc_dropout,
+    target_scaling,
+)
+from lotwise_training.store.checkpoint import CheckpointError, load_checkpoint, load_finished
+from lotwise_training.store.device import best_device, mixed_precision, to_device
+
+Images = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+BATCH: Final = 64
+WORTH_AN_ENGINE: Final = 512
+"""Tiles from which on a CPU is faster with the engine that serves, its loading included."""
+
+
+def load_network(path: Path) -> tuple[WideResNet, tuple[str, ...]]:
+    """A finished tile classifier, in evaluation mode on the CPU, and the lots that it tells apart.
+
+    Args:
+        path: Its checkpoint.
+
+    Raises:
+        CheckpointError: It is missing or unfinished.
+    """
+    state = load_checkpoint(path)
+    if state is None:
+        raise CheckpointError(f"there is no {path}; `lotwise-train committee` makes it")
+    if not state["finished"]:
+        raise CheckpointError(f"{path} is not finished; `lotwise-train committee` goes on with it")
+    depth, widen, n_classes = state["shape"]
+    network = WideResNet(depth, widen, n_classes, dropout=state["dropout"])
+    network.load_state_dict(state["network"])
+    return network.eval(), tuple(state["lot_ids"])
+
+
+def load_members(folder: Path) -> tuple[list[TileClassifier], tuple[str, ...]]:
+    """The finished members of a committee, as they are served, and the names of their classes.
+
+    Args:
+        folder: Holds `member_00.pt` and so on.
+
+    Returns:
+        Members in evaluation mode on the CPU, in order, and the lot ids in the order of the logits.
+
+    Raises:
+        CheckpointError: There is no member, one is unfinished, or they know different lots.
+    """
+    found = [load_network(path) for path in sorted(folder.glob("member_*.pt"))]
+    if not found:
+        raise CheckpointError(f"no trained member in {folder}; run `lotwise-train committee` first")
+    if len({lot_ids for _, lot_ids in found}) != 1:
+        raise CheckpointError(f"the members in {folder} were trained on different lots")
+    return [TileClassifier(network).eval() for network, _ in found], found[0][1]
+
+
+def predict_logits(classifier: TileClassifier, images: Images) -> Floats:
+    """Logits of one classifier.
+
+    Args:
+        classifier: In evaluation mode.
+        images: uint8 [N, H, W].
+
+    Returns:
+        float32 [N, K].
+    """
+    return _run(classifier, classifier.logits, images)
+
+
+def committee_logits(
+    members: Sequence[TileClassifier], images: Images, *, title: str | None = None
+) -> Floats:
+    """Logits of every member.
+
+    Args:
+        members: In evaluation mode.
+        images: uint8 [N, H, W].
+        title: Of a progress bar; None shows none.
+
+    Returns:
+        float32 [N, T, K].
+    """
+    shown = members if title is None else track(members, title, console=Console(stderr=True))
+    if best_device().type == "cuda":
+        asked = [predict_logits(member, images) for member in shown]
+    else:
+        asked = [_in_engine(member, MEMBER_OUTPUTS, images) for member in shown]
+    return np.stack(asked, axis=1)
+
+
+def _in_engine(module: nn.Module, outputs: Sequence[str], images: Images) -> Floats:
+    """First output of a module, by the engine that serves: half of torch's time or less on a CPU.
+
+    Args:
+        module: From uint8 [B, 1, H, W], in evaluation mode.
+        outputs: Names of its outputs.
+        images: uint8 [N, H, W].
+    """
+    # Here, because the exporter takes seconds to import.
+    from lotwise_training.onnx.export import export_module
+
+    module.cpu()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        example = torch.from_numpy(images[:1, None]).repeat(3, 1, 1, 1)
+        export_module(module, [example], ["image"], outputs, path, half_weights=False)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    batches = range(0, len(images), BATCH)
+    return np.concatenate(
+        [session.run(outputs[:1], {"image": images[at : at + BATCH, None]})[0] for at in batches]
+    )
+
+
+def dropout_logits(
+    network: WideResNet, images: Images, passes: int, seed: int, *, title: str | None = None
+) -> Floats:
+    """Logits of one network with dropout switched on, pass after pass (Gal & Ghahramani 2016).
+
+    Args:
+        network: Trained with dropout.
+        images: uint8 [N, H, W].
+        passes: T, 16 in Zhang et al. 2020.
+        seed: Of what is dropped.
+        title: Of a progress bar; None shows none.
+
+    Returns:
+        float32 [N, T, K].
+    """
+    torch.manual_seed(seed)
+    classifier = TileClassifier(network)
+    mc_dropout(network)
+
+    def halved(image: Tensor) -> Tensor:
+        # Half the time; its rounding is far below what dropout does at random.
+        with mixed_precision(image.device):
+            return classifier.logits(image)
+
+    rounds = range(passes)
+    shown = rounds if title is None else track(rounds, title, console=Console(stderr=True))
+    logits = np.stack([_run(classifier, halved, images) for _ in shown], axis=1)
+    network.eval()
+    return logits
+
+
+def load_regressor(path: Path) -> TileRegressor:
+    """A finished regressor as it is served, in evaluation mode on the CPU.
+
+    Args:
+        path: Its checkpoint.
+
+    Raises:
+        CheckpointError: There is none, or it is unfinished.
+    """
+    state = load_finished(path, "regressor", "regressor")
+    network = WideResNet(*state["shape"])
+    network.load_state_dict(state["network"])
+    logarithmic = state["logarithmic"]
+    scaling = target_scaling(*state["property_range"], logarithmic=logarithmic)
+    return TileRegressor(
+        network, *scaling, state["pool"], fold=state["fold"], logarithmic=logarithmic
+    ).eval()
+
+
+def predict_property(regressor: nn.Module, images: Images) -> Floats:
+    """Property of every tile.
+
+    Args:
+        regressor: Module from uint8 [B, 1, H, W] to [B, 1], in evaluation mode.
+        images: uint8 [N, H, W].
+
+    Returns:
+        float32 [N], in the property's unit.
+    """
+    return answers(regressor, "property", images)[:, 0]
+
+
+def answers(network: nn.Module, name: str, images: Images) -> Floats:
+    """Answers of any network to every tile, by the engine that serves where that is faster.
+
+    Args:
+        network: Module from uint8 [B, 1, H, W] to [B, k], in evaluation mode.
+        name: Of what it gives.
+        images: uint8 [N, H, W].
+
+    Returns:
+        float32 [N, k].
+    """
+    if best_device().type == "cuda" or len(images) < WORTH_AN_ENGINE:
+        return predict_tiles(network, images)
+    return _in_engine(network, [name], images)
+
+
+def predict_tiles(network: nn.Module, images: Images) -> Floats:
+    """Answers of any network to every tile.
+
+    Args:
+        network: Module from uint8 [B, 1, H, W] to [B, k], in evaluation mode.
+        images: uint8 [N, H, W].
+
+    Returns:
+        float32 [N, k].
+    """
+    return _run(network, network, images)
+
+
+@torch.inference_mode()
+def _run(module: nn.Module, answer: Callable[[Tensor], Tensor], images: Images) -> Floats:
+    """float32 [N, outputs], in batches on the best device."""
+    device = best_device()
+    to_device(module, device)
+    outputs: list[Floats] = []
+    # A GPU would else compute convolutions with ten bits of mantissa.
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        for start in range(0, len(images), BATCH):
+            batch = torch.from_numpy(images[start : start + BATCH, None]).to(device)
+            outputs.append(answer(batch).float().cpu().numpy())
+    return np.concatenate(outputs)

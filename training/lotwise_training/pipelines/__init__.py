@@ -1,0 +1,1 @@
+"""What runs several steps one after another: predictions, calibration, plans."""

@@ -1,0 +1,195 @@
+"""Calibrates a committee that is already exported, and judges it, on simulated tiles of its lots.
+
+`lotwise-train policy` and `answers` do the same for a committee that was trained on this machine;
+they need its run. This needs the model repository alone, so that anyone can repeat what the shipped
+calibration and its judgement rest on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from lotwise.calibration.committee import RepositoryCommittee
+from lotwise.core.calibration_fit import Fitted
+from lotwise.core.cascade_fit import FittedCascade
+from lotwise.core.committee_outputs import CommitteeOutputs
+from lotwise.core.diagnosis import DIAGNOSIS_FILE
+from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE
+from lotwise_simulator.benchmark import reference_lots
+from lotwise_training.calibration.policy import (
+    PredictedTiles,
+    fit_committee,
+    read_fitted,
+    write_fitted,
+)
+from lotwise_training.calibration.shift_classifier import FittedDiagnosis, fit_diagnosis
+from lotwise_training.config.schema import CommitteeRecipe
+from lotwise_training.data.benchmark import benchmark_set
+from lotwise_training.data.calibration_sets import CALIBRATION, FRESH
+from lotwise_training.data.synthetic_shifts import shifted_tiles
+from lotwise_training.data.tiles import SIMULATED, Images, Numbers
+from lotwise_training.evaluation.fresh_predictions import write_fresh_predictions
+from lotwise_training.evaluation.prediction_cache import PredictionCache
+from lotwise_training.evaluation.predictions import ENSEMBLE, read_predictions, write_predictions
+from lotwise_training.evaluation.shift_predictions import shift_answers, write_shift_predictions
+from lotwise_training.pipelines.cascade import cascade_exported
+from lotwise_training.pipelines.class_predictions import shifted_predictions
+from lotwise_training.pipelines.workspace import Workspace
+from lotwise_training.report.served_models import COMMITTEE
+from lotwise_training.store.arrays import ResultsError
+
+KNOWN_AGAIN = "new_regions"
+"""The benchmark's set of known lots in new regions: the policy is measured on it."""
+
+
+class ExportedCommittee:
+    """The committee of a model repository, in the engine that serves; an `CommitteePredictor`.
+
+    Args:
+        repository: The model repository.
+
+    Raises:
+        LotwiseError: As `RepositoryCommittee`.
+    """
+
+    def __init__(self, repository: Path) -> None:
+        self._committee = RepositoryCommittee(repository, COMMITTEE)
+        metadata = self._committee.signature.metadata
+        self.weights_sha256 = metadata.weights_sha256
+        self.lot_ids = tuple(lot.lot_id for lot in metadata.reference_lots)
+        self.trained_on_simulated_lots = metadata.trained_on_simulated_lots
+
+    def outputs(self, images: Images, title: str | None = None) -> CommitteeOutputs:
+        """See `CommitteePredictor`."""
+        if title is None:
+            return self._committee.ask(images)
+        console = Console(stderr=True)
+        return self._committee.ask(images, lambda starts: track(starts, title, console=console))
+
+
+def evaluate_exported(workspace: Workspace, repository: Path, results: Path) -> Fitted:
+    """Calibrate the committee of a repository, and put down what it says of further tiles.
+
+    Writes calibration and policy beside the committee, `fresh.npz` and the shifted sets of
+    `outputs.npz` into the stored answers.
+
+    Args:
+        workspace: Recipes and rendered tiles.
+        repository: The model repository.
+        results: Folder of stored answers, of the same committee.
+
+    Raises:
+        LotwiseError: The repository cannot be used.
+        ResultsError: The committee is not of the benchmark's lots, or the stored answers are of
+            another one.
+    """
+    recipe = workspace.recipe(CommitteeRecipe, COMMITTEE)
+    committee = ExportedCommittee(repository)
+    _check_lots(committee, repository)
+    outputs, manifest = read_predictions(results)
+    stored = manifest["runs"][recipe.split]["weights_sha256"][ENSEMBLE]
+    if stored != committee.weights_sha256:
+        raise ResultsError(
+            f"{results} holds answers of another committee than that in {repository}; "
+            "`lotwise-train answers` writes them anew where it was trained"
+        )
+    predictor = PredictionCache(workspace.runs, recipe, exported=committee)
+    fitted = _fitted(workspace, predictor, committee, recipe)
+    write_fitted(fitted, repository / COMMITTEE)
+    predictor = PredictionCache(workspace.runs, recipe, fitted.calibrated, committee)
+    outputs |= shifted_predictions(workspace.cache, predictor)
+    fresh = workspace.fresh_tiles(FRESH)
+    judged = predictor.judged(fresh.images, fresh.lots, fitted.calibrated, fitted.policy)
+    write_predictions(results, outputs, manifest)
+    write_fresh_predictions(results, judged)
+    return fitted
+
+
+def fit_diagnosis_of_exported(
+    workspace: Workspace, repository: Path, results: Path
+) -> FittedDiagnosis:
+    """Fit the diagnosis of a repository's committee, and put down what it says of the benchmark.
+
+    Writes `diagnosis.npz` and `lot_diagnosis.json` beside the committee, and the answers.
+
+    Args:
+        workspace: Recipes and rendered tiles.
+        repository: The model repository; its committee is calibrated.
+        results: Folder of stored answers.
+
+    Raises:
+        LotwiseError: The repository cannot be used.
+        ResultsError: The committee is not of the benchmark's lots.
+    """
+    recipe = workspace.recipe(CommitteeRecipe, COMMITTEE)
+    committee = ExportedCommittee(repository)
+    _check_lots(committee, repository)
+    fitted_before = read_fitted(repository / COMMITTEE)
+    fitted_before.calibrated.check_weights(committee.weights_sha256)
+    predictor = PredictionCache(workspace.runs, recipe, exported=committee)
+    shifted, known = shifted_tiles(workspace.cache), workspace.fresh_tiles(CALIBRATION)
+    fitted = fit_diagnosis(
+        shifted,
+        predictor.served(shifted.images, "shifted tiles, ensemble"),
+        (predictor.served(known.images, "calibration tiles, ensemble"), known.lots),
+        committee.weights_sha256,
+    )
+    fitted.diagnosis.write(repository / COMMITTEE / DIAGNOSIS_FILE)
+    fitted.lots.write(repository / COMMITTEE / LOT_DIAGNOSIS_FILE)
+    answers = shift_answers(workspace.cache, predictor, fitted_before, fitted)
+    write_shift_predictions(results, answers)
+    return fitted
+
+
+def cascade_of_exported(workspace: Workspace, repository: Path, results: Path) -> FittedCascade:
+    """Fit the cascade of a repository's committee, and put down what it decides.
+
+    Args:
+        workspace: Recipes and rendered tiles.
+        repository: The model repository; its committee is calibrated.
+        results: Folder of stored answers.
+
+    Raises:
+        LotwiseError: The repository cannot be used.
+        ResultsError: The committee is not of the benchmark's lots, was calibrated on other tiles,
+            or has no cascade.
+    """
+    committee = ExportedCommittee(repository)
+    _check_lots(committee, repository)
+    predictor = PredictionCache(
+        workspace.runs, workspace.recipe(CommitteeRecipe, COMMITTEE), exported=committee
+    )
+    return cascade_exported(workspace, predictor, committee.lot_ids, repository, results)
+
+
+def _check_lots(committee: ExportedCommittee, repository: Path) -> None:
+    if committee.lot_ids != tuple(lot.lot_id for lot in reference_lots()):
+        raise ResultsError(
+            f"the committee in {repository} knows other lots than benchmark v1's; calibrate it on "
+            "your own tiles with `lotwise calibrate`"
+        )
+
+
+def _fitted(
+    workspace: Workspace,
+    predictor: PredictionCache,
+    committee: ExportedCommittee,
+    recipe: CommitteeRecipe,
+) -> Fitted:
+    tiles = workspace.fresh_tiles(CALIBRATION)
+    again = benchmark_set(KNOWN_AGAIN, workspace.cache)
+
+    def answered(images: Images, lots: Numbers, title: str) -> PredictedTiles:
+        return PredictedTiles(images, lots, predictor.served(images, title))
+
+    return fit_committee(
+        answered(tiles.images, tiles.lots, "calibration tiles, ensemble"),
+        answered(again.images, again.lots, f"{KNOWN_AGAIN}, ensemble"),
+        recipe.policy,
+        lot_ids=committee.lot_ids,
+        origins=(SIMULATED,),
+        weights_sha256=committee.weights_sha256,
+    )

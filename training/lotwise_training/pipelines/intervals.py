@@ -1,0 +1,50 @@
+"""Measures the intervals of a run on new lots."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lotwise_simulator.benchmark import VERSION, reference_lots
+from lotwise_training.calibration.conformal import FOLDS
+from lotwise_training.config.schema import RegressorRecipe
+from lotwise_training.data.tiles import TileDataset
+from lotwise_training.evaluation.conformal import card_rows, coverage_figures
+from lotwise_training.evaluation.interval_predictions import interval_predictions, write_intervals
+from lotwise_training.export.model_card import EVALUATION
+from lotwise_training.report.conformal_page import conformal_sheet
+from lotwise_training.report.sheets import Sheet
+
+
+def evaluate_intervals(
+    data: TileDataset,
+    new: TileDataset,
+    recipe: RegressorRecipe,
+    runs: Path,
+    results: Path,
+    profile: str,
+) -> Sheet:
+    """Store what the fold networks say, and their figures for the model card; show the coverage.
+
+    Args:
+        data: The benchmark's lots and those that were learned from beside them.
+        new: The benchmark's new lots.
+        recipe: Of the run.
+        runs: Folder of all runs.
+        results: Folder of stored answers.
+        profile: Name of the recipes' folder.
+
+    Raises:
+        CheckpointError: A network is missing or unfinished.
+        ResultsError: More than 8 MB of answers.
+    """
+    reference = [lot.lot_id for lot in reference_lots()]
+    answered = interval_predictions(
+        data, new, recipe, runs, profile=profile, benchmark=VERSION, reference=reference
+    )
+    write_intervals(results, *answered)
+    figures = coverage_figures(*answered)
+    path = runs / FOLDS / EVALUATION
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(card_rows(figures), indent=2) + "\n", encoding="utf-8")
+    return conformal_sheet(figures)

@@ -1,0 +1,215 @@
+"""Asks trained regressors, and what they are compared with, about tiles they did not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lotwise_training.config.schema import RegressorRecipe
+from lotwise_training.data.splits import Split
+from lotwise_training.data.tiles import Numbers, TileDataset, some_of_each_lot
+from lotwise_training.evaluation.baselines import (
+    forest_on_scores,
+    forest_on_texture,
+    mean_predictor,
+    texture_features,
+)
+from lotwise_training.evaluation.property_predictions import (
+    FIRST_FOLD,
+    LOT_HELD_OUT,
+    MEAN,
+    NETWORK,
+    NEW_LOTS,
+    PAIR,
+    REGION_BLOCKED,
+    SCORES,
+    TEXTURE,
+    TILE_RANDOM,
+    PropertySet,
+)
+from lotwise_training.inference.predict import load_regressor, predict_property
+from lotwise_training.store.checkpoint import weights_sha256
+from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.tasks.property import (
+    REGION_BLOCKED as REGION_BLOCKED_NAME,
+)
+from lotwise_training.training.tasks.property import (
+    SECOND,
+    fold_name,
+    lot_values,
+    regressor_splits,
+    served_name,
+)
+
+FOREST_TILES: Final = 60
+"""Of each lot, at most: what a texture forest learns from, and what is asked of lots held out.
+A forest's time grows with them; what further tiles would change has not been measured."""
+
+
+def property_sets(
+    data: TileDataset,
+    new: TileDataset | None,
+    recipe: RegressorRecipe,
+    runs: Path,
+    *,
+    measured: Collection[str] | None = None,
+) -> dict[str, PropertySet]:
+    """Predictions of every set by every method.
+
+    Args:
+        data: The lots that were learned from.
+        new: Lots that nothing learned from; None where there are none.
+        recipe: Of the run.
+        runs: Folder of all runs.
+        measured: Names of the lots of `data` that count; the others were learned from beside them.
+            None counts all.
+
+    Raises:
+        CheckpointError: A network is missing or unfinished.
+    """
+    counts = np.isin(data.table.lot_ids, data.table.lot_ids if measured is None else [*measured])
+    counted = counts[data.lots]
+    whole = regressor_splits(data, recipe)
+    splits = {
+        name: replace(split, test=_kept(split.test, counted), unseen=_kept(split.unseen, counted))
+        for name, split in whole.items()
+    }
+    texture = texture_features(data.images, title="texture of the lots")
+    sets = {}
+    for name, network in ((TILE_RANDOM, served_name()), (REGION_BLOCKED, REGION_BLOCKED_NAME)):
+        split = splits[network]
+        predicted = _predicted(data, texture, network, split.train, split.test, runs)
+        sets[name] = _set(data, split.test, predicted)
+    sets[LOT_HELD_OUT] = _held_out(data, texture, splits, recipe.comparison.folds, runs)
+    # All lots that both have not seen: the more, the surer is what a second network is worth.
+    first = some_of_each_lot(data, whole[SECOND].unseen, FOREST_TILES)
+    one, two = (_asked(runs, name, data, first) for name in (fold_name(0), SECOND))
+    sets[FIRST_FOLD] = _set(data, first, {NETWORK: one, PAIR: (one + two) / 2.0})
+    if new is not None:
+        asked, served = np.arange(len(new)), splits[served_name()]
+        known = some_of_each_lot(data, served.train, FOREST_TILES)
+        sets[NEW_LOTS] = _set(
+            new,
+            asked,
+            {
+                NETWORK: _asked(runs, served_name(), new, asked),
+                TEXTURE: forest_on_texture(
+                    texture[known],
+                    lot_values(data)[known],
+                    texture_features(new.images, title="texture of the new lots"),
+                ),
+                SCORES: forest_on_scores(data, served.train, asked, new),
+                MEAN: mean_predictor(data, served.train, asked),
+            },
+        )
+    return sets
+
+
+def property_manifest(
+    data: TileDataset, recipe: RegressorRecipe, runs: Path, profile: str, *, benchmark: int | None
+) -> dict[str, Any]:
+    """What is known of the run beside its predictions, in JSON's types.
+
+    Args:
+        data: The lots that were learned from.
+        recipe: Of the run.
+        runs: Folder of all runs.
+        profile: Name of the recipes' folder.
+        benchmark: Its version, or None for a laboratory's own lots.
+    """
+    networks = {}
+    for name, split in regressor_splits(data, recipe).items():
+        path = checkpoint_path(runs, name)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        networks[name] = {
+            "weights_sha256": weights_sha256(load_regressor(path).state_dict()),
+            "steps": state["step"],
+            "seconds": state["seconds"],
+            "train_tiles": len(split.train),
+            "train_lots": len(np.unique(data.lots[split.train])),
+        }
+    return {
+        "benchmark": benchmark,
+        "profile": profile,
+        "data_version": data.version,
+        "property": data.table.property_name,
+        "unit": data.table.unit,
+        "networks": networks,
+    }
+
+
+def _held_out(
+    data: TileDataset,
+    texture: npt.NDArray[np.float32],
+    splits: Mapping[str, Split],
+    folds: int,
+    runs: Path,
+) -> PropertySet:
+    """Every lot once, by networks and forests that have not seen its recipe."""
+    tiles: list[Numbers] = []
+    predicted: dict[str, list[npt.NDArray[Any]]] = {}
+    for network in map(fold_name, range(folds)):
+        split = splits[network]
+        if not len(split.unseen):
+            continue
+        asked = some_of_each_lot(data, split.unseen, FOREST_TILES)
+        tiles.append(asked)
+        answers = _predicted(data, texture, network, split.train, asked, runs)
+        for method, each in answers.items():
+            predicted.setdefault(method, []).append(each)
+    return _set(
+        data,
+        np.concatenate(tiles),
+        {method: np.concatenate(each) for method, each in predicted.items()},
+    )
+
+
+def _predicted(
+    data: TileDataset,
+    texture: npt.NDArray[np.float32],
+    network: str,
+    train: Numbers,
+    asked: Numbers,
+    runs: Path,
+) -> dict[str, npt.NDArray[Any]]:
+    """What a network says, and what its baselines say that learned from the same tiles."""
+    return {
+        NETWORK: _asked(runs, network, data, asked),
+        **_baselines(data, texture, train, asked),
+    }
+
+
+def _baselines(
+    data: TileDataset, texture: npt.NDArray[np.float32], train: Numbers, asked: Numbers
+) -> dict[str, npt.NDArray[Any]]:
+    known = some_of_each_lot(data, train, FOREST_TILES)
+    answers = {
+        TEXTURE: forest_on_texture(texture[known], lot_values(data)[known], texture[asked]),
+        MEAN: mean_predictor(data, train, asked),
+    }
+    if data.table.attribute_names:
+        answers[SCORES] = forest_on_scores(data, train, asked)
+    return answers
+
+
+def _asked(runs: Path, name: str, data: TileDataset, tiles: Numbers) -> npt.NDArray[np.float32]:
+    return predict_property(load_regressor(checkpoint_path(runs, name)), data.images[tiles])
+
+
+def _set(data: TileDataset, tiles: Numbers, predicted: dict[str, npt.NDArray[Any]]) -> PropertySet:
+    return PropertySet(
+        lots=data.lots[tiles].astype(np.int16),
+        lot_ids=data.table.lot_ids,
+        values=data.table.values,
+        predicted={name: each.astype(np.float32) for name, each in predicted.items()},
+    )
+
+
+def _kept(tiles: Numbers, counted: npt.NDArray[np.bool_]) -> Numbers:
+    return tiles[counted[tiles]]

@@ -1,0 +1,104 @@
+"""Where the commands of `lotwise-train` find recipes and tiles, and leave their runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, TypeVar
+
+from rich.console import Console
+
+from lotwise_training.config.load import RecipeError, load_recipe
+from lotwise_training.config.plan import PlanRecipe
+from lotwise_training.config.schema import CommitteeRecipe, EditorRecipe, RegressorRecipe
+from lotwise_training.data.benchmark import GEOMETRY, REFERENCE, SHIFTED, benchmark_set
+from lotwise_training.data.calibration_sets import CALIBRATION, FRESH, FreshTiles, fresh_tiles
+from lotwise_training.data.folder import read_lot_folder, show_lot_folder
+from lotwise_training.data.property_lots import STRENGTH_GEOMETRY, new_lot_tiles, strength_tiles
+from lotwise_training.data.tiles import TileDataset
+from lotwise_training.training.tasks.attribute_meter import meter_tiles
+
+Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorRecipe, PlanRecipe)
+
+RENDERED: Final = ("strength", "meter", REFERENCE, CALIBRATION, "shifted", "new", FRESH)
+"""What `Workspace.render` makes, in the order in which trainings that run side by side want it."""
+NEW_LOTS: Final = 200
+NEW_LOT_TILES: Final = 10
+"""Of each new lot: lots, not tiles, make an error bar narrow."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a command finds its recipes and leaves its results."""
+
+    home: Path
+    recipes: Path
+    profile: str
+
+    @property
+    def cache(self) -> Path:
+        """Rendered data."""
+        return self.home / "data"
+
+    @property
+    def runs(self) -> Path:
+        """Folder of all runs."""
+        return self.home / "runs"
+
+    def run(self, name: str) -> Path:
+        """Folder of a model's run."""
+        return self.runs / name
+
+    def committee_tiles(self, own_lots: Path | None) -> TileDataset:
+        """The lots that a committee is to know: a laboratory's own, or benchmark v1's."""
+        if own_lots is None:
+            return benchmark_set(REFERENCE, self.cache)
+        read = read_lot_folder(own_lots, GEOMETRY, cache=self.cache)
+        show_lot_folder(read, Console(stderr=True))
+        return read.dataset
+
+    def strength_tiles(self, own_lots: Path | None) -> TileDataset:
+        """The lots whose property the regressor learns: own ones, or simulated ones."""
+        if own_lots is None:
+            return strength_tiles(self.recipe(RegressorRecipe, "regressor").data, self.cache)
+        read = read_lot_folder(own_lots, STRENGTH_GEOMETRY, cache=self.cache)
+        show_lot_folder(read, Console(stderr=True))
+        return read.dataset
+
+    def new_lots(self) -> TileDataset:
+        """Tiles of the benchmark's new lots, on which the property is measured."""
+        return new_lot_tiles(NEW_LOTS, NEW_LOT_TILES, self.cache)
+
+    def fresh_tiles(self, name: str) -> FreshTiles:
+        """Fresh tiles of the reference lots; `name` is CALIBRATION or FRESH."""
+        recipe = self.recipe(CommitteeRecipe, "committee").calibration
+        each = recipe.tiles if name == CALIBRATION else recipe.fresh_tiles
+        return fresh_tiles(name, each, self.cache)
+
+    def render(self, name: str) -> int:
+        """Make the tiles of simulated lots that are not there yet; how many there are.
+
+        Args:
+            name: One of `RENDERED`.
+        """
+        if name == "strength":
+            return len(self.strength_tiles(None))
+        if name == "meter":
+            return len(meter_tiles(self.recipe(EditorRecipe, "editor").meter, self.cache))
+        if name == "new":
+            return len(self.new_lots())
+        if name in (CALIBRATION, FRESH):
+            return len(self.fresh_tiles(name))
+        names = SHIFTED if name == "shifted" else (name,)
+        return sum(len(benchmark_set(each, self.cache)) for each in names)
+
+    def recipe(self, kind: type[Recipe], name: str, max_seconds: float | None = None) -> Recipe:
+        """A model's recipe, with the time that the caller gives."""
+        folder = self.recipes / self.profile
+        if not folder.is_dir():
+            profiles = ", ".join(sorted(each.name for each in self.recipes.glob("*/")))
+            raise RecipeError(
+                f"no profile '{self.profile}' in {self.recipes}; there are {profiles}"
+            )
+        recipe = load_recipe(kind, folder / f"{name}.toml")
+        return recipe if max_seconds is None else replace(recipe, max_seconds=max_seconds)

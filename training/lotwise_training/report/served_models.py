@@ -1,0 +1,115 @@
+"""Served models, asked inside this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lotwise.core.errors import LotwiseError
+from lotwise.core.signature import ModelMetadata, ModelSignature
+from lotwise.runtime.assemble import assemble_repository, has_parts
+from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
+from lotwise_training.data.tiles import Images
+
+COMMITTEE: Final = "committee"
+"""Its name in a model repository."""
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+class RecheckFailed(RuntimeError):
+    """What was made anew is not what is stored; the message says where, and both values."""
+
+
+class Committee(Protocol):
+    """A committee that can be asked."""
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """What it states of itself."""
+        ...
+
+    def logits(self, images: Images) -> npt.NDArray[np.float32]:
+        """Float32 [n, T, K] of uint8 [n, 64, 64]."""
+        ...
+
+
+class ServedModels:
+    """A repository's models in the in-process engine; use as `served_models` gives it."""
+
+    def __init__(self, engine: OnnxRuntimeInference, runner: asyncio.Runner) -> None:
+        self._engine = engine
+        self._runner = runner
+
+    def signature(self, model: str) -> ModelSignature:
+        """What a model states of itself."""
+        return self._runner.run(self._engine.describe(model)).signature
+
+    def ask(self, model: str, inputs: Tensors) -> Tensors:
+        """All outputs of a model for one batch; inputs that it does not have are left out."""
+        taken = {spec.name: inputs[spec.name] for spec in self.signature(model).inputs}
+        return self._runner.run(self._engine.infer(model, taken))
+
+
+class ServedCommittee:
+    """The repository's committee.
+
+    Args:
+        models: Of the repository.
+    """
+
+    def __init__(self, models: ServedModels) -> None:
+        self._models = models
+        self.signature = models.signature(COMMITTEE)
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """See `Committee`."""
+        return self.signature.metadata
+
+    def logits(self, images: Images) -> npt.NDArray[np.float32]:
+        """See `Committee`."""
+        # As many calls as the model's batch limit asks for.
+        limit = self.signature.max_batch_size
+        parts = []
+        for start in range(0, len(images), limit):
+            batch = {"image": images[start : start + limit, None]}
+            parts.append(self._models.ask(COMMITTEE, batch)["logits"])
+        return np.concatenate(parts)
+
+
+@contextmanager
+def served_models(repository: Path) -> Iterator[ServedModels]:
+    """The models of a repository, put together from their parts where needed.
+
+    Raises:
+        RecheckFailed: One that is asked cannot be loaded.
+    """
+    # An own loop that is not made the thread's: a caller may have one.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        engine = OnnxRuntimeInference(repository)
+        try:
+            if has_parts(repository):
+                assemble_repository(repository)
+            yield ServedModels(engine, runner)
+        except LotwiseError as error:
+            raise RecheckFailed(f"a model of {repository} does not answer: {error}") from None
+        finally:
+            runner.run(engine.close())
+
+
+@contextmanager
+def served_committee(repository: Path) -> Iterator[ServedCommittee]:
+    """The committee of a model repository.
+
+    Raises:
+        RecheckFailed: The repository has none that can be loaded.
+    """
+    with served_models(repository) as models:
+        yield ServedCommittee(models)

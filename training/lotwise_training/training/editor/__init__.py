@@ -1,0 +1,1 @@
+"""Trains editors of attributes."""

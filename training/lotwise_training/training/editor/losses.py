@@ -1,0 +1,154 @@
+"""Who judges edits while an editor learns: a reader of attributes, a critic, and the texture.
+
+- The *reader* says which attributes a tile shows. AttGAN's (He et al. 2019, section 3.3) learns
+  beside the generator, from real tiles and, as its reconstructions are smoother than these, from
+  redrawn ones with their true attributes. An editor of differences is led by a reader that has
+  learned before (`training/tasks/attributes.py`).
+- The *critic* says whether a tile is a real one: by patches, with hinge loss and spectral norm
+  (Miyato et al. 2018) instead of WGAN-GP with 5 critic steps: one backward pass a step instead of
+  about ten.
+- *Everything they judge is seen through another microscope*: random blur, noise, gain and offset on
+  real and edited tiles alike. Single-pixel patterns do not survive it, and sensor noise stops
+  telling real from generated.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lotwise_training.config.schema import EditorNetworkRecipe
+from lotwise_training.data.transforms import disturb_instrument
+from lotwise_training.models.attgan import Discriminator
+from lotwise_training.store.device import mixed_precision, to_device
+from lotwise_training.training.editor.texture import TextureTargets
+
+UNIFORM_VARIANCE: Final = 1.0 / 12.0
+"""Squared error of always answering 0.5 to attributes that are uniform in 0..1: divides attribute
+losses, so that 1 means "knows nothing"."""
+
+
+class Judges:
+    """All who judge the edits of one training.
+
+    Args:
+        recipe: Of the training.
+        n_attributes: Number of attributes.
+        textures: What edits owe the texture.
+        reader: That has learned before, from grey values [B, 1, H, W] to attributes [B, n]; None
+            for one that learns here.
+        device: Where.
+    """
+
+    def __init__(
+        self,
+        recipe: EditorNetworkRecipe,
+        n_attributes: int,
+        textures: TextureTargets,
+        reader: nn.Module | None,
+        device: torch.device,
+    ) -> None:
+        self._recipe = recipe
+        self._textures = textures
+        self._leading = None if reader is None else to_device(reader, device).requires_grad_(False)
+        own = Discriminator(recipe.discriminator_dim, n_attributes, recipe.discriminator_fold)
+        self._own = to_device(own, device)
+        groups = [{"params": list(own.critic.parameters()), "lr": recipe.critic_rate}]
+        if self._leading is None:
+            read = [*own.regressor.parameters(), *own.head.parameters()]
+            groups.append({"params": read, "lr": recipe.reader_rate, "betas": (0.9, 0.999)})
+        self._optimiser = torch.optim.Adam(groups, betas=(0.5, 0.999))
+
+    def learn(
+        self,
+        rate: float,
+        real: Tensor,
+        redrawn: Tensor,
+        edited: Tensor,
+        own: Tensor,
+        rng: np.random.Generator,
+    ) -> dict[str, float]:
+        """The reader from what has a true label, the critic from real against edited.
+
+        Args:
+            rate: Share of the learning rates.
+            real: float [B, 1, H, W], grey values of tiles.
+            redrawn: float [B, 1, H, W], the same tiles drawn unchanged.
+            edited: float [B, 1, H, W], or [0, ...] where nothing is edited yet.
+            own: float32 [B, n], attributes of the tiles' lots.
+            rng: Of views.
+
+        Returns:
+            Figures for the curves.
+        """
+        judge, figures = self._own, dict[str, float]()
+        # A restored optimiser has groups of its own, so they are looked up every time.
+        rates = (self._recipe.critic_rate, self._recipe.reader_rate)
+        for group, peak in zip(self._optimiser.param_groups, rates, strict=False):
+            group["lr"] = rate * peak
+        loss = real.new_zeros(())
+        with mixed_precision(real.device):
+            seen = self._view(real, rng)
+            if self._leading is None:
+                readable = torch.cat([seen, self._view(redrawn, rng)])
+                read = functional.mse_loss(judge.attributes(readable), torch.cat([own, own]))
+                figures["reading"] = read.item() ** 0.5
+                loss = loss + read / UNIFORM_VARIANCE
+            if len(edited):
+                scores = judge.score(torch.cat([seen, self._view(edited, rng)])).float()
+                on_real, on_edited = scores.chunk(2)
+                critic = functional.relu(1.0 - on_real).mean()
+                critic = critic + functional.relu(1.0 + on_edited).mean()
+                figures["critic"] = critic.item()
+                loss = loss + critic
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        return figures
+
+    def losses(
+        self,
+        real: Tensor,
+        edited: Tensor,
+        own: Tensor,
+        wanted: Tensor,
+        rng: np.random.Generator,
+        figures: dict[str, float],
+    ) -> Tensor:
+        """What edited tiles owe: attributes, looks and texture, float [].
+
+        Args:
+            real: float [B, 1, H, W], grey values of tiles.
+            edited: float [B, 1, H, W], the same tiles edited.
+            own: float32 [B, n], attributes of the tiles' lots.
+            wanted: float32 [B, n], attributes that were asked for.
+            rng: Of views.
+            figures: For the curves; added to.
+        """
+        recipe, judge = self._recipe, self._own
+        judge.requires_grad_(False)
+        with mixed_precision(real.device):
+            seen = self._view(edited, rng)
+            shown = judge.attributes(seen) if self._leading is None else self._leading(seen)
+            read = functional.mse_loss(shown.float(), wanted)
+            looks = -judge.score(seen).float().mean()
+        judge.requires_grad_(True)
+        texture = self._textures.loss(real, edited, own, wanted)
+        figures |= {"edits": read.item() ** 0.5, "texture": texture.item()}
+        return (
+            recipe.attribute_weight * read / UNIFORM_VARIANCE
+            + recipe.adversarial_weight * looks
+            + recipe.texture_weight * texture
+        )
+
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint holds of them: modules and optimisers by name."""
+        return {"judge": self._own, "judge_optimiser": self._optimiser}
+
+    def _view(self, images: Tensor, rng: np.random.Generator) -> Tensor:
+        seen = disturb_instrument(images.float(), self._recipe, rng)
+        return seen.contiguous(memory_format=torch.channels_last)

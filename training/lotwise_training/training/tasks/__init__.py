@@ -1,0 +1,1 @@
+"""What a network learns: lots, a property, attributes."""
