@@ -24,12 +24,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from rich.console import Console
 from scipy.optimize import minimize
 from scipy.stats import binomtest
@@ -48,7 +49,7 @@ from benchmarks.real_lots import (
 from benchmarks.real_report import BRIGHTNESS, ENSEMBLE, EVENED, SINGLE, WIDTH, picture, show
 from lotwise.core.uncertainty import committee_probabilities, softmax
 from lotwise_training.config.load import RECIPES, RecipeError, load_recipe
-from lotwise_training.config.schema import NetworkRecipe
+from lotwise_training.config.schema import STRICT, Count, NetworkRecipe, OpenShare
 from lotwise_training.data.tiles import Floats, Images, Numbers, TileDataset
 from lotwise_training.inference.predict import committee_logits, load_members
 from lotwise_training.metrics import (
@@ -58,7 +59,7 @@ from lotwise_training.metrics import (
 )
 from lotwise_training.report.figures.style import write_png
 from lotwise_training.store.checkpoint import load_checkpoint
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.parallel import train_networks
 from lotwise_training.training.tasks.classifier import ClassifierJob, ClassifierTrainer
 
@@ -76,55 +77,49 @@ FOLD_SEEDS: Final = 100
 """Seeds of a fold's members are this far apart from those of the next fold."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class RealImagesRecipe:
     """How the networks of all studies are trained."""
 
-    members: int
-    folds: int
-    steps: int
-    validation_share: float
-    parallel: int
-    max_seconds: float
+    members: Count
+    folds: Annotated[int, Field(ge=2)]
+    validation_share: OpenShare
+    parallel: Count
     network: NetworkRecipe
 
-    def __post_init__(self) -> None:
-        for name in ("members", "steps", "parallel", "max_seconds"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)!r}")
-        if self.folds < 2:
-            raise ValueError(f"folds must be at least 2, not {self.folds!r}")
-        if not 0.0 < self.validation_share < 1.0:
-            raise ValueError(f"validation_share must lie between 0 and 1, not {self!r}")
+
+def read_recipe(path: Path) -> RealImagesRecipe:
+    """The recipe of a file.
+
+    Raises:
+        RecipeError: It cannot be followed.
+    """
+    return load_recipe(RealImagesRecipe, path.parent.parent, path.parent.name, path.stem)
 
 
-def fold_jobs(
-    lots: RealLots, tested: Numbers, recipe: RealImagesRecipe, seconds: float
-) -> list[ClassifierJob]:
+def fold_jobs(lots: RealLots, tested: Numbers, recipe: RealImagesRecipe) -> list[ClassifierJob]:
     """The networks of a study: the members of each fold, and one that learns from evened images.
 
     Args:
         lots: N tiles, learned from as `with_evened` doubles them.
         tested: int64 [images], see `real_lots.folds`.
         recipe: How many, and how long.
-        seconds: Time of each.
     """
     jobs: list[ClassifierJob] = []
     for fold in range(recipe.folds):
         train, validation, _ = fold_tiles(
             lots.data, tested, fold, recipe.validation_share, recipe.network.seed
         )
-        for arm, members, offset in ((SINGLE, recipe.members, 0), (EVENED, 1, len(lots.data))):
+        for variant, members, offset in ((SINGLE, recipe.members, 0), (EVENED, 1, len(lots.data))):
             jobs += [
                 ClassifierJob(
-                    name=f"{_folder(fold, arm)}/member_{member:02d}",
+                    name=f"{_folder(fold, variant)}/member_{member:02d}",
                     train=train + offset,
                     validation=validation + offset,
                     classes=np.arange(len(lots.data.table.lot_ids)),
                     seed=recipe.network.seed + FOLD_SEEDS * fold + member,
                     dropout=0.0,
-                    epochs=recipe.steps * recipe.network.batch_size / len(train),
-                    max_seconds=seconds,
+                    steps=recipe.network.steps,
                     head_tiles=recipe.network.head_tiles,
                 )
                 for member in range(members)
@@ -132,21 +127,20 @@ def fold_jobs(
     return jobs
 
 
-def measure(lots: RealLots, recipe: RealImagesRecipe, run: Path, seconds: float) -> dict[str, Any]:
+def measure(lots: RealLots, recipe: RealImagesRecipe, run: Path) -> dict[str, Any]:
     """Train a study's networks, ask them about the images they did not see, and count.
 
     Args:
         lots: The study.
         recipe: How to train.
         run: Folder of the networks.
-        seconds: Time of each network.
 
     Returns:
         The study's part of the results, in JSON's types.
     """
     tested = folds(lots.lots, lots.places, recipe.folds)
     both = with_evened(lots.data)
-    jobs = fold_jobs(lots, tested, recipe, seconds)
+    jobs = fold_jobs(lots, tested, recipe)
     train_networks(ClassifierTrainer(both, recipe.network), jobs, run, parallel=recipe.parallel)
     count, classes = len(lots.data), len(lots.data.table.lot_ids)
     answers = {
@@ -306,8 +300,8 @@ def _steps(path: Path) -> int:
     return int(state["step"])
 
 
-def _folder(fold: int, arm: str) -> str:
-    return f"fold_{fold}/{arm}"
+def _folder(fold: int, variant: str) -> str:
+    return f"fold_{fold}/{variant}"
 
 
 def run_studies(
@@ -326,11 +320,7 @@ def run_studies(
     """
     started = time.monotonic()
     every = [read_real_lots(folder, study, scratch / study.name) for study in STUDIES]
-    networks = len(every) * recipe.folds * (recipe.members + 1)
-    seconds = recipe.max_seconds * min(recipe.parallel, networks) / networks
-    results = {
-        lots.study.name: measure(lots, recipe, runs / lots.study.name, seconds) for lots in every
-    }
+    results = {lots.study.name: measure(lots, recipe, runs / lots.study.name) for lots in every}
     stated = json.dumps([[lots.study.name, lots.data.version] for lots in every])
     document = {
         "command": "python -m benchmarks.real_images FOLDER",
@@ -350,7 +340,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; 1 where the images or the recipe cannot be used."""
     options = _parser().parse_args(arguments)
     try:
-        recipe = load_recipe(RealImagesRecipe, options.recipe)
+        recipe = read_recipe(options.recipe)
         with tempfile.TemporaryDirectory(prefix="real-images-") as scratch:
             runs = options.runs or Path(scratch) / "runs"
             if options.redraw:

@@ -121,7 +121,7 @@ def test_there_is_a_profile_for_gpus_of_every_recipe():
 def test_steps_run_one_after_another_and_the_model_is_written_last():
     manifest = JOBS["committee, exported"]
     names = [container["name"] for container in containers_of(manifest)]
-    assert names == ["train", "policy", "answers", "export"]
+    assert names == ["train", "policy", "predict", "export"]
     assert pod_of(manifest)["containers"][0]["command"][-2:] == [
         "--repository",
         "/models/candidate",

@@ -3,8 +3,7 @@
 import numpy as np
 from typer.testing import CliRunner
 
-from lotwise_training.cli import app as cli
-from lotwise_training.training.loop import train_network
+from lotwise_training.cli.app import app
 from tests.support.laboratories import lots_csv, write
 
 LOTS = ("dark", "middle", "bright")
@@ -12,13 +11,13 @@ LOTS = ("dark", "middle", "bright")
 TINY_NETWORK = """[network]
 depth = 10
 widen = 1
-epochs = 0.1
+steps = 5
 batch_size = 8
 optimiser = "adam"
 learning_rate = 5e-3
 schedule = "one-cycle"
 warmup_share = 0.2
-halve_every_epochs = 1
+halve_every = 100
 weight_decay = 5e-4
 crops = [[0.0, 16], [0.6, 64]]
 head_tiles = 20
@@ -35,18 +34,17 @@ seed = 0
 
 REGRESSOR = """
 parallel = 1
-max_seconds = 600
 tiles = 100
 [network]
 depth = 10
 widen = 1
-epochs = 1
+steps = 10
 batch_size = 8
 optimiser = "adam"
 learning_rate = 5e-3
 schedule = "one-cycle"
 warmup_share = 0.2
-halve_every_epochs = 1
+halve_every = 100
 weight_decay = 0
 crops = [[0.0, 64]]
 head_tiles = 20
@@ -56,7 +54,7 @@ patience = 1
 checkpoint_every = 100
 seed = 0
 pool = 4
-fold = 2
+unshuffle = 2
 logarithmic = true
 score_weight = 1.0
 gain_range = 0
@@ -64,9 +62,9 @@ offset_range = 0
 max_noise_sigma = 0
 max_blur_sigma_px = 0
 [comparison]
-region_blocked_share = 0.5
+region_blocked_steps = 5
 folds = 2
-folds_share = 0.5
+folds_steps = 5
 [data]
 tiles = 1
 further_lots = 0
@@ -79,7 +77,7 @@ lot_tiles = 6
 
 def said(*arguments):
     """What a command says and its exit code."""
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.output
 
@@ -94,8 +92,3 @@ def grey_laboratory(folder):
             grey = rng.normal(50 + 70 * n, 10, (256, 256)).clip(0, 255).astype(np.uint8)
             write(folder / lot / f"{picture}.png", grey, um_per_px=4.0)
     return folder
-
-
-def in_this_process(trainer, jobs, run, *, parallel):
-    for job in jobs:
-        train_network(trainer, job, run, report=lambda progress, line: None)

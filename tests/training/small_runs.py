@@ -17,7 +17,7 @@ from lotwise_training.inference.predict import load_members
 from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.onnx.half_precision import halve_weights
 from lotwise_training.store.checkpoint import save_checkpoint
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.attribute_meter import NAME as METER
 from lotwise_training.training.tasks.property import fold_name, served_name
 from tests.support.committees import COVERAGE, labelled
@@ -75,7 +75,7 @@ def write_regressor(runs: Path) -> None:
     state = {
         "shape": [DEPTH, WIDEN, 3, 4],
         "pool": 1,
-        "fold": 2,
+        "unshuffle": 2,
         "property_range": [1000.0, 2000.0],
         "logarithmic": True,
     }

@@ -13,7 +13,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from lotwise_training.cli import app as cli
+from lotwise_training.cli.app import app
 from lotwise_training.models import wide_resnet
 from lotwise_training.training import distributed
 from lotwise_training.training import loop as training_loop
@@ -31,8 +31,7 @@ JOB = ClassifierJob(
     classes=np.array([0, 1]),
     seed=7,
     dropout=0.0,
-    epochs=2,
-    max_seconds=600.0,
+    steps=16,
     head_tiles=0,
 )
 BROKEN_AT = 10
@@ -76,12 +75,15 @@ class Watched:
 def train(run, job=JOB, break_at=None):
     """The losses of all steps that were taken; in single precision, wherever it runs."""
     watched = Watched(ClassifierTrainer(DATA, RECIPE), break_at)
-    with (
-        mock.patch.object(wide_resnet, "mixed_precision", return_value=nullcontext()),
-        mock.patch.object(training_loop, "training_device", return_value=torch.device("cpu")),
-    ):
+    with mock.patch.object(wide_resnet, "mixed_precision", return_value=nullcontext()):
         try:
-            train_network(watched, job, run, report=lambda progress, line: None)
+            train_network(
+                watched,
+                job,
+                run,
+                report=lambda progress, line: None,
+                device=torch.device("cpu"),
+            )
         except Broken:
             assert break_at is not None
     return watched.losses
@@ -91,7 +93,7 @@ def committee(run):
     """The command, on lots and a recipe that are there."""
     command = ["committee", "--lots", run / "lots", "--recipes", run / "recipes"]
     command += ["--profile", "tiny", "--only-served", "--home", run / "home"]
-    cli.app([str(each) for each in command], standalone_mode=False)
+    app([str(each) for each in command], standalone_mode=False)
 
 
 def main(run):

@@ -38,7 +38,7 @@ def train(
     ],
     profile: Annotated[str, typer.Option(help="Folder of the recipes' files.")] = "gpu",
     max_seconds: Annotated[
-        float | None, typer.Option(help="Time for each training; default: the recipe's.")
+        float | None, typer.Option(help="Time limit that overrides the recipe's steps.")
     ] = None,
     lots: Annotated[
         str | None,

@@ -20,7 +20,7 @@ RESULTS: Final = f"{HOME}/results"
 
 # What makes an exported model of a trained network, after the training.
 MEASURED: Final = {
-    "committee": (("policy",), ("answers", "--results", RESULTS)),
+    "committee": (("policy",), ("predict", "--results", RESULTS)),
     "regressor": (("evaluate", "--only", "regressor", "--results", RESULTS),),
     "editor": (("evaluate", "--only", "editor", "--results", RESULTS),),
 }
@@ -34,7 +34,7 @@ class TrainingJob:
         recipe: One of `RECIPES`.
         name: Of the job.
         profile: Folder of the recipe's files.
-        max_seconds: Of the training; None for the recipe's own.
+        max_seconds: Of the training; None for as long as the recipe's steps take.
         runs_claim: Volume of runs, checkpoints and results; a job that is begun anew goes on from
             them.
         data_claim: Volume of rendered tiles; "" for a folder beside the runs.

@@ -15,15 +15,15 @@ from lotwise_training.active_learning.learning_curve import (
     measure_curve,
 )
 from lotwise_training.active_learning.power_law import PowerLaw, fit_power_law, interval, need
-from lotwise_training.cli import plan_tiles as cli_tile_plan
-from lotwise_training.config.plan import PlanRecipe
+from lotwise_training.config.load import BASE, RECIPES
+from lotwise_training.config.schema import PlanRecipe
 from lotwise_training.data.splits import SPLITS
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.report.plan_section import plan_section
 from lotwise_training.report.plan_sheets import curve_sheet, curve_targets, need_sentences
 from lotwise_training.store.arrays import ResultsError
 from lotwise_training.store.checkpoint import CheckpointError
-from tests.training.commands import TINY_NETWORK, grey_laboratory, in_this_process, said
+from tests.training.commands import TINY_NETWORK, grey_laboratory, said
 from tests.training.small_lots import NETWORK, RECIPE, grey_lots
 
 SHARES = (0.1, 0.4, 1.0)
@@ -32,8 +32,7 @@ PLAN = PlanRecipe(
     shares=SHARES,
     members=2,
     parallel=2,
-    max_seconds=600.0,
-    asked_tiles=1000,
+    test_tiles=1000,
     resamples=20,
     network=NETWORK,
 )
@@ -119,7 +118,7 @@ def test_the_interval_of_the_error_ahead_is_wider_than_where_it_was_measured():
 def test_points_take_as_many_steps_on_tiles_of_their_own_share():
     jobs = curve_jobs(DATA, PLAN)
     split = SPLITS["tile-random"](DATA, NETWORK.seed)
-    assert len({job.steps(NETWORK) for job in jobs}) == 1
+    assert len({job.steps for job in jobs}) == 1
     assert len({job.seed for job in jobs}) == len(jobs) == 6
     by_point = [[j for j in jobs if j.name.startswith(f"plan/share-{s:g}/")] for s in SHARES]
     assert [len(jobs) for jobs in by_point] == [2, 2, 2]
@@ -132,7 +131,8 @@ def test_points_take_as_many_steps_on_tiles_of_their_own_share():
         assert not set(job.train) & set(split.test)
     # Every lot gives its share.
     assert np.bincount(DATA.lots[by_point[1][0].train]).tolist() == [13] * 4
-    assert sum(job.max_seconds for job in jobs) == pytest.approx(2 * PLAN.max_seconds)
+    limited = curve_jobs(DATA, PLAN, max_seconds=60.0)
+    assert sum(job.max_seconds for job in limited) == pytest.approx(2 * 60.0)
 
 
 def test_one_tile_of_each_lot_is_the_least():
@@ -243,19 +243,18 @@ split = "tile-random"
 shares = [0.2, 0.5, 1.0]
 members = 2
 parallel = 1
-max_seconds = 600
-asked_tiles = 100
+test_tiles = 100
 resamples = 10
 {TINY_NETWORK}"""
 
 
-def test_a_laboratory_plans_with_its_own_lots(tmp_path, monkeypatch):
+def test_a_laboratory_plans_with_its_own_lots(tmp_path):
     laboratory = grey_laboratory(tmp_path / "laboratory")
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "plan.toml").write_text(RECIPE_TOML)
-    committee = cli_tile_plan.RECIPES / "cpu" / "committee.toml"
-    (tmp_path / "tiny" / "committee.toml").write_text(committee.read_text())
-    monkeypatch.setattr(cli_tile_plan, "train_networks", in_this_process)
+    (tmp_path / "tiny" / "committee.toml").write_text(
+        (RECIPES / BASE / "committee.toml").read_text()
+    )
     common = ("--profile", "tiny", "--recipes", tmp_path, "--home", tmp_path / "home")
     code, text = said("plan", "tiles", *common, "--lots", laboratory, "--accuracy", "0.9")
     assert code == 0, text

@@ -1,19 +1,62 @@
-"""Trainings run from the source tree on a GPU machine that has no package of the serving side."""
+"""What works on a machine without the packages of serving, or without torch."""
 
 import subprocess
 import sys
 
+import pytest
+
+from tests.training.commands import LOTS, grey_laboratory
+
 SERVING = ("grpc", "tritonclient", "prometheus_client", "pydantic_settings", "pythonjsonlogger")
+WITHOUT_TORCH = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+sys.meta_path.insert(0, Absent())
+from lotwise_training.cli.app import app
+app(sys.argv[1:])
+"""
 
 
-def test_the_commands_of_training_import_nothing_that_only_serving_needs():
+def run(program, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_trainings_import_nothing_that_only_serving_needs():
     # In a process of its own: this one has them all.
-    program = (
+    ended = run(
         f"import sys; sys.modules.update(dict.fromkeys({SERVING!r})); "
-        "import lotwise_training.cli.app, lotwise_training.pipelines.edit_measurements, "
+        "import lotwise_training.pipelines.train, lotwise_training.pipelines.edit_measurements, "
         "lotwise_training.pipelines.intervals, lotwise_training.pipelines.property_predictions"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("committee",), ("plan", "tiles"), ("export",)])
+def test_help_needs_no_torch(command):
+    ended = run(WITHOUT_TORCH, *command, "--help")
+    assert ended.returncode == 0, ended.stderr
+    assert "Usage" in ended.stdout
+
+
+def test_lots_are_read_without_torch(tmp_path):
+    folder = grey_laboratory(tmp_path / "lots")
+    ended = run(WITHOUT_TORCH, "lots", folder, "--home", tmp_path / "home")
+    assert ended.returncode == 0, ended.stderr
+    assert all(lot in ended.stdout for lot in LOTS)
+
+
+def test_a_training_names_the_extra_that_is_missing(tmp_path):
+    ended = run(WITHOUT_TORCH, "committee", "--home", tmp_path)
+    assert ended.returncode == 2
+    assert "This command needs torch. Run `pip install 'lotwise[training]'`" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,26 +1,23 @@
 """The command line: its commands fit together, and what goes wrong is said in a sentence."""
 
-from dataclasses import replace
-
 import pytest
 
 from lotwise.core.calibration import read_calibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training.cli import app as cli
-from lotwise_training.cli import evaluate as cli_measuring
-from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.calibration_sets import FreshTiles
 from lotwise_training.data.splits import SPLITS
 from lotwise_training.data.tiles import read_table
 from lotwise_training.evaluation.fresh_predictions import read_fresh_predictions
 from lotwise_training.evaluation.predictions import METHODS, read_predictions
+from lotwise_training.pipelines import measure, train
 from lotwise_training.pipelines import workspace as workshop
+from lotwise_training.pipelines.runs import RunRecord
 from tests.training.commands import (
     LOTS,
     TINY_NETWORK,
     grey_laboratory,
-    in_this_process,
     said,
 )
 from tests.training.small_lots import grey_lots
@@ -32,10 +29,9 @@ split = "tile-random"
 dropout = 0.3
 dropout_passes = 2
 parallel = 1
-max_seconds = 600
 {TINY_NETWORK}[comparison]
 other_splits_members = 2
-other_splits_share = 0.4
+other_splits_steps = 2
 head_tiles = 8
 test_tiles = 10
 [policy]
@@ -69,11 +65,9 @@ def followed(laboratory, recipes, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     common = ("--profile", "tiny", "--recipes", recipes, "--home", home, "--lots", laboratory)
     results, models = home / "results", home / "models"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "train_networks", in_this_process)
-        trained = said("committee", *common)
+    trained = said("committee", *common)
     fitted = said("policy", *common)
-    answered = said("answers", *common, "--results", results)
+    answered = said("predict", *common, "--results", results)
     where = ("--repository", models, "--results", results)
     exported = said("export", "--home", home, *where, "--only", "committee")
     return home, (trained, fitted, answered, exported)
@@ -141,15 +135,15 @@ def test_lots_of_the_benchmark_are_calibrated_and_judged_on_fresh_tiles(
     monkeypatch.setattr(workshop, "benchmark_set", lambda name, cache: known)
     monkeypatch.setattr(workshop, "fresh_tiles", fresh_tiles)
     for name in ("split_predictions", "shifted_predictions"):
-        monkeypatch.setattr(cli_measuring, name, lambda *_: {})
-    monkeypatch.setattr(cli_measuring, "manifest", lambda *_, **__: {})
+        monkeypatch.setattr(measure, name, lambda *_: {})
+    monkeypatch.setattr(measure, "manifest", lambda *_, **__: {})
     common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path)
     code, text = said("policy", *common)
     assert code == 0, text
     policy = ReferralPolicy.read(tmp_path / "runs" / "committee" / "referral_policy.json")
     assert policy.calibration_set.tiles == 4 * 20
     assert policy.measured.tiles == len(known) // 10
-    code, text = said("answers", *common, "--results", tmp_path / "results")
+    code, text = said("predict", *common, "--results", tmp_path / "results")
     assert code == 0, text
     judged = read_fresh_predictions(tmp_path / "results")
     assert len(judged.fresh) == 4 * 12
@@ -173,6 +167,10 @@ def test_a_committee_without_a_policy_is_exported_without_and_said_so(recipes, t
     assert not (models / "committee" / "referral_policy.json").exists()
 
 
+def common_to(recipes, home):
+    return ("--profile", "tiny", "--recipes", recipes, "--home", home)
+
+
 @pytest.fixture
 def asked_to_train(monkeypatch):
     """Names of the networks that a command would train on small lots of the benchmark."""
@@ -181,7 +179,7 @@ def asked_to_train(monkeypatch):
     def note(trainer, jobs, run, *, parallel):
         names.extend(job.name for job in jobs)
 
-    monkeypatch.setattr(cli, "train_networks", note)
+    monkeypatch.setattr(train, "train_networks", note)
     monkeypatch.setattr(workshop, "benchmark_set", lambda name, cache: grey_lots(4))
     return names
 
@@ -201,14 +199,30 @@ def test_only_what_is_served_can_be_trained_alone(asked_to_train, recipes, tmp_p
     assert asked_to_train == ["committee/member_00", "committee/member_01"]
 
 
-def test_time_on_the_command_line_replaces_the_recipes(recipes, tmp_path):
-    workspace = workshop.Workspace(tmp_path, recipes, "tiny")
-    recipe = workspace.recipe(CommitteeRecipe, "committee")
-    assert workspace.recipe(CommitteeRecipe, "committee", 5.0) == replace(recipe, max_seconds=5.0)
+def test_a_time_limit_is_noted_and_nothing_else_is(asked_to_train, recipes, tmp_path):
+    said("committee", *common_to(recipes, tmp_path), "--max-seconds", "60", "--set", "members=1")
+    record = RunRecord.model_validate_json(
+        (tmp_path / "runs" / "committee" / "run.json").read_text(encoding="utf-8")
+    )
+    assert (record.model, record.max_seconds, record.recipe["members"]) == ("committee", 60.0, 1)
+    assert record.ended is not None
+    assert record.environment["device"] in ("cpu", "cuda")
+
+
+def test_runs_are_kept_apart_by_name_and_listed(asked_to_train, recipes, tmp_path):
+    for name in ("first", "second"):
+        said("committee", *common_to(recipes, tmp_path), "--run", name)
+    assert not (tmp_path / "runs" / "committee").exists()
+    write_committee(tmp_path / "runs" / "first" / "committee")
+    code, text = said("runs", "--home", tmp_path)
+    assert code == 0, text
+    rows = [line.split() for line in text.splitlines() if "committee" in line]
+    assert [("first" in row, "second" in row) for row in rows] == [(True, False), (False, True)]
+    assert "2 of 2" in text
 
 
 def test_all_is_every_step_in_order_with_the_same_folders(monkeypatch, tmp_path):
-    steps = ("data", "committee", "regressor", "editor", "policy", "answers", "evaluate", "export")
+    steps = ("data", "committee", "regressor", "editor", "policy", "predict", "evaluate", "export")
     done = {}
 
     def follow(name):
@@ -216,7 +230,7 @@ def test_all_is_every_step_in_order_with_the_same_folders(monkeypatch, tmp_path)
             done[name] = options
 
         step.__name__ = name
-        monkeypatch.setattr(cli, name, step)
+        monkeypatch.setattr(cli if hasattr(cli, name) else cli.measuring, name, step)
 
     for name in steps:
         follow(name)
@@ -226,8 +240,8 @@ def test_all_is_every_step_in_order_with_the_same_folders(monkeypatch, tmp_path)
     assert tuple(done) == steps
     for name in steps[:-1]:
         assert (done[name]["profile"], done[name]["home"]) == ("paper", tmp_path)
-    assert done["answers"]["results"] == done["evaluate"]["results"] == results
-    assert done["export"] == {"home": tmp_path, "repository": models, "results": results}
+    assert done["predict"]["results"] == done["evaluate"]["results"] == results
+    assert (done["export"]["repository"], done["export"]["results"]) == (models, results)
 
 
 def test_only_the_tiles_that_are_named_are_made(recipes, tmp_path, monkeypatch):
@@ -261,7 +275,7 @@ def test_a_slip_in_a_recipe_is_named(recipes, tmp_path):
 
 
 def test_a_folder_without_a_table_of_lots_is_named(tmp_path):
-    for command in ("committee", "policy", "answers"):
+    for command in ("committee", "policy", "predict"):
         code, text = said(command, "--lots", tmp_path / "mine", "--home", tmp_path)
         assert code == 1
         assert "lots.csv" in text
@@ -270,7 +284,7 @@ def test_a_folder_without_a_table_of_lots_is_named(tmp_path):
 
 def test_what_is_missing_is_named_with_the_command_that_makes_it(recipes, laboratory, tmp_path):
     common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path, "--lots", laboratory)
-    for command in ("policy", "answers"):
+    for command in ("policy", "predict"):
         code, text = said(command, *common)
         assert code == 1
         assert "run `lotwise-train committee` first" in text
@@ -287,8 +301,8 @@ def test_a_laboratorys_folder_can_be_checked_without_training(laboratory, tmp_pa
 
 def test_only_what_is_named_is_measured(recipes, tmp_path, monkeypatch):
     done = []
-    monkeypatch.setattr(cli_measuring, "_evaluate_regressor", lambda *_: done.append("regressor"))
-    monkeypatch.setattr(cli_measuring, "_evaluate_editor", lambda *_: done.append("editor"))
+    monkeypatch.setattr(measure, "evaluate_regressor", lambda *_: done.append("regressor"))
+    monkeypatch.setattr(measure, "evaluate_editor", lambda *_: done.append("editor"))
     common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path)
     for asked, measured in (
         ((), ["regressor"]),  # nobody has trained an editor

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 from lotwise.core.intervals import IntervalCalibration
-from lotwise_training.cli import app as cli
 from lotwise_training.evaluation.conformal import ALL_LOTS, calibrations
 from lotwise_training.evaluation.interval_predictions import read_intervals
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.conformal_section import conformal_section
 from lotwise_training.report.verify_conformal import check_calibration
-from tests.training.commands import REGRESSOR, in_this_process, said
+from tests.training.commands import REGRESSOR, said
 from tests.training.striped_lots import striped_lots
 
 KNOWN = ("R01", "R03", "R05", "R07", "T01")
@@ -39,7 +38,6 @@ def followed(tmp_path_factory):
     common = ("--profile", "tiny", "--recipes", recipes, "--home", home)
     where = ("--repository", home / "models", "--results", home / "results")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "train_networks", in_this_process)
         patch.setattr(Workspace, "strength_tiles", lambda workspace, own: known)
         patch.setattr(Workspace, "new_lots", lambda workspace: new)
         steps = (

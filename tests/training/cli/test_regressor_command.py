@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from lotwise.runtime.model_config import read_pbtxt
-from lotwise_training.cli import app as cli
 from lotwise_training.evaluation.property_predictions import read_property
 from tests.support.laboratories import lots_csv, write
-from tests.training.commands import LOTS, REGRESSOR, in_this_process, said
+from tests.training.commands import LOTS, REGRESSOR, said
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +32,7 @@ def tested(recipes, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     common = ("--profile", "tiny", "--recipes", recipes, "--home", home, "--lots", folder)
     results, models = home / "results", home / "models"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "train_networks", in_this_process)
-        trained = said("regressor", *common)
+    trained = said("regressor", *common)
     measured = said("evaluate", *common, "--results", results)
     where = ("--repository", models, "--results", results)
     exported = said("export", "--home", home, *where, "--only", "regressor")

@@ -46,7 +46,7 @@ def trained(tmp_path):
 def test_tiles_are_made_before_they_are_learned_from(trained):
     ended, calls = trained()
     assert ended.returncode == 0, ended.stderr
-    assert calls[0].startswith("-c import lotwise_training.cli.app")
+    assert calls[0].startswith("-c import lotwise_training.pipelines.train")
     commands = [each.split()[2:] for each in calls[1:]]
     for verb, *options in commands:
         # As the command line reads them: a stand-in takes everything.
@@ -59,7 +59,7 @@ def test_tiles_are_made_before_they_are_learned_from(trained):
     place = {verb[0]: number for number, verb in enumerate(verbs)}
     assert place["committee"] > verbs.index(["data", "meter", "reference"])
     assert max(place["regressor"], place["editor"]) < place["evaluate"]
-    assert place["committee"] < place["policy"] < place["answers"]
+    assert place["committee"] < place["policy"] < place["predict"]
     assert ["regressor", "--max-seconds", "250"] in verbs
 
 
@@ -80,4 +80,4 @@ def test_a_training_that_fails_leaves_the_others_be(trained):
     assert ended.returncode != 0
     assert "failed: regressor" in ended.stderr
     assert "no GPU" in ended.stderr
-    assert any(" answers " in each for each in calls)
+    assert any(" predict " in each for each in calls)

@@ -19,13 +19,13 @@ from lotwise_training.inference.predict import load_regressor
 from lotwise_training.models.editors import NETWORKS
 from lotwise_training.onnx.half_precision import halve_weights
 from lotwise_training.store.checkpoint import CheckpointError, save_checkpoint
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.editor.runs import (
     editor_name,
     load_editor,
     read_served,
     write_served,
 )
-from lotwise_training.training.loop import checkpoint_path
 from lotwise_training.training.tasks.attribute_meter import NAME as METER
 from lotwise_training.training.tasks.attributes import load_attribute_network
 from lotwise_training.training.tasks.property import fold_name, served_name

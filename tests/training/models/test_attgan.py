@@ -41,6 +41,6 @@ def test_the_discriminator_judges_every_tile_and_reads_its_attributes():
 
 def test_folded_judges_see_more_of_a_tile_and_as_many_patches_of_a_larger_one():
     tiles = torch.rand(2, 1, 128, 128) * 255
-    folded, plain = Discriminator(4, 4, fold=2), Discriminator(4, 4)
+    folded, plain = Discriminator(4, 4, unshuffle=2), Discriminator(4, 4)
     assert folded.attributes(tiles).shape == (2, 4)
     assert folded.score(tiles).shape == plain.score(tiles[..., :64, :64]).shape

@@ -124,7 +124,7 @@ def test_regressor_reads_whole_and_broken_grey_levels_alike():
 
 
 def test_folding_keeps_every_pixel_as_a_channel():
-    regressor = TileRegressor(WideResNet(10, 1, 1, 4), 1500.0, 500.0, fold=2)
+    regressor = TileRegressor(WideResNet(10, 1, 1, 4), 1500.0, 500.0, unshuffle=2)
     image = torch.rand(2, 1, 64, 64) * 255.0
     seen = regressor.network_input(image)
     assert seen.shape == (2, 4, 32, 32)

@@ -34,7 +34,8 @@ from lotwise_training.pipelines.class_predictions import (
     split_predictions,
 )
 from lotwise_training.store.checkpoint import CheckpointError
-from lotwise_training.training.loop import checkpoint_path, train_network
+from lotwise_training.training.base import checkpoint_path
+from lotwise_training.training.loop import train_network
 from lotwise_training.training.tasks.classifier import ClassifierTrainer
 from lotwise_training.training.tasks.ensemble import committee_jobs
 from tests.training.small_lots import RECIPE, grey_lots

@@ -25,7 +25,8 @@ from lotwise_training.pipelines.property_predictions import (
     property_sets,
 )
 from lotwise_training.store.checkpoint import CheckpointError, weights_sha256
-from lotwise_training.training.loop import checkpoint_path, train_network
+from lotwise_training.training.base import checkpoint_path
+from lotwise_training.training.loop import train_network
 from lotwise_training.training.tasks.property import (
     SECOND,
     RegressorTask,
@@ -46,7 +47,7 @@ def runs(tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
     for job in regressor_jobs(DATA, RECIPE):
         trainer = RegressionTrainer(RegressorTask, DATA, RECIPE.network)
-        train_network(trainer, replace(job, epochs=0.5), runs, report=lambda *_: None)
+        train_network(trainer, replace(job, steps=2), runs, report=lambda *_: None)
     return runs
 
 

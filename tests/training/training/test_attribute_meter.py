@@ -8,14 +8,15 @@ import pytest
 from lotwise_simulator import benchmark
 from lotwise_simulator.reference import reference_lots, tested_lots
 from lotwise_training.config.schema import MeterRecipe
+from lotwise_training.data.attribute_lots import meter_lots, meter_tiles
 from lotwise_training.inference.predict import predict_tiles
 from lotwise_training.store.checkpoint import CheckpointError
-from lotwise_training.training.loop import checkpoint_path
-from lotwise_training.training.tasks.attribute_meter import NAME, meter_tiles, meter_work
+from lotwise_training.training.base import checkpoint_path
+from lotwise_training.training.tasks.attribute_meter import NAME, meter_training
 from lotwise_training.training.tasks.attributes import load_attribute_network
 from tests.training.striped_lots import NETWORK, striped_lots
 
-RECIPE = MeterRecipe(lots=3, tiles=2, share=0.5, network=NETWORK)
+RECIPE = MeterRecipe(lots=3, tiles=2, network=NETWORK)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +35,9 @@ def test_its_lots_are_its_own_and_their_attributes_true(tiles):
     assert len(np.unique(tiles.table.attributes)) == 12
 
 
-def test_more_lots_are_spread_evenly_and_begin_with_the_same(tiles, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "lotwise_training.training.tasks.attribute_meter.ordered_tiles",
-        lambda name, orders, cache: tiles,
-    )
-    more = meter_tiles(replace(RECIPE, lots=100), tmp_path).table.attributes
+def test_more_lots_are_spread_evenly_and_begin_with_the_same(tiles):
+    lots = meter_lots(replace(RECIPE, lots=100))
+    more = np.stack([lot.attributes.as_array() for lot in lots])
     assert more.shape == (100, 4)
     np.testing.assert_allclose(more[:3], tiles.table.attributes, atol=1e-6)
     np.testing.assert_allclose(more.mean(axis=0), 0.5, atol=0.05)
@@ -50,7 +48,7 @@ def trained(one_thread, tmp_path_factory):
     """A meter of the width of stripes."""
     run = tmp_path_factory.mktemp("run")
     data = striped_lots()
-    work = meter_work(data, replace(RECIPE, network=replace(NETWORK, epochs=20)), 1200.0)
+    work = meter_training(data, replace(RECIPE, network=replace(NETWORK, steps=100)), None)
     work.check(run)
     work.train(run, report=lambda progress, line: None)
     return run, data, work

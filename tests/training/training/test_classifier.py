@@ -13,14 +13,11 @@ from lotwise_training.inference import predict as prediction
 from lotwise_training.inference.predict import load_network, predict_logits
 from lotwise_training.metrics import negative_log_likelihood
 from lotwise_training.models.wide_resnet import TileClassifier
-from lotwise_training.store.checkpoint import CheckpointError
-from lotwise_training.training import loop as training_loop
-from lotwise_training.training.loop import (
-    Validation,
-    checkpoint_path,
-    rate_factor,
-    train_network,
-)
+from lotwise_training.store.checkpoint import CheckpointError, save_checkpoint
+from lotwise_training.training.base import Validation, checkpoint_path
+from lotwise_training.training.divergence import TrainingDiverged
+from lotwise_training.training.loop import rate_factor, train_network
+from lotwise_training.training.parallel import train_networks
 from lotwise_training.training.schedule import halving, one_cycle
 from lotwise_training.training.tasks.classifier import (
     ClassifierJob,
@@ -38,18 +35,17 @@ JOB = ClassifierJob(
     classes=np.array([0, 1]),
     seed=7,
     dropout=0.0,
-    epochs=2,
-    max_seconds=600.0,
+    steps=16,
     head_tiles=0,
 )
 TEST = TILES[8 * 8 + 1 :: 2]
 STEPS = 16
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread_of_the_cpu(one_thread):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_loop, "training_device", lambda: torch.device("cpu"))
         patch.setattr(prediction, "best_device", lambda: torch.device("cpu"))
         yield
 
@@ -61,7 +57,9 @@ def nothing(progress, line):
 def train(run, job=JOB, recipe=NETWORK, data=DATA, report=nothing):
     """The state that a training leaves."""
     trainer = ClassifierTrainer(data, recipe)
-    return torch.load(train_network(trainer, job, run, report=report), weights_only=True)
+    return torch.load(
+        train_network(trainer, job, run, report=report, device=CPU), weights_only=True
+    )
 
 
 class Broken(Exception):
@@ -105,7 +103,7 @@ def test_dark_and_bright_lots_are_told_apart(finished):
 
 
 def test_with_dropout_and_outliers_they_are_told_apart_too(tmp_path):
-    train(tmp_path, replace(JOB, dropout=0.3, epochs=4), WITH_OUTLIERS)
+    train(tmp_path, replace(JOB, dropout=0.3, steps=32), WITH_OUTLIERS)
     network, _ = load_network(checkpoint_path(tmp_path, JOB.name))
     logits = predict_logits(TileClassifier(network), DATA.images[TEST])
     np.testing.assert_array_equal(logits.argmax(axis=1), DATA.lots[TEST])
@@ -204,7 +202,7 @@ OTHERS = {
     "validation tiles": {"job": replace(JOB, validation=TILES[8 * 8 :])},
     "seed": {"job": replace(JOB, seed=8)},
     "dropout": {"job": replace(JOB, dropout=0.3)},
-    "epochs": {"job": replace(JOB, epochs=3)},
+    "steps": {"job": replace(JOB, steps=24)},
     "tiles of the head": {"job": replace(JOB, head_tiles=8)},
 }
 
@@ -252,7 +250,7 @@ def test_training_stops_where_nothing_gets_better_and_keeps_what_was_best(nlls, 
     seen = nlls(0.9, 0.5, 0.5, 0.6, 0.7, 0.55)
     state = train(
         tmp_path,
-        replace(JOB, epochs=4),
+        replace(JOB, steps=32),
         replace(NETWORK, validations=8, patience=2, checkpoint_every=3),
     )
     assert state["step"] == 4 * 4
@@ -266,7 +264,7 @@ def test_training_stops_where_nothing_gets_better_and_keeps_what_was_best(nlls, 
 def test_patience_counts_on_after_a_break(nlls, tmp_path):
     nlls(0.9, 0.5, 0.6)
     recipe = replace(NETWORK, validations=8, patience=2, checkpoint_every=1)
-    job = replace(JOB, epochs=4)
+    job = replace(JOB, steps=32)
     reports = iter(range(12))
 
     def plug(progress, line):
@@ -286,19 +284,19 @@ def test_a_better_validation_starts_patience_anew(nlls, tmp_path):
     nlls(0.9, 1.0, 0.8, 0.9, 0.7, 0.7, 0.7, 0.7, 0.7)
     state = train(
         tmp_path,
-        replace(JOB, epochs=4),
+        replace(JOB, steps=32),
         replace(NETWORK, validations=8, patience=2, crops=((0, 8),)),
     )
     assert state["step"] == 7 * 4
 
 
-def test_halvings_come_at_the_epochs_of_the_recipe():
-    recipe = replace(NETWORK, schedule="halving", halve_every_epochs=50)
-    job = replace(JOB, epochs=200)
-    at = {epoch: rate_factor(epoch / 200, job, recipe) for epoch in (0, 49, 50, 99, 100, 199)}
+def test_halvings_come_at_the_steps_of_the_recipe():
+    recipe = replace(NETWORK, schedule="halving", halve_every=50)
+    job = replace(JOB, steps=200)
+    at = {step: rate_factor(step / 200, job, recipe) for step in (0, 49, 50, 99, 100, 199)}
     assert at == {0: 1.0, 49: 1.0, 50: 0.5, 99: 0.5, 100: 0.25, 199: 0.125}
-    # A training of half the epochs halves half as often.
-    assert rate_factor(0.999, replace(job, epochs=100), recipe) == 0.5
+    # A training of half the steps halves half as often.
+    assert rate_factor(0.999, replace(job, steps=100), recipe) == 0.5
     assert halving(0.0, 4.0) == 1.0
 
 
@@ -310,7 +308,7 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_nothing():
 
 @pytest.mark.parametrize("schedule", ["one-cycle", "halving"])
 def test_the_optimiser_follows_the_schedule(schedule, tmp_path, monkeypatch):
-    recipe = replace(NETWORK, schedule=schedule, halve_every_epochs=0.5)
+    recipe = replace(NETWORK, schedule=schedule, halve_every=4)
     rates = []
     step = torch.optim.Adam.step
 
@@ -330,7 +328,7 @@ def test_a_network_of_some_lots_numbers_them_in_their_own_order(tmp_path):
     data = grey_lots(n_lots=4, regions=8, per_region=4)
     known = np.array([1, 3])
     tiles = np.flatnonzero(np.isin(data.lots, known))
-    job = replace(JOB, train=tiles[:40], validation=tiles[40:], classes=known, epochs=4)
+    job = replace(JOB, train=tiles[:40], validation=tiles[40:], classes=known, steps=20)
     state = train(tmp_path, job, data=data)
     assert state["lot_ids"] == ["L1", "L3"]
     assert state["shape"][2] == 2
@@ -370,3 +368,50 @@ def test_without_tensorboard_the_same_network_is_trained(finished, tmp_path, mon
     state = train(tmp_path)
     assert_same_weights(state["network"], finished[1]["network"])
     assert not (tmp_path / "tensorboard").exists()
+
+
+class Exploding(ClassifierTask):
+    """Its loss is no number from a step on."""
+
+    def __init__(self, *arguments, at):
+        super().__init__(*arguments)
+        self.at = at
+
+    def loss(self, chosen, crop_px, rng, step):
+        return super().loss(chosen, crop_px, rng, step) * (float("nan") if step >= self.at else 1)
+
+
+class ExplodingTrainer(ClassifierTrainer):
+    def task(self, job, device):
+        return Exploding(self.data, job, self.recipe, device, at=6)
+
+
+def test_a_loss_that_is_no_number_stops_the_training_and_leaves_the_last_checkpoint(tmp_path):
+    trainer = ExplodingTrainer(DATA, NETWORK)
+    with pytest.raises(
+        TrainingDiverged, match=r"some/member_00: .* step 6, .* rate of 0\.00"
+    ) as said:
+        train_network(trainer, JOB, tmp_path, report=nothing, device=CPU)
+    assert said.value.exit_code == 3
+    state = torch.load(checkpoint_path(tmp_path, JOB.name), weights_only=True)
+    assert (state["step"], state["finished"]) == (4, False)
+    assert all(torch.isfinite(each).all() for each in state["network"].values())
+
+
+def test_workers_stop_where_a_loss_is_no_number(tmp_path):
+    jobs = [replace(JOB, name=f"some/member_{n:02d}") for n in range(2)]
+    with pytest.raises(TrainingDiverged, match="step 6"):
+        train_networks(ExplodingTrainer(DATA, NETWORK), jobs, tmp_path, parallel=2)
+
+
+def test_an_unfinished_training_of_an_older_recipe_is_refused_by_name(tmp_path):
+    path = checkpoint_path(tmp_path, JOB.name)
+    save_checkpoint(path, {"fingerprint": "of epochs", "finished": False, "step": 3})
+    with pytest.raises(CheckpointError, match="member_00.pt is an unfinished training of an older"):
+        train(tmp_path)
+
+
+def test_what_was_trained_says_how(finished):
+    _, state = finished
+    assert (state["step"], state["steps"], state["max_seconds"]) == (STEPS, STEPS, None)
+    assert state["device"] == "cpu"

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from lotwise_training.cli import app as cli
+from lotwise_training.cli.app import TOGETHER, app
 from lotwise_training.config.schema import LoopRecipe, RegressorNetworkRecipe
 from lotwise_training.data.tiles import LOTS_FILE, read_table
 from lotwise_training.inference.predict import load_members
 from lotwise_training.store.checkpoint import load_checkpoint
 from lotwise_training.training import distributed
 from lotwise_training.training.distributed import ProcessesError
-from lotwise_training.training.tasks.regression import Answers, Regression
+from lotwise_training.training.tasks.regression import Regression, Targets
 from tests.support.triton import ROOT
 from tests.training.cli.test_cli import RECIPE as COMMITTEE
 from tests.training.commands import LOTS, grey_laboratory, said
@@ -128,8 +128,8 @@ def test_shares_of_a_batch_are_of_each_of_its_parts(monkeypatch):
 
 def test_shares_of_a_regressors_batch_have_the_loss_of_the_whole(monkeypatch):
     recipe = RegressorNetworkRecipe(**INSTRUMENT, pool=1, **_shared_keys(RECIPE))
-    answers = Answers(np.linspace(0.1, 0.9, len(DATA))[:, None], (0.0, 1.0))
-    task = Regression(DATA.images, answers, recipe, torch.device("cpu"))
+    targets = Targets(np.linspace(0.1, 0.9, len(DATA))[:, None], (0.0, 1.0))
+    task = Regression(DATA.images, targets, recipe, torch.device("cpu"))
     task.network.eval()  # each share alone has other statistics than all
 
     def loss():
@@ -158,8 +158,8 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
 
 
 def commands():
-    listed = {each.name or each.callback.__name__ for each in cli.app.registered_commands}
-    return sorted({*listed, "plan"} - {*cli.TOGETHER})
+    listed = {each.name or each.callback.__name__ for each in app.registered_commands}
+    return sorted({*listed, "plan"} - {*TOGETHER})
 
 
 @pytest.mark.parametrize("command", commands())

@@ -10,14 +10,17 @@ from lotwise_training.config.schema import (
     EditorNetworkRecipe,
     EditorRecipe,
     MeterRecipe,
-    ReaderRecipe,
     StrengthDataRecipe,
 )
 from lotwise_training.data.tiles import DatasetError, TileDataset, dataset_version
 from lotwise_training.store.checkpoint import CheckpointError, load_checkpoint
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.editor.runs import READER, load_editor
-from lotwise_training.training.editor.train import SETTLING_BATCHES, editor_works, mix_attributes
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.editor.train import (
+    SETTLING_BATCHES,
+    editor_trainings,
+    mix_attributes,
+)
 from lotwise_training.training.parallel import train_in_parallel
 from lotwise_training.training.tasks.attributes import load_attribute_network
 from tests.training.small_lots import lot_table
@@ -27,7 +30,7 @@ PX = 64
 TINY = EditorNetworkRecipe(
     dim=2,
     discriminator_dim=2,
-    discriminator_fold=2,
+    discriminator_unshuffle=2,
     crop_px=64,
     batch_size=4,
     steps=40,
@@ -47,17 +50,17 @@ TINY = EditorNetworkRecipe(
     offset_range=5.0,
     max_noise_sigma=4.0,
     max_blur_sigma_px=0.5,
+    checkpoint_every=15,
     seed=0,
 )
 RECIPE = EditorRecipe(
     served="difference",
     parallel=1,
-    max_seconds=600.0,
     tiles=5,
     difference=replace(TINY, reader_rate=0.0, reconstruction_share=0.0, reconstruction_weight=0.0),
     attgan=TINY,
-    reader=ReaderRecipe(share=0.5, network=NETWORK),
-    meter=MeterRecipe(lots=2, tiles=1, share=0.5, network=NETWORK),
+    reader=NETWORK,
+    meter=MeterRecipe(lots=2, tiles=1, network=NETWORK),
     data=StrengthDataRecipe(1, 0, 1),
 )
 
@@ -92,9 +95,11 @@ DATA = scored_lots()
 @pytest.fixture(scope="module", params=["difference", "attgan"])
 def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    work = next(work for work in editor_works(DATA, RECIPE) if work.kind == request.param)
-    work.train(folder, report=nothing)
-    return folder, work
+    training = next(
+        training for training in editor_trainings(DATA, RECIPE) if training.kind == request.param
+    )
+    training.train(folder, report=nothing)
+    return folder, training
 
 
 def edited(network, own, wanted):
@@ -104,8 +109,8 @@ def edited(network, own, wanted):
 
 
 def test_a_trained_editor_draws_what_is_wanted(run):
-    folder, work = run
-    network = load_editor(checkpoint_path(folder, work.name))
+    folder, training = run
+    network = load_editor(checkpoint_path(folder, training.name))
     own = torch.full((2, 2), 0.5)
     drawn = edited(network, own, torch.tensor([[0.9, 0.5]] * 2))
     assert drawn.shape == (2, 1, PX, PX)
@@ -115,78 +120,78 @@ def test_a_trained_editor_draws_what_is_wanted(run):
 
 
 def test_its_curves_are_kept(run):
-    folder, work = run
-    state = load_checkpoint(checkpoint_path(folder, work.name))
+    folder, training = run
+    state = load_checkpoint(checkpoint_path(folder, training.name))
     assert state["step"] == TINY.steps
     assert [step for step, _ in state["curves"]["edits"]] == [20, 40]
     everyone = {"edits", "texture", "critic", "there and back"}
-    redrawn = {"redrawing", "reading"} if work.kind == "attgan" else set()
+    redrawn = {"redrawing", "reading"} if training.kind == "attgan" else set()
     assert set(state["curves"]) == everyone | redrawn
 
 
 def test_batch_norm_is_measured_at_the_final_weights(run):
-    folder, work = run
-    weights = load_editor(checkpoint_path(folder, work.name)).state_dict()
+    folder, training = run
+    weights = load_editor(checkpoint_path(folder, training.name)).state_dict()
     counted = [int(n) for name, n in weights.items() if name.endswith("num_batches_tracked")]
     assert counted
     assert set(counted) == {SETTLING_BATCHES}
 
 
 def test_a_finished_run_is_not_trained_again(run):
-    folder, work = run
-    path = checkpoint_path(folder, work.name)
+    folder, training = run
+    path = checkpoint_path(folder, training.name)
     before = path.stat().st_mtime_ns
     said = []
-    work.train(folder, report=lambda progress, line: said.append((progress, line)))
+    training.train(folder, report=lambda progress, line: said.append((progress, line)))
     assert path.stat().st_mtime_ns == before
     assert said[-1][0] == 1.0
     assert "step 40" in said[-1][1]
 
 
 def test_a_run_of_other_data_or_another_recipe_is_not_continued(run):
-    folder, work = run
-    others = [replace(work, data=scored_lots((2, 4, 6)))]
-    others += [replace(work, recipe=replace(work.recipe, mixing=0.4))]
+    folder, training = run
+    others = [replace(training, data=scored_lots((2, 4, 6)))]
+    others += [replace(training, recipe=replace(training.recipe, mixing=0.4))]
     for other in others:
         with pytest.raises(CheckpointError, match="another recipe or on other data"):
             other.check(folder)
 
 
-def test_a_training_that_was_killed_goes_on_to_the_same_weights(run, tmp_path, monkeypatch):
-    folder, work = run
-    monkeypatch.setattr("lotwise_training.training.editor.train.CHECKPOINT_EVERY", 15)
+def test_a_training_that_was_killed_goes_on_to_the_same_weights(run, tmp_path):
+    folder, training = run
 
     def killed(progress, line):
         if line.startswith("step"):  # the editor's, not its reader's
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        work.train(tmp_path, report=killed)  # at step 20, after the checkpoint of step 15
-    assert load_checkpoint(checkpoint_path(tmp_path, work.name))["step"] == 15
-    work.train(tmp_path, report=nothing)
+        training.train(tmp_path, report=killed)  # at step 20, after the checkpoint of step 15
+    assert load_checkpoint(checkpoint_path(tmp_path, training.name))["step"] == 15
+    training.train(tmp_path, report=nothing)
     whole, resumed = (
-        load_editor(checkpoint_path(each, work.name)).state_dict() for each in (folder, tmp_path)
+        load_editor(checkpoint_path(each, training.name)).state_dict()
+        for each in (folder, tmp_path)
     )
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
 
 
 def test_an_editor_of_differences_is_led_by_a_reader_that_learned_before(run):
-    folder, work = run
+    folder, training = run
     path = checkpoint_path(folder, READER)
-    assert path.exists() == (work.kind == "difference")
+    assert path.exists() == (training.kind == "difference")
     if path.exists():
         assert load_attribute_network(path)(torch.zeros(1, 1, PX, PX)).shape == (1, 2)
-        other = replace(RECIPE.reader, network=replace(NETWORK, seed=9))
-        changed = editor_works(DATA, replace(RECIPE, reader=other))[0]
+        other = replace(NETWORK, seed=9)
+        changed = editor_trainings(DATA, replace(RECIPE, reader=other))[0]
         with pytest.raises(CheckpointError, match="another recipe or on other data"):
             changed.check(folder)
 
 
 def test_of_lots_with_many_tiles_some_are_learned():
-    works = editor_works(DATA, RECIPE)
-    assert np.bincount(works[0].data.lots).tolist() == [5, 5, 5]
-    assert works[0].seconds == 900.0
-    assert works[1].seconds == 600.0
+    trainings = editor_trainings(DATA, RECIPE)
+    assert np.bincount(trainings[0].data.lots).tolist() == [5, 5, 5]
+    assert trainings[0].steps == TINY.steps + NETWORK.steps
+    assert trainings[1].steps == TINY.steps
 
 
 def test_an_unfinished_editor_is_not_read(tmp_path):
@@ -195,8 +200,8 @@ def test_an_unfinished_editor_is_not_read(tmp_path):
 
 
 def test_large_weights_are_rounded_to_half_precision(run):
-    folder, work = run
-    weights = load_editor(checkpoint_path(folder, work.name)).state_dict().values()
+    folder, training = run
+    weights = load_editor(checkpoint_path(folder, training.name)).state_dict().values()
     large = [tensor for tensor in weights if tensor.ndim == 4 and tensor.numel() > 1000]
     assert large
     for tensor in large:
@@ -206,11 +211,11 @@ def test_large_weights_are_rounded_to_half_precision(run):
 def test_editors_are_trained_side_by_side(tmp_path):
     few = replace(TINY, steps=2)
     short = replace(RECIPE, difference=few, attgan=few)
-    works = editor_works(DATA, short)
-    assert [work.kind for work in works] == ["difference", "attgan"]
-    train_in_parallel(works, tmp_path, parallel=2)
-    for work in works:
-        load_editor(checkpoint_path(tmp_path, work.name))
+    trainings = editor_trainings(DATA, short)
+    assert [training.kind for training in trainings] == ["difference", "attgan"]
+    train_in_parallel(trainings, tmp_path, parallel=2)
+    for training in trainings:
+        load_editor(checkpoint_path(tmp_path, training.name))
 
 
 def test_targets_mix_the_lots_and_stay_in_range():
@@ -230,16 +235,16 @@ def test_lots_without_scores_are_refused():
     scores = table.attributes.copy()
     scores[1, 0] = np.nan
     with pytest.raises(DatasetError, match="Lot L1 lacks scores") as caught:
-        editor_works(replace(DATA, table=replace(table, attributes=scores)), RECIPE)
+        editor_trainings(replace(DATA, table=replace(table, attributes=scores)), RECIPE)
     assert caught.value.reason == "ATTRIBUTES_UNKNOWN"
     bare = replace(table, attribute_names=(), attributes=np.zeros((3, 0)))
     with pytest.raises(DatasetError, match="Lot L0 lacks scores"):
-        editor_works(replace(DATA, table=bare), RECIPE)
+        editor_trainings(replace(DATA, table=bare), RECIPE)
 
 
 def test_crops_larger_than_the_tiles_are_refused():
     with pytest.raises(DatasetError, match="of 96 px do not fit into tiles of 64 px"):
-        editor_works(DATA, replace(RECIPE, attgan=replace(TINY, crop_px=96)))
+        editor_trainings(DATA, replace(RECIPE, attgan=replace(TINY, crop_px=96)))
 
 
 @pytest.mark.parametrize(
@@ -251,5 +256,5 @@ def test_a_contradictory_recipe_is_refused(change):
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="served must be attgan or difference, not 'stgan'"):
+    with pytest.raises(ValueError, match="'attgan' or 'difference'"):
         replace(RECIPE, served="stgan")

@@ -14,12 +14,13 @@ from lotwise_training.data.splits import SPLITS, classes
 from lotwise_training.data.tiles import DatasetError
 from lotwise_training.inference.predict import committee_logits, load_members, load_network
 from lotwise_training.store.checkpoint import CheckpointError
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.parallel import TrainingFailed, train_networks
 from lotwise_training.training.tasks.classifier import ClassifierTrainer
 from lotwise_training.training.tasks.ensemble import committee_jobs
 from tests.training.small_lots import NETWORK, RECIPE, grey_lots
 
+LIMIT = 600.0
 DATA = grey_lots(n_lots=4, regions=10, per_region=4, recipes=("a", "a", "b", "c"))
 
 
@@ -83,10 +84,12 @@ def test_every_split_trains_on_its_own_tiles_and_lots(jobs):
     assert len(named(jobs, "lot-held-out")[0].classes) < 4
 
 
-def test_epochs_are_the_recipes_for_what_is_served_and_a_share_of_them_for_comparisons(jobs):
-    assert {job.epochs for job in named(jobs, "committee/")} == {2.0}
-    assert {job.epochs for job in named(jobs, "region-blocked")} == {1.0}
-    assert {job.epochs for job in named(jobs, "lot-held-out")} == {1.0}
+def test_steps_are_those_of_the_recipe(jobs):
+    assert {job.steps for job in named(jobs, "committee/")} == {NETWORK.steps}
+    others = {RECIPE.comparison.other_splits_steps}
+    assert {job.steps for job in named(jobs, "region-blocked")} == others
+    assert {job.steps for job in named(jobs, "lot-held-out")} == others
+    assert {job.max_seconds for job in jobs} == {None}
 
 
 def test_heads_are_refitted_on_the_tiles_of_the_recipe(jobs):
@@ -97,22 +100,21 @@ def test_heads_are_refitted_on_the_tiles_of_the_recipe(jobs):
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
-def test_the_time_of_all_networks_fits_into_the_recipes(parallel):
-    recipe = replace(RECIPE, parallel=parallel)
-    jobs = committee_jobs(DATA, recipe)
-    assert sum(job.max_seconds for job in jobs) == pytest.approx(recipe.max_seconds * parallel)
+def test_the_time_of_all_networks_fits_into_the_limit(parallel):
+    jobs = committee_jobs(DATA, replace(RECIPE, parallel=parallel), max_seconds=LIMIT)
+    assert sum(job.max_seconds for job in jobs) == pytest.approx(LIMIT * parallel)
     # Each as long as its steps.
-    paces = [job.max_seconds / job.steps(NETWORK) for job in jobs]
+    paces = [job.max_seconds / job.steps for job in jobs]
     np.testing.assert_allclose(paces, paces[0])
 
 
 def test_no_network_outlasts_the_run_where_all_are_trained_side_by_side():
-    jobs = committee_jobs(DATA, replace(RECIPE, parallel=50))
-    given = {job.steps(NETWORK): job.max_seconds for job in jobs}
+    jobs = committee_jobs(DATA, replace(RECIPE, parallel=50), max_seconds=LIMIT)
+    given = {job.steps: job.max_seconds for job in jobs}
     assert len(given) > 1
-    assert given[max(given)] == RECIPE.max_seconds
-    assert all(0 < seconds <= RECIPE.max_seconds for seconds in given.values())
-    assert min(given.values()) < RECIPE.max_seconds
+    assert given[max(given)] == LIMIT
+    assert all(0 < seconds <= LIMIT for seconds in given.values())
+    assert min(given.values()) < LIMIT
 
 
 def test_lots_that_cannot_be_split_are_refused_before_anything_is_trained():
@@ -120,7 +122,7 @@ def test_lots_that_cannot_be_split_are_refused_before_anything_is_trained():
         committee_jobs(grey_lots(n_lots=4, recipes=("a", "a", "b", "b")), RECIPE)
 
 
-SHORT = replace(RECIPE, network=replace(NETWORK, epochs=0.25))
+SHORT = replace(RECIPE, network=replace(NETWORK, steps=4))
 
 
 @pytest.fixture(scope="module")
@@ -131,13 +133,13 @@ def short_jobs():
 
 @pytest.fixture(scope="module")
 def run(short_jobs, tmp_path_factory):
-    """Four networks that were trained in two lanes."""
+    """Four networks that two workers trained."""
     run = tmp_path_factory.mktemp("run")
     train_networks(ClassifierTrainer(DATA, SHORT.network), short_jobs, run, parallel=2)
     return run
 
 
-def test_lanes_leave_finished_networks(run, short_jobs):
+def test_workers_leave_finished_networks(run, short_jobs):
     for job in short_jobs:
         _, lot_ids = load_network(checkpoint_path(run, job.name))
         assert lot_ids == tuple(DATA.table.lot_ids[lot] for lot in job.classes)
@@ -148,8 +150,9 @@ def test_lanes_leave_finished_networks(run, short_jobs):
     assert np.abs(logits[:, 0] - logits[:, 1]).max() > 1e-3
 
 
+@pytest.mark.parametrize("parallel", [1, 2])
 def test_finished_networks_are_kept_and_a_failing_one_is_reported_with_its_traceback(
-    run, short_jobs
+    run, short_jobs, parallel
 ):
     def written():
         return [checkpoint_path(run, job.name).stat().st_mtime_ns for job in short_jobs]
@@ -158,27 +161,32 @@ def test_finished_networks_are_kept_and_a_failing_one_is_reported_with_its_trace
     failing = replace(short_jobs[0], name="failing", train=np.arange(10) + len(DATA))
     trainer = ClassifierTrainer(DATA, SHORT.network)
     with pytest.raises(TrainingFailed) as caught:
-        train_networks(trainer, [*short_jobs, failing], run, parallel=1)
+        train_networks(trainer, [*short_jobs, failing], run, parallel=parallel)
     assert "Traceback" in str(caught.value)
     assert f"IndexError: index {len(DATA)} is out of bounds" in str(caught.value)
     assert written() == before
     assert not multiprocessing.active_children()
 
 
-def test_a_lane_that_is_killed_is_noticed(tmp_path):
+def test_a_worker_that_is_killed_is_noticed(tmp_path):
     killed = []
 
     def kill():
-        while not (lanes := multiprocessing.active_children()):
+        while not (workers := multiprocessing.active_children()):
             time.sleep(0.01)
-        killed.append(lanes[0].pid)
-        os.kill(lanes[0].pid, signal.SIGKILL)
+        killed.append(workers[0].pid)
+        os.kill(workers[0].pid, signal.SIGKILL)
 
-    endless = replace(committee_jobs(DATA, RECIPE)[0], epochs=1e6, max_seconds=1e6)
+    endless = replace(committee_jobs(DATA, RECIPE)[0], steps=10**9)
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    with pytest.raises(TrainingFailed, match="died without a word"):
-        train_networks(ClassifierTrainer(DATA, NETWORK), [endless], tmp_path, parallel=1)
+    with pytest.raises(TrainingFailed, match="exited without a result"):
+        train_networks(
+            ClassifierTrainer(DATA, NETWORK),
+            [endless, replace(endless, name="another")],
+            tmp_path,
+            parallel=2,
+        )
     killer.join(timeout=10)
     assert killed
 

@@ -11,7 +11,8 @@ from lotwise_training.data.tiles import DatasetError
 from lotwise_training.inference.predict import load_regressor, predict_property
 from lotwise_training.metrics import rmse
 from lotwise_training.store.checkpoint import CheckpointError
-from lotwise_training.training.loop import checkpoint_path, train_network
+from lotwise_training.training.base import checkpoint_path
+from lotwise_training.training.loop import train_network
 from lotwise_training.training.tasks.property import (
     REGION_BLOCKED,
     SECOND,
@@ -57,9 +58,10 @@ def test_the_served_network_comes_first_then_all_that_it_is_compared_with():
         fold_name(1),
         SECOND,
     ]
-    assert [job.epochs for job in jobs] == [8.0, 4.0, 4.0, 4.0, 4.0]
+    assert [job.steps for job in jobs] == [40, 20, 20, 20, 20]
     assert len({job.seed for job in jobs}) == 5
-    assert sum(job.max_seconds for job in jobs) == pytest.approx(RECIPE.max_seconds)
+    limited = regressor_jobs(DATA, RECIPE, max_seconds=60.0)
+    assert sum(job.max_seconds for job in limited) == pytest.approx(60.0)
 
 
 def test_folds_hold_every_lot_out_once():
@@ -104,7 +106,7 @@ def test_what_was_validated_is_said_in_the_unit_of_the_property(trained):
 
 def test_the_range_is_that_of_the_lots_that_were_learned_from(tmp_path):
     job = next(job for job in regressor_jobs(DATA, RECIPE) if job.name == fold_name(0))
-    state = torch.load(train(tmp_path, job=replace(job, epochs=0.1)), weights_only=True)
+    state = torch.load(train(tmp_path, job=replace(job, steps=1)), weights_only=True)
     learned = lot_values(DATA)[job.train]
     assert state["property_range"] == [learned.min(), learned.max()]
 
@@ -123,7 +125,7 @@ def test_scores_are_learned_beside_the_property_and_are_not_served(trained):
 
 def begun(data, recipe, run):
     """Where a network lies that has hardly learned."""
-    job = replace(regressor_jobs(data, RECIPE)[0], epochs=0.5)
+    job = replace(regressor_jobs(data, RECIPE)[0], steps=3)
     return train_network(RegressionTrainer(RegressorTask, data, recipe), job, run, report=nothing)
 
 
@@ -137,7 +139,7 @@ def test_lots_without_scores_are_learned_all_the_same(scores, tmp_path):
     }[scores]
     data = replace(DATA, table=replace(DATA.table, attribute_names=names, attributes=values))
     recipe = replace(NETWORK, score_weight=0.0) if scores == "switched off" else NETWORK
-    job = replace(regressor_jobs(data, RECIPE)[0], epochs=0.5)
+    job = replace(regressor_jobs(data, RECIPE)[0], steps=3)
     path = train_network(
         RegressionTrainer(RegressorTask, data, recipe), job, tmp_path, report=nothing
     )
@@ -146,7 +148,7 @@ def test_lots_without_scores_are_learned_all_the_same(scores, tmp_path):
 
 def test_a_property_that_is_not_positive_is_learned_as_it_is(tmp_path):
     data = replace(DATA, table=replace(DATA.table, values=DATA.table.values - 250.0))
-    job = replace(regressor_jobs(data, RECIPE)[0], epochs=0.5)
+    job = replace(regressor_jobs(data, RECIPE)[0], steps=3)
     path = train_network(
         RegressionTrainer(RegressorTask, data, NETWORK), job, tmp_path, report=nothing
     )
@@ -167,7 +169,7 @@ def test_a_training_that_was_broken_off_ends_with_the_same_weights(tmp_path):
     def kill(progress, line):
         raise InterruptedError
 
-    job = replace(regressor_jobs(DATA, RECIPE)[0], epochs=6)
+    job = replace(regressor_jobs(DATA, RECIPE)[0], steps=30)
     assert isinstance(NETWORK, LoopRecipe)
     whole = torch.load(train(tmp_path / "whole", job=job), weights_only=True)
     # The report of step 20 comes after the checkpoint of step 10 and before that of step 20.

@@ -21,14 +21,14 @@ from lotwise.core.committee_outputs import Floats
 from lotwise.core.temperature import fit_temperature, scaled
 from lotwise.core.uncertainty import Array, committee_probabilities, softmax
 from lotwise_training.active_learning.power_law import PowerLaw, fit_power_law
-from lotwise_training.config.plan import PlanRecipe
+from lotwise_training.config.schema import PlanRecipe
 from lotwise_training.data.splits import SPLITS, classes, labels
 from lotwise_training.data.tiles import Numbers, TileDataset
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.store.arrays import ResultsError
 from lotwise_training.store.checkpoint import load_checkpoint
-from lotwise_training.training.loop import checkpoint_path
-from lotwise_training.training.parallel import timed
+from lotwise_training.training.base import checkpoint_path
+from lotwise_training.training.parallel import limit_time
 from lotwise_training.training.tasks.classifier import ClassifierJob
 
 RUN: Final = "plan"
@@ -130,12 +130,15 @@ class LearningCurve:
             raise ResultsError(f"{path} holds no readable learning curve: {error}") from None
 
 
-def curve_jobs(data: TileDataset, recipe: PlanRecipe) -> list[ClassifierJob]:
+def curve_jobs(
+    data: TileDataset, recipe: PlanRecipe, max_seconds: float | None = None
+) -> list[ClassifierJob]:
     """Every network of the curve; all take as many steps, what differs is what they see.
 
     Args:
         data: The lots.
         recipe: What to train.
+        max_seconds: Of all of them together, whatever the recipe's steps; None for no limit.
 
     Raises:
         DatasetError: The lots cannot be split so.
@@ -153,13 +156,12 @@ def curve_jobs(data: TileDataset, recipe: PlanRecipe) -> list[ClassifierJob]:
                 classes=classes(split, data),
                 seed=network.seed + recipe.members * number + member,
                 dropout=0.0,
-                epochs=network.epochs * len(split.train) / len(chosen),
-                max_seconds=recipe.max_seconds,
+                steps=network.steps,
                 head_tiles=network.head_tiles,
             )
             for member in range(recipe.members)
         ]
-    return timed(jobs, network, max_seconds=recipe.max_seconds, parallel=recipe.parallel)
+    return limit_time(jobs, max_seconds, recipe.parallel)
 
 
 def point_folder(share: float) -> str:
@@ -207,7 +209,7 @@ def measure_curve(
     known = classes(split, data)
     rng = np.random.default_rng(SEED)
     asked, held = (
-        np.sort(rng.permutation(rows)[: recipe.asked_tiles])
+        np.sort(rng.permutation(rows)[: recipe.test_tiles])
         for rows in (split.test, split.validation)
     )
     truth, of_held = labels(data.lots[asked], known), labels(data.lots[held], known)

@@ -22,7 +22,7 @@ from lotwise_training.config.schema import IntervalRecipe, RegressorRecipe
 from lotwise_training.data.tiles import TileDataset, some_of_each_lot
 from lotwise_training.inference.predict import load_regressor, predict_property
 from lotwise_training.models.wide_resnet import TileRegressor
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.property import fold_name, regressor_splits
 
 FOLDS: Final = "regressor_folds"

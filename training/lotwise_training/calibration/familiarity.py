@@ -21,7 +21,7 @@ from lotwise_training.data.tiles import SIMULATED, Numbers, TileDataset, some_of
 from lotwise_training.inference.predict import Images, answers, load_regressor
 from lotwise_training.models.heads import ObservedRegressor
 from lotwise_training.models.wide_resnet import TileRegressor
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.property import SERVED, regressor_splits, served_name
 
 LEAST_LOTS: Final = 8

@@ -1,4 +1,4 @@
-"""Options of `lotwise-train`, and how its commands speak."""
+"""Options of `lotwise-train`, and how its commands report errors. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,25 +12,35 @@ import typer
 from rich.console import Console
 
 from lotwise.core.errors import LotwiseError
-from lotwise_training.config.load import RecipeError
-from lotwise_training.data.tiles import (
-    DatasetError,
-)
-from lotwise_training.pipelines.workspace import RENDERED
-from lotwise_training.store.arrays import ResultsError
-from lotwise_training.store.checkpoint import CheckpointError
-from lotwise_training.training.distributed import ProcessesError
-from lotwise_training.training.parallel import TrainingFailed
+from lotwise_training.config.errors import TrainingError
+from lotwise_training.config.load import RECIPES as RECIPES
 
 # Wide tables, also where they go into a file.
 out = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
 
-Profile = Annotated[str, typer.Option(help="Folder of the recipe files: cpu or paper.")]
-Recipes = Annotated[Path, typer.Option(help="Folder of the recipe files.")]
-Home = Annotated[Path, typer.Option(help="Folder of rendered data and of runs.")]
+EXTRA: Final = frozenset(
+    {"torch", "onnxscript", "sklearn", "matplotlib", "jinja2", "filelock", "tensorboard"}
+)
+"""Packages of the extra `training`, by the names of their modules."""
+
+Profile = Annotated[str, typer.Option(help="Folder of the recipes: cpu, gpu or paper.")]
+Recipes = Annotated[Path, typer.Option(help="Folder of the recipes of all profiles.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Override a key of the recipe, such as network.steps=500; repeatable."
+    ),
+]
+RunName = Annotated[
+    str, typer.Option("--run", help="Name of the run, which keeps it apart from others.")
+]
+Home = Annotated[Path, typer.Option(help="Folder of rendered tiles and of runs.")]
 MaxSeconds = Annotated[
-    float | None, typer.Option(help="Time for the training; default: the recipe's.")
+    float | None,
+    typer.Option(
+        min=1.0, help="Time limit that overrides the recipe's steps; the model card states it."
+    ),
 ]
 OwnLots = Annotated[
     Path | None,
@@ -39,9 +49,9 @@ OwnLots = Annotated[
 OnlyServed = Annotated[
     bool, typer.Option("--only-served", help="Only the members, nothing to compare them with.")
 ]
-Sets = Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(RENDERED)}; default: all.")]
+Sets = Annotated[list[str] | None, typer.Argument(help="Names of tile sets; default: all.")]
 Folder = Annotated[Path, typer.Argument(help="Folder with lots.csv and a folder of images a lot.")]
-Results = Annotated[Path, typer.Option(help="Folder of the committee's stored answers.")]
+Results = Annotated[Path, typer.Option(help="Folder of stored predictions.")]
 Only = Annotated[
     list[str] | None, typer.Option(help="Only this: committee, regressor or editor; repeatable.")
 ]
@@ -49,12 +59,15 @@ OnlyMeasured = Annotated[
     list[str] | None, typer.Option("--only", help="Only this: regressor or editor; repeatable.")
 ]
 Fresh = Annotated[
-    bool, typer.Option(help="Render and ask 51,000 fresh tiles, too; else `judge` does it later.")
+    bool, typer.Option(help="Also render and predict 51,000 fresh tiles; else `calibrate` does.")
 ]
 TorchScript = Annotated[
-    Path | None, typer.Option(help="Write committee and regressor as TorchScript, too.")
+    Path | None, typer.Option(help="Also write committee and regressor as TorchScript.")
 ]
 Repository = Annotated[Path, typer.Option(help="The model repository to write.")]
+Models = Annotated[
+    Path, typer.Option("--repository", help="The model repository whose committee predicts.")
+]
 
 HOME: Final = Path(".lotwise")
 MODELS: Final = Path("model_repository")
@@ -63,23 +76,28 @@ RESULTS: Final = Path("training/results")
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn an error that a person can mend into a sentence and exit code 1."""
+    """Turn an error that a person can mend into a sentence and an exit code.
+
+    1 for most; 2 where packages are missing; 3 where a training diverged.
+    """
     try:
         yield
-    except (
-        RecipeError,
-        CheckpointError,
-        DatasetError,
-        ResultsError,
-        ProcessesError,
-        TrainingFailed,
-        LotwiseError,
-    ) as error:
+    except TrainingError as error:
+        fail(str(error), error.exit_code)
+    except LotwiseError as error:
         fail(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in EXTRA:
+            raise
+        fail(
+            f"This command needs {error.name}. Run `pip install 'lotwise[training]'`; the README "
+            "says how to get a CPU or a CUDA build of torch.",
+            2,
+        )
 
 
-def fail(message: str) -> NoReturn:
-    """Say what is wrong, and end with exit code 1."""
+def fail(message: str, exit_code: int = 1) -> NoReturn:
+    """Print what is wrong, and exit."""
     # Unwrapped: paths and commands stay whole.
     err.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(1)
+    raise typer.Exit(exit_code)

@@ -1,29 +1,39 @@
-"""Recipes: every number that decides a training run. They have no defaults in code.
+"""Training recipes: every number that decides a training. They have no defaults in code.
 
-`config/load.py` reads them.
+Strict pydantic models, nested as the tables of their TOML files; `config/load.py` reads them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
 
 from lotwise.core.conformal import LEAST_COVERAGE
 from lotwise.core.policy import PolicyRequest
 
-Crops = tuple[tuple[float, int], ...]
+SplitName = Literal["tile-random", "region-blocked", "lot-held-out"]
+EditorKind = Literal["attgan", "difference"]
 
-SPLITS: Final = ("tile-random", "region-blocked", "lot-held-out")
+SPLITS: Final[tuple[str, ...]] = get_args(SplitName)
 """Ways to split tiles: see data/splits.py."""
-SCHEDULES: Final = ("halving", "one-cycle")
-OPTIMISERS: Final = ("adam", "sgd")
-EDITOR_KINDS: Final = ("attgan", "difference")
-"""Kinds of editor: see models/editors.py."""
+EDITOR_KINDS: Final[tuple[EditorKind, ...]] = get_args(EditorKind)
+"""See models/editors.py."""
+
+Count = Annotated[int, Field(gt=0)]
+CountOrNone = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+ShareOrNone = Annotated[float, Field(ge=0, lt=1)]
+Crops = tuple[tuple[ShareOrNone, Count], ...]
+
+STRICT: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class StrengthDataRecipe:
     """Simulated lots with strength tests, for the regressor and the editor.
 
@@ -32,18 +42,14 @@ class StrengthDataRecipe:
         further_lots, further_tiles: Lots beside them, and tiles of each.
     """
 
-    tiles: int
-    further_lots: int
-    further_tiles: int
-
-    def __post_init__(self) -> None:
-        _positive(self, "tiles", "further_tiles")
-        _not_negative(self, "further_lots")
+    tiles: Count
+    further_lots: CountOrNone
+    further_tiles: Count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class PolicyRecipe:
-    """What is asked of the referral policy; see `lotwise.core.policy.PolicyRequest`."""
+    """The request for the referral policy; see `lotwise.core.policy.PolicyRequest`."""
 
     kind: str
     target: float
@@ -51,175 +57,163 @@ class PolicyRecipe:
     max_referred_share: float
     confidence: float
 
-    def __post_init__(self) -> None:
-        try:
-            PolicyRequest.model_validate(
-                {name: getattr(self, name) for name in PolicyRequest.model_fields}
-            )
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = "".join(f"{part}: " for part in first["loc"])
-            raise ValueError(where + first["msg"].removeprefix("Value error, ")) from None
+    @model_validator(mode="after")
+    def _check_request(self) -> Self:
+        PolicyRequest.model_validate(
+            {name: getattr(self, name) for name in PolicyRequest.model_fields}
+        )
+        return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class CalibrationRecipe:
-    """Fresh tiles of the benchmark's lots; lots of one's own are calibrated on validation tiles.
+    """Fresh tiles of the benchmark's lots.
 
     Attributes:
         tiles: Of each lot, to calibrate on.
-        fresh_tiles: Of each lot, to judge the calibration by.
+        fresh_tiles: Of each lot, to evaluate the calibration on.
     """
 
-    tiles: int
-    fresh_tiles: int
-
-    def __post_init__(self) -> None:
-        _positive(self, "tiles", "fresh_tiles")
+    tiles: Count
+    fresh_tiles: Count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class ComparisonRecipe:
-    """Further trainings that only measure: other splits."""
+    """Further trainings that only measure: other splits.
 
-    other_splits_members: int
-    other_splits_share: float
-    head_tiles: int
-    test_tiles: int
+    Attributes:
+        other_splits_members, other_splits_steps: Networks of each other split, and steps of each.
+        head_tiles: As of a `LoopRecipe`.
+        test_tiles: Of each set, at most.
+    """
 
-    def __post_init__(self) -> None:
-        _positive(self, "other_splits_members", "test_tiles")
-        _not_negative(self, "head_tiles")
-        share = self.other_splits_share
-        if not 0.0 < share <= 1.0:
-            raise ValueError(f"other_splits_share must lie in 0..1, not {share!r}")
+    other_splits_members: Count
+    other_splits_steps: Count
+    head_tiles: CountOrNone
+    test_tiles: Count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class LoopRecipe:
-    """How one network is trained, whatever it learns."""
+    """How one network is trained, whatever it learns.
 
-    depth: int
-    widen: int
-    epochs: float
-    batch_size: int
-    optimiser: str
-    learning_rate: float
-    schedule: str
-    warmup_share: float
-    halve_every_epochs: float
+    Attributes:
+        depth, widen: Of the wide residual network.
+        steps: Of the whole training.
+        learning_rate: The first of "halving", the peak of "one-cycle".
+        warmup_share: Of the steps, of "one-cycle" alone.
+        halve_every: Steps, of "halving" alone.
+        crops: (share of the training from which on, edge of the crops in pixels).
+        head_tiles: On which the last layer is fitted once more; 0 for none.
+        validations: In the course of the training.
+        validation_tiles: At most.
+        patience: Validations without a better one that end a training.
+        checkpoint_every: Steps.
+    """
+
+    depth: Count
+    widen: Count
+    steps: Count
+    batch_size: Count
+    optimiser: Literal["adam", "sgd"]
+    learning_rate: Positive
+    schedule: Literal["halving", "one-cycle"]
+    warmup_share: OpenShare
+    halve_every: Count
     weight_decay: float
     crops: Crops
-    head_tiles: int
-    validations: int
-    validation_tiles: int
-    patience: int
-    checkpoint_every: int
+    head_tiles: CountOrNone
+    validations: Count
+    validation_tiles: Count
+    patience: Count
+    checkpoint_every: Count
     seed: int
 
-    def __post_init__(self) -> None:
-        _positive(self, "epochs", "batch_size", "learning_rate", "halve_every_epochs")
-        _positive(self, "validations", "validation_tiles", "patience", "checkpoint_every")
-        if self.optimiser not in OPTIMISERS:
-            known = " or ".join(OPTIMISERS)
-            raise ValueError(f"optimiser must be {known}, not {self.optimiser!r}")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule must be {' or '.join(SCHEDULES)}, not {self.schedule!r}")
-        _open_unit(self, "warmup_share")
-        _not_negative(self, "head_tiles")
-        _check_crops(self.crops)
+    @model_validator(mode="after")
+    def _check_crops(self) -> Self:
+        shares = [share for share, _ in self.crops]
+        if not shares or shares[0] != 0.0 or shares != sorted(set(shares)):
+            raise ValueError(f"crops must start at 0 and rise to below 1, not {self.crops!r}")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class NetworkRecipe(LoopRecipe):
     """How one tile classifier is trained, whichever lots it learns."""
 
-    outliers: int
-    outlier_batch_size: int
-    outlier_weight: float
+    outliers: CountOrNone
+    outlier_batch_size: CountOrNone
+    outlier_weight: NotNegative
 
-    def __post_init__(self) -> None:
-        LoopRecipe.__post_init__(self)  # super() does not know a class that slots have replaced
-        _not_negative(self, "outliers", "outlier_batch_size", "outlier_weight")
+    @model_validator(mode="after")
+    def _check_outliers(self) -> Self:
         if (self.outliers > 0) != (self.outlier_batch_size > 0):
             raise ValueError("outliers and outlier_batch_size must both be positive, or both be 0")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class CommitteeRecipe:
-    """Which networks are trained for the committee and for what it is compared with."""
+    """Which networks are trained for the committee and for what it is compared with.
 
-    members: int
-    split: str
-    dropout: float
-    dropout_passes: int
-    parallel: int
-    max_seconds: float
+    Attributes:
+        parallel: Networks trained at once.
+    """
+
+    members: Count
+    split: SplitName
+    dropout: OpenShare
+    dropout_passes: Count
+    parallel: Count
     network: NetworkRecipe
     comparison: ComparisonRecipe
     policy: PolicyRecipe
     calibration: CalibrationRecipe
 
-    def __post_init__(self) -> None:
-        _positive(self, "members", "dropout_passes", "parallel", "max_seconds")
-        _open_unit(self, "dropout")
-        if self.split not in SPLITS:
-            raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {self.split!r}")
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class RegressorNetworkRecipe(LoopRecipe):
-    """How one regressor is trained."""
+    """How one regressor is trained.
 
-    pool: int
+    Attributes:
+        pool: Pixels that are averaged, along an edge.
+        gain_range, offset_range, max_noise_sigma, max_blur_sigma_px: Of random instrument states.
+    """
+
+    pool: Count
     gain_range: float
     offset_range: float
     max_noise_sigma: float
     max_blur_sigma_px: float
 
-    def __post_init__(self) -> None:
-        LoopRecipe.__post_init__(self)
-        _positive(self, "pool")
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class PropertyNetworkRecipe(RegressorNetworkRecipe):
     """How one regressor of the property is trained.
 
     Attributes:
-        fold: Edge, in pixels, of the squares whose pixels are channels of what the network sees.
+        unshuffle: Edge, in pixels, of the squares whose pixels become channels of the input.
         logarithmic: Whether it learns the logarithm of a property that is positive in all lots.
         score_weight: Of the scores of the lot's attributes, which it learns to read beside the
             property where they are known; 0 for not at all.
     """
 
-    fold: int
+    unshuffle: Count
     logarithmic: bool
-    score_weight: float
-
-    def __post_init__(self) -> None:
-        RegressorNetworkRecipe.__post_init__(self)
-        _positive(self, "fold")
-        _not_negative(self, "score_weight")
+    score_weight: NotNegative
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class RegressorComparisonRecipe:
     """Further trainings that only measure: regions apart, and every lot held out once."""
 
-    region_blocked_share: float
-    folds: int
-    folds_share: float
-
-    def __post_init__(self) -> None:
-        for name in ("region_blocked_share", "folds_share"):
-            if not 0.0 < getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)!r}")
-        if self.folds < 2:
-            raise ValueError(f"folds must be at least 2, not {self.folds!r}")
+    region_blocked_steps: Count
+    folds: Annotated[int, Field(ge=2)]
+    folds_steps: Count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class IntervalRecipe:
     """How the property's intervals are calibrated.
 
@@ -228,38 +222,28 @@ class IntervalRecipe:
         lot_tiles: Of each lot, at most, to calibrate with; a lot interval takes no fewer.
     """
 
-    coverage: float
-    lot_tiles: int
-
-    def __post_init__(self) -> None:
-        if not LEAST_COVERAGE <= self.coverage < 1.0:
-            raise ValueError(
-                f"coverage must lie from {LEAST_COVERAGE} to below 1, not {self.coverage!r}"
-            )
-        _positive(self, "lot_tiles")
+    coverage: Annotated[float, Field(ge=LEAST_COVERAGE, lt=1)]
+    lot_tiles: Count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class RegressorRecipe:
     """Which regressors are trained: the one that is served and what it is compared with.
 
     Attributes:
+        parallel: Networks trained at once.
         tiles: Of each lot, at most, to learn from: more of a few lots would only hide the others.
     """
 
-    parallel: int
-    max_seconds: float
-    tiles: int
+    parallel: Count
+    tiles: Count
     network: PropertyNetworkRecipe
     comparison: RegressorComparisonRecipe
     data: StrengthDataRecipe
     intervals: IntervalRecipe
 
-    def __post_init__(self) -> None:
-        _positive(self, "parallel", "max_seconds", "tiles")
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class EditorNetworkRecipe:
     """How one editor of attributes is trained.
 
@@ -268,125 +252,100 @@ class EditorNetworkRecipe:
             learns beside it and which redraws what is not edited.
     """
 
-    dim: int
-    discriminator_dim: int
-    discriminator_fold: int
-    crop_px: int
-    batch_size: int
-    steps: int
-    learning_rate: float
-    critic_rate: float
-    reader_rate: float
-    reconstruction_share: float
+    dim: Count
+    discriminator_dim: Count
+    discriminator_unshuffle: Count
+    crop_px: Annotated[int, Field(ge=64, multiple_of=32)]
+    batch_size: Count
+    steps: Count
+    learning_rate: Positive
+    critic_rate: Positive
+    reader_rate: NotNegative
+    reconstruction_share: NotNegative
     fade_share: float
-    reconstruction_weight: float
+    reconstruction_weight: NotNegative
     attribute_weight: float
-    adversarial_weight: float
-    texture_weight: float
-    cycle_weight: float
+    adversarial_weight: NotNegative
+    texture_weight: NotNegative
+    cycle_weight: NotNegative
     mixing: float
-    jitter: float
+    jitter: NotNegative
     gain_range: float
     offset_range: float
     max_noise_sigma: float
     max_blur_sigma_px: float
+    checkpoint_every: Count
     seed: int
 
-    def __post_init__(self) -> None:
-        _positive(self, "dim", "discriminator_dim", "discriminator_fold", "batch_size", "steps")
-        _positive(self, "learning_rate", "critic_rate")
-        _not_negative(self, "reader_rate", "reconstruction_share", "reconstruction_weight")
-        _not_negative(self, "texture_weight", "adversarial_weight", "cycle_weight", "jitter")
-        if self.crop_px % 32 or self.crop_px < 64:
-            raise ValueError(f"crop_px must be 64 or a larger multiple of 32, not {self.crop_px}")
+    @model_validator(mode="after")
+    def _check_shares(self) -> Self:
         if not 0.0 < self.reconstruction_share + self.fade_share < 1.0:
             raise ValueError("reconstruction_share + fade_share must lie between 0 and 1")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderRecipe:
-    """The network that shows an editor in training what its edits changed.
-
-    Attributes:
-        share: Of an editor's time.
-    """
-
-    share: float
-    network: RegressorNetworkRecipe
-
-    def __post_init__(self) -> None:
-        _positive(self, "share")
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class MeterRecipe:
     """The network that measures attributes of edited tiles and has never seen an editor.
 
     Attributes:
         lots, tiles: Simulated lots of its own, and tiles of each.
-        share: Of an editor's time.
     """
 
-    lots: int
-    tiles: int
-    share: float
+    lots: Count
+    tiles: Count
     network: RegressorNetworkRecipe
 
-    def __post_init__(self) -> None:
-        _positive(self, "lots", "tiles", "share")
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=STRICT)
 class EditorRecipe:
     """Which editors are trained, which of them is served, and what measures them.
 
     Attributes:
-        served: Kind of the editor that is served; the others are trained as long, to compare.
-        max_seconds: Of one editor's training, without its reader's.
+        served: Kind of the editor that is served; the others are trained to compare.
+        reader: The network that shows an editor in training what its edits changed.
+        parallel: Networks trained at once.
         tiles: Of each lot, at most: more of a few lots would only hide the others.
     """
 
-    served: str
-    parallel: int
-    max_seconds: float
-    tiles: int
+    served: EditorKind
+    parallel: Count
+    tiles: Count
     difference: EditorNetworkRecipe
     attgan: EditorNetworkRecipe
-    reader: ReaderRecipe
+    reader: RegressorNetworkRecipe
     meter: MeterRecipe
     data: StrengthDataRecipe
 
-    def __post_init__(self) -> None:
-        _positive(self, "parallel", "max_seconds", "tiles")
-        if self.served not in EDITOR_KINDS:
-            raise ValueError(f"served must be {' or '.join(EDITOR_KINDS)}, not {self.served!r}")
-
-    def network(self, kind: str) -> EditorNetworkRecipe:
+    def network(self, kind: EditorKind) -> EditorNetworkRecipe:
         """Of the editor of a kind."""
         return {"difference": self.difference, "attgan": self.attgan}[kind]
 
 
-def _positive(recipe: object, *names: str) -> None:
-    for name in names:
-        if not getattr(recipe, name) > 0:
-            raise ValueError(f"{name} must be positive, not {getattr(recipe, name)!r}")
+@dataclass(frozen=True, config=STRICT)
+class PlanRecipe:
+    """Deep ensembles that learn from ever more of the tiles: the learning curve.
 
+    Attributes:
+        split: Which tiles they learn from, are calibrated on and are tested on.
+        shares: Of the training tiles, rising; a point of the curve each.
+        members: Networks of each point's ensemble.
+        parallel: Networks trained at once.
+        test_tiles: Of the test and of the validation tiles, at most.
+        resamples: Of networks and tiles, for the interval of what is predicted.
+        network: How each is trained.
+    """
 
-def _not_negative(recipe: object, *names: str) -> None:
-    for name in names:
-        if getattr(recipe, name) < 0:
-            raise ValueError(f"{name} must not be negative, not {getattr(recipe, name)!r}")
+    split: SplitName
+    shares: Annotated[tuple[Share, ...], Field(min_length=3)]
+    members: Count
+    parallel: Count
+    test_tiles: Count
+    resamples: Count
+    network: NetworkRecipe
 
-
-def _open_unit(recipe: object, *names: str) -> None:
-    for name in names:
-        if not 0.0 < getattr(recipe, name) < 1.0:
-            raise ValueError(f"{name} must lie between 0 and 1, not {getattr(recipe, name)!r}")
-
-
-def _check_crops(crops: Crops) -> None:
-    shares = [share for share, _ in crops]
-    if not crops or shares[0] != 0.0 or shares != sorted(set(shares)) or shares[-1] >= 1.0:
-        raise ValueError(f"crops must start at 0 and rise to below 1, not {crops!r}")
-    if min(px for _, px in crops) < 1:
-        raise ValueError(f"crops must have at least one pixel, not {crops!r}")
+    @model_validator(mode="after")
+    def _check_shares(self) -> Self:
+        if list(self.shares) != sorted(set(self.shares)):
+            raise ValueError(f"shares must rise, not {self.shares!r}")
+        return self

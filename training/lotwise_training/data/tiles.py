@@ -12,6 +12,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lotwise_training.config.errors import TrainingError
+
 Images = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -24,7 +26,7 @@ LOTS_FILE: Final = "lots.json"
 """The table of the lots that a committee knows, beside its members."""
 
 
-class DatasetError(ValueError):
+class DatasetError(TrainingError, ValueError):
     """Tiles or tables that cannot be learned from; the message says which and what to do.
 
     Attributes:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from lotwise_simulator import Attributes, peak_stress_psi
 from lotwise_simulator.lots import Lot
+from lotwise_training.data.attribute_lots import TILES_PER_SIDE
 from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
 from lotwise_training.data.render_cache import RenderOrder, rendered
 from lotwise_training.data.tiles import Images
@@ -29,7 +30,6 @@ from lotwise_training.evaluation.edit_records import DIRECTIONS, EditSet
 from lotwise_training.inference.predict import predict_tiles
 from lotwise_training.models.editors import EditorNetwork
 from lotwise_training.store.device import best_device, to_device
-from lotwise_training.training.tasks.attribute_meter import TILES_PER_SIDE
 
 REGION: Final = 500
 """A patch of the lots that no training set reaches."""

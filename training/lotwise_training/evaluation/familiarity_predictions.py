@@ -26,7 +26,7 @@ from lotwise_training.data.outliers import outlier_tiles
 from lotwise_training.data.tiles import Images, TileDataset
 from lotwise_training.inference.predict import load_regressor
 from lotwise_training.store.arrays import ResultsError, read_stored, write_stored
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.property import SERVED, served_name
 
 FILE: Final = "known_tiles.npz"

@@ -34,7 +34,7 @@ from lotwise_training.inference.predict import (
     load_members,
     load_network,
 )
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.ensemble import DROPOUT_NAME, SERVED
 
 ANSWERS: Final = "committee-answers"

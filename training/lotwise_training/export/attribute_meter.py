@@ -8,7 +8,7 @@ from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
 from lotwise_training.export.exporter import Exporter, image_spec, sha256
 from lotwise_training.export.lot_metadata import ATTRIBUTES
 from lotwise_training.onnx.export import check_parity, export_module
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.attribute_meter import NAME, SERVED
 from lotwise_training.training.tasks.attributes import load_attribute_network
 

@@ -32,8 +32,8 @@ from lotwise_training.onnx.export import (
 from lotwise_training.onnx.gradient import EditGradient, export_gradient
 from lotwise_training.onnx.half_precision import save_half, to_half
 from lotwise_training.onnx.shared_weights import save_skeleton, strip_weights
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.editor.runs import editor_name, load_editor, read_served
-from lotwise_training.training.loop import checkpoint_path
 from lotwise_training.training.tasks.property import served_name
 
 DECODER = "editor_decoder"

@@ -47,7 +47,7 @@ from lotwise_training.inference.predict import load_members, load_regressor
 from lotwise_training.models.heads import OBSERVED_OUTPUTS, ObservedRegressor
 from lotwise_training.models.wide_resnet import MEMBER_OUTPUTS
 from lotwise_training.onnx.export import check_parity, export_module
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.property import SERVED as REGRESSOR
 from lotwise_training.training.tasks.property import served_name
 

@@ -29,8 +29,8 @@ from lotwise_training.inference.predict import load_regressor
 from lotwise_training.models.editors import NETWORKS, AttGan, EditorNetwork
 from lotwise_training.models.wide_resnet import LINEAR_RANGE, TileRegressor, WideResNet
 from lotwise_training.store.checkpoint import CheckpointError, save_checkpoint
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.editor.runs import editor_name, load_editor, write_served
-from lotwise_training.training.loop import checkpoint_path
 from lotwise_training.training.tasks.attribute_meter import NAME as METER
 from lotwise_training.training.tasks.attribute_meter import SERVED as SERVED_METER
 from lotwise_training.training.tasks.property import fold_name, served_name
@@ -72,7 +72,7 @@ def restore_regressors(repository: Path, runs: Path) -> list[str]:
         state = {
             "shape": network[0],
             "pool": 1,
-            "fold": math.isqrt(network[0][3]),
+            "unshuffle": math.isqrt(network[0][3]),
             "property_range": [math.exp(end) for end in ends] if logarithmic else list(ends),
             "logarithmic": logarithmic,
             "network": network[1],

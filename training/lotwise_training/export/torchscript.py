@@ -32,7 +32,7 @@ from lotwise_training.export.repository import LABELS, example_tiles, resampled
 from lotwise_training.inference.predict import load_members, load_regressor
 from lotwise_training.models.wide_resnet import MEMBER_OUTPUTS
 from lotwise_training.onnx.export import PARITY_TOLERANCE, compare
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.property import served_name
 
 FILE: Final = "model.pt"  # the name that the backend looks for

@@ -177,7 +177,7 @@ def load_regressor(path: Path) -> TileRegressor:
     logarithmic = state["logarithmic"]
     scaling = target_scaling(*state["property_range"], logarithmic=logarithmic)
     return TileRegressor(
-        network, *scaling, state["pool"], fold=state["fold"], logarithmic=logarithmic
+        network, *scaling, state["pool"], unshuffle=state["unshuffle"], logarithmic=logarithmic
     ).eval()
 
 

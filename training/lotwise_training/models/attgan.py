@@ -143,17 +143,17 @@ class Discriminator(nn.Module):
     Args:
         dim: width of the first block.
         n_attributes: number of attributes.
-        fold: edge, in pixels, of the squares that are made channels first: the judges then see as
-            much more of the tile at the same cost.
+        unshuffle: edge, in pixels, of the squares that become channels first: reader and critic
+            then see as much more of the tile at the same cost.
     """
 
-    def __init__(self, dim: int, n_attributes: int, fold: int = 1) -> None:
+    def __init__(self, dim: int, n_attributes: int, unshuffle: int = 1) -> None:
         super().__init__()
-        self.fold = fold
+        self.unshuffle = unshuffle
         widths = [dim * 2**i for i in range(4)]
         critic: list[nn.Module] = []
         regressor: list[nn.Module] = []
-        for index, (before, after) in enumerate(zip([fold**2, *widths], widths, strict=False)):
+        for index, (before, after) in enumerate(zip([unshuffle**2, *widths], widths, strict=False)):
             critic.append(spectral_norm(nn.Conv2d(before, after, 4, stride=2, padding=1)))
             if index:
                 critic.append(nn.InstanceNorm2d(after, affine=True))
@@ -170,13 +170,13 @@ class Discriminator(nn.Module):
 
         Args:
             image: grey values 0..255, uint8 or float [B, 1, H, W]; H and W at least 32 times the
-                fold.
+                unshuffle.
 
         Returns:
             float [B, 1, h, w], unbounded, larger is more real; each sees 46x46 squares. h and w are
-            H and W over 16, over the fold.
+            H and W over 16, over the unshuffle.
         """
-        score: Tensor = self.critic(functional.pixel_unshuffle(scale_image(image), self.fold))
+        score: Tensor = self.critic(functional.pixel_unshuffle(scale_image(image), self.unshuffle))
         return score
 
     def attributes(self, image: Tensor) -> Tensor:
@@ -191,7 +191,7 @@ class Discriminator(nn.Module):
         scaled = scale_image(image)
         centred = scaled - scaled.mean(dim=(1, 2, 3), keepdim=True)
         contrast = centred.square().mean(dim=(1, 2, 3), keepdim=True).add(1e-4).sqrt()
-        folded = functional.pixel_unshuffle(centred / contrast, self.fold)
-        features = self.regressor(folded).float().mean(dim=(2, 3))
+        unshuffled = functional.pixel_unshuffle(centred / contrast, self.unshuffle)
+        features = self.regressor(unshuffled).float().mean(dim=(2, 3))
         attributes: Tensor = self.head(features) + 0.5
         return attributes

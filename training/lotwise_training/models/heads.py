@@ -32,7 +32,7 @@ class ObservedRegressor(TileRegressor):
             float(regressor.target_centre),
             float(regressor.target_scale),
             regressor.pool,
-            fold=regressor.fold,
+            unshuffle=regressor.unshuffle,
             logarithmic=regressor.logarithmic,
         )
 

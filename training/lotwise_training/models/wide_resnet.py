@@ -207,17 +207,17 @@ class TileRegressor(nn.Module):
     material (Zhong et al., npj Comput. Mater. 7, 2021).
 
     Args:
-        network: With fold * fold input channels, and outputs of which the first are served.
+        network: With unshuffle**2 input channels, and outputs of which the first are served.
         target_centre: Answer at the middle of the learned range, in its unit.
         target_scale: Answer per unit of tanh; half the learned range divided by 0.9.
         pool: Average pooling in the graph: squares of pool x pool pixels become one.
-        fold: Squares of fold x fold of these become one of as many channels. As little work as with
-            pooling, and what is as small as a pixel is not lost.
+        unshuffle: Squares of unshuffle x unshuffle of these become one of as many channels. As
+            little work as with pooling, and what is as small as a pixel is not lost.
         outputs: How many are served; others were learned beside them.
         logarithmic: Whether centre and scale are of the answer's logarithm.
 
     Raises:
-        ValueError: `target_scale` is not positive, or `pool`, `fold` or `outputs` is below 1.
+        ValueError: `target_scale` is not positive, or `pool`, `unshuffle` or `outputs` is below 1.
     """
 
     target_centre: Tensor
@@ -230,20 +230,21 @@ class TileRegressor(nn.Module):
         target_scale: float,
         pool: int = 1,
         *,
-        fold: int = 1,
+        unshuffle: int = 1,
         outputs: int = 1,
         logarithmic: bool = False,
     ) -> None:
         super().__init__()
         if not target_scale > 0.0:
             raise ValueError(f"target_scale must be positive, not {target_scale}")
-        if min(pool, fold, outputs) < 1:
+        if min(pool, unshuffle, outputs) < 1:
             raise ValueError(
-                f"pool, fold and outputs must be at least 1, not {pool}, {fold} and {outputs}"
+                "pool, unshuffle and outputs must be at least 1, not "
+                f"{pool}, {unshuffle} and {outputs}"
             )
         self.network = network
         self.pool = pool
-        self.fold = fold
+        self.unshuffle = unshuffle
         self.outputs = outputs
         self.logarithmic = logarithmic
         # Buffers, because they belong to the weights: without them the answer has no unit.
@@ -254,11 +255,11 @@ class TileRegressor(nn.Module):
         """What the network sees of a tile whose mean is 0 and whose deviation is 1.
 
         Returns:
-            float32 [B, fold * fold, H / (pool * fold), W / (pool * fold)].
+            float32 [B, unshuffle * unshuffle, H / (pool * unshuffle), W / (pool * unshuffle)].
         """
         x = normalise_intensity(image)
         x = functional.avg_pool2d(x, self.pool) if self.pool > 1 else x
-        return functional.pixel_unshuffle(x, self.fold) if self.fold > 1 else x
+        return functional.pixel_unshuffle(x, self.unshuffle) if self.unshuffle > 1 else x
 
     def forward(self, image: Tensor) -> Tensor:
         """The property of a batch of tiles.

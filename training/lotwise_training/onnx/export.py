@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from onnx_ir.passes import common as ir_passes
 from torch import Tensor, nn
 
+from lotwise_training.config.errors import TrainingError
 from lotwise_training.onnx.half_precision import save_half, save_model
 
 OPSET = 18
@@ -35,7 +36,7 @@ input's last bit moves it by more than it moves a value: 1.4e-3 was seen of one 
 six others."""
 
 
-class ParityError(RuntimeError):
+class ParityError(TrainingError, RuntimeError):
     """The exported graph does not compute what the torch module computes."""
 
 

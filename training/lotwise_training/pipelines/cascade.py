@@ -75,7 +75,9 @@ def cascade_exported(
         origin=used.origin,
     )
     if tiles.sha256 != used.sha256:
-        raise ResultsError("the committee is calibrated on other tiles; run `lotwise-train judge`")
+        raise ResultsError(
+            "the committee is calibrated on other tiles; run `lotwise-train calibrate`"
+        )
     found = fit_beside(repository, "committee", tiles, fitted)
     if found is None:
         raise ResultsError(f"there is no cascade for {folder}: it takes committee_first beside it")

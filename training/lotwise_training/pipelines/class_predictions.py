@@ -29,7 +29,7 @@ from lotwise_training.inference.predict import (
     load_network,
 )
 from lotwise_training.store.checkpoint import load_checkpoint
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.ensemble import DROPOUT_NAME, SERVED, variant_folder
 
 ANSWERS: Final = "committee-answers"

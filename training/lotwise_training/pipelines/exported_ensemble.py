@@ -94,7 +94,7 @@ def evaluate_exported(workspace: Workspace, repository: Path, results: Path) -> 
     if stored != committee.weights_sha256:
         raise ResultsError(
             f"{results} holds answers of another committee than that in {repository}; "
-            "`lotwise-train answers` writes them anew where it was trained"
+            "`lotwise-train predict` writes them anew where it was trained"
         )
     predictor = PredictionCache(workspace.runs, recipe, exported=committee)
     fitted = _fitted(workspace, predictor, committee, recipe)

@@ -35,7 +35,7 @@ from lotwise_training.evaluation.property_predictions import (
 )
 from lotwise_training.inference.predict import load_regressor, predict_property
 from lotwise_training.store.checkpoint import weights_sha256
-from lotwise_training.training.loop import checkpoint_path
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.property import (
     REGION_BLOCKED as REGION_BLOCKED_NAME,
 )

@@ -6,15 +6,25 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from rich.console import Console
 
 from lotwise_simulator.benchmark import VERSION, new_lots
 from lotwise_simulator.benchmark_files import PROPERTY, UNIT
 from lotwise_training.active_learning.embedding import lot_means
-from lotwise_training.active_learning.simulation import KnownLots, SimulatedPlans, played
+from lotwise_training.active_learning.savings import forecast_figures, plan_figures
+from lotwise_training.active_learning.simulation import (
+    FILE,
+    KnownLots,
+    SimulatedPlans,
+    played,
+    write_simulated_plans,
+)
 from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.benchmark import benchmark_set
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.pipelines.workspace import Workspace
+from lotwise_training.report.lot_plan_section import forecast_sheet, plan_sheet
+from lotwise_training.report.screen import show
 from lotwise_training.training.tasks.ensemble import SERVED as COMMITTEE
 
 SET: Final = "new"
@@ -65,3 +75,22 @@ def simulate_benchmark_plans(
         "data_version": tiles.version,
     }
     return played(known), stated
+
+
+def measure_plans(workspace: Workspace, repository: Path, results: Path, out: Console) -> None:
+    """Simulate plans on the benchmark's new lots, store them and show what they save.
+
+    Args:
+        workspace: Recipes and rendered tiles.
+        repository: The model repository.
+        results: Folder of stored results.
+        out: Shows the tables.
+
+    Raises:
+        LotwiseError, ResultsError: As `simulate_benchmark_plans`.
+    """
+    made, stated = simulate_benchmark_plans(workspace, repository)
+    write_simulated_plans(results, made, stated)
+    show(plan_sheet(plan_figures(made), made, stated), out)
+    show(forecast_sheet(forecast_figures(made)), out)
+    out.print(f"wrote {results / FILE}")

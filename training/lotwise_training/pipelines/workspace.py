@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from rich.console import Console
 
-from lotwise_training.config.load import RecipeError, load_recipe
-from lotwise_training.config.plan import PlanRecipe
-from lotwise_training.config.schema import CommitteeRecipe, EditorRecipe, RegressorRecipe
+from lotwise_training.config.load import load_recipe
+from lotwise_training.config.schema import (
+    CommitteeRecipe,
+    EditorRecipe,
+    PlanRecipe,
+    RegressorRecipe,
+)
+from lotwise_training.data.attribute_lots import meter_tiles
 from lotwise_training.data.benchmark import GEOMETRY, REFERENCE, SHIFTED, benchmark_set
 from lotwise_training.data.calibration_sets import CALIBRATION, FRESH, FreshTiles, fresh_tiles
 from lotwise_training.data.folder import read_lot_folder, show_lot_folder
 from lotwise_training.data.property_lots import STRENGTH_GEOMETRY, new_lot_tiles, strength_tiles
 from lotwise_training.data.tiles import TileDataset
-from lotwise_training.training.tasks.attribute_meter import meter_tiles
 
 Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorRecipe, PlanRecipe)
 
@@ -29,11 +33,21 @@ NEW_LOT_TILES: Final = 10
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where a command finds its recipes and leaves its results."""
+    """Where a command finds its recipes and leaves its results.
+
+    Attributes:
+        home: Holds `data` and `runs`.
+        recipes: Folder of the recipes' files.
+        profile: Folder within it.
+        changes: Of recipes, "key=value" each.
+        run_name: Keeps runs apart; "" for the runs in `home`/runs itself.
+    """
 
     home: Path
     recipes: Path
     profile: str
+    changes: tuple[str, ...] = ()
+    run_name: str = ""
 
     @property
     def cache(self) -> Path:
@@ -43,7 +57,7 @@ class Workspace:
     @property
     def runs(self) -> Path:
         """Folder of all runs."""
-        return self.home / "runs"
+        return self.home / "runs" / self.run_name
 
     def run(self, name: str) -> Path:
         """Folder of a model's run."""
@@ -92,13 +106,6 @@ class Workspace:
         names = SHIFTED if name == "shifted" else (name,)
         return sum(len(benchmark_set(each, self.cache)) for each in names)
 
-    def recipe(self, kind: type[Recipe], name: str, max_seconds: float | None = None) -> Recipe:
-        """A model's recipe, with the time that the caller gives."""
-        folder = self.recipes / self.profile
-        if not folder.is_dir():
-            profiles = ", ".join(sorted(each.name for each in self.recipes.glob("*/")))
-            raise RecipeError(
-                f"no profile '{self.profile}' in {self.recipes}; there are {profiles}"
-            )
-        recipe = load_recipe(kind, folder / f"{name}.toml")
-        return recipe if max_seconds is None else replace(recipe, max_seconds=max_seconds)
+    def recipe(self, kind: type[Recipe], name: str) -> Recipe:
+        """A model's recipe."""
+        return load_recipe(kind, self.recipes, self.profile, name, self.changes)

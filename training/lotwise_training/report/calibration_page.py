@@ -44,7 +44,7 @@ FRESH_WORDS = "fresh tiles"
 def calibration_section(
     results: Path, outputs: Predictions, models: Path | None, *, seed: int = 0
 ) -> Section | None:
-    """The part on calibration; None where `lotwise-train answers` stored nothing of it.
+    """The part on calibration; None where `lotwise-train predict` stored nothing of it.
 
     Args:
         results: Folder of stored answers.
@@ -293,7 +293,7 @@ def _check_served(judged: Calibration, models: Path) -> None:
     if served != judged:
         raise RecheckFailed(
             f"calibration {judged.calibration_version} was judged, {served.calibration_version} "
-            "is served; `lotwise-train answers` judges the one that is there"
+            "is served; `lotwise-train predict` judges the one that is there"
         )
 
 

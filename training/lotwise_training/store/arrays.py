@@ -14,13 +14,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lotwise_training.config.errors import TrainingError
+
 LARGEST_BYTES: Final = 8_000_000
 HASH: Final = "outputs_sha256"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
-class ResultsError(RuntimeError):
+class ResultsError(TrainingError, RuntimeError):
     """Predictions that are missing, unreadable or not those that their manifest speaks of."""
 
 

@@ -7,13 +7,18 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
+from lotwise_training.config.errors import TrainingError
 
-class CheckpointError(RuntimeError):
+FORMAT: Final = 2
+"""Of what trainings write since recipes count steps; before, a checkpoint stated none."""
+
+
+class CheckpointError(TrainingError, RuntimeError):
     """A checkpoint that belongs to another recipe or to other data."""
 
 
@@ -37,6 +42,26 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     unfinished.replace(path)
 
 
+def training_facts(
+    step: int, steps: int, max_seconds: float | None, device: torch.device
+) -> dict[str, Any]:
+    """What every checkpoint says of its training.
+
+    Args:
+        step: Steps taken.
+        steps: Of the recipe.
+        max_seconds: Time limit that overrode the recipe; None for none.
+        device: Where it learned; only a CPU repeats a training bit for bit.
+    """
+    return {
+        "format": FORMAT,
+        "step": step,
+        "steps": steps,
+        "max_seconds": max_seconds,
+        "device": device.type,
+    }
+
+
 def load_checkpoint(path: Path, *, expected: str | None = None) -> dict[str, Any] | None:
     """The state that `save_checkpoint` wrote, on the CPU; None where there is no file.
 
@@ -50,6 +75,15 @@ def load_checkpoint(path: Path, *, expected: str | None = None) -> dict[str, Any
     if not path.exists():
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    # Of a network's input: squares of so many pixels become channels.
+    if "fold" in state:
+        state["unshuffle"] = state.pop("fold")
+    if expected is not None and not state["finished"] and state.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} is an unfinished training of an older recipe, which counted epochs and "
+            "seconds instead of steps. Finish it with the version of Lotwise that began it, or "
+            "remove it to begin anew."
+        )
     if expected is not None and state["fingerprint"] != expected:
         raise CheckpointError(
             f"{path} was trained by another recipe or on other data. "

@@ -26,13 +26,15 @@ from torch import Tensor, nn
 from torch.distributed.nn import functional as between
 from torch.nn import functional
 
+from lotwise_training.config.errors import TrainingError
+
 Value = TypeVar("Value")
 
 WAIT: Final = timedelta(minutes=30)
 """For the others, such as for the first one's validation."""
 
 
-class ProcessesError(RuntimeError):
+class ProcessesError(TrainingError, RuntimeError):
     """Processes that cannot train together; the message says why and what to do."""
 
 

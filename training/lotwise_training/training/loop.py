@@ -7,11 +7,8 @@ take every step, the first one alone validates, writes and reports.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final
 
 import numpy as np
 import torch
@@ -19,133 +16,18 @@ from torch import Tensor
 
 from lotwise_training.config.schema import LoopRecipe
 from lotwise_training.data.sampler import Batches
-from lotwise_training.data.tiles import Numbers
 from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.onnx.half_precision import halve_weights
-from lotwise_training.store.checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from lotwise_training.store.checkpoint import load_checkpoint, save_checkpoint, training_facts
 from lotwise_training.store.device import to_device, training_device, wait_for
 from lotwise_training.training import distributed
+from lotwise_training.training.base import Job, JobKind, Report, Trainer, checkpoint_path
+from lotwise_training.training.divergence import check_finite
 from lotwise_training.training.logging import TensorBoard
 from lotwise_training.training.schedule import Clock, crop_at, halving, one_cycle
 
-PACE: Final = ("checkpoint_every",)
-"""Keys of a recipe that a checkpoint need not agree on."""
-
 MOMENTUM: Final = 0.9
 """Zagoruyko & Komodakis 2016, section 3."""
-
-Report = Callable[[float, str], None]
-"""Takes (progress 0..1, a line of figures)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One network to be trained.
-
-    Attributes:
-        name: Of its checkpoint, such as "committee/member_00".
-        train: int64 [n], tiles to learn from.
-        validation: int64 [m], tiles that decide when to stop.
-        seed: Of its start, its order of tiles and their views.
-        epochs: Passes over `train`.
-        max_seconds: Time after which its schedule has to be at its end.
-        head_tiles: Tiles of `train` on which the last layer is fitted once more; 0 for none.
-    """
-
-    name: str
-    train: Numbers
-    validation: Numbers
-    seed: int
-    epochs: float
-    max_seconds: float
-    head_tiles: int
-
-    def batch_size(self, recipe: LoopRecipe) -> int:
-        """Tiles of a step: the recipe's number, or all where there are fewer."""
-        return min(recipe.batch_size, len(self.train))
-
-    def steps(self, recipe: LoopRecipe) -> int:
-        """Steps of the whole training."""
-        return max(1, round(self.epochs * len(self.train) / self.batch_size(recipe)))
-
-
-@dataclass(frozen=True)
-class Validation:
-    """What a network is worth on its validation tiles.
-
-    Attributes:
-        error: The lower the better; training stops where it no longer falls.
-        figures: By name, for the curves.
-        line: The same for people.
-    """
-
-    error: float
-    figures: Mapping[str, float]
-    line: str
-
-
-class Task(Protocol):
-    """What one network learns, on the device on which it learns."""
-
-    network: WideResNet
-
-    def loss(self, chosen: Numbers, crop_px: int, rng: np.random.Generator, step: int) -> Tensor:
-        """Loss of a step, float [].
-
-        Args:
-            chosen: int64 [batch], numbers within the job's training tiles.
-            crop_px: Edge of what is seen of each.
-            rng: Of the step's views.
-            step: Its number.
-        """
-
-    def refit(self, chosen: Numbers) -> None:
-        """Fit the last layer to the features of whole tiles; `chosen` as in `loss`."""
-
-    def validate(self) -> Validation:
-        """Measure `network` as it would be served."""
-
-    def stored(self) -> Mapping[str, Any]:
-        """What the checkpoint says of the network beside its weights."""
-
-
-JobKind = TypeVar("JobKind", bound=Job)
-JobTaken = TypeVar("JobTaken", bound=Job, contravariant=True)
-
-
-class Trainer(Protocol[JobTaken]):
-    """Makes tasks of one kind; it travels to the processes that train, so it holds the tiles."""
-
-    @property
-    def recipe(self) -> LoopRecipe:
-        """How to train."""
-
-    def identity(self, job: JobTaken) -> str:
-        """What a checkpoint must agree on with the run that goes on from it."""
-
-    def task(self, job: JobTaken, device: torch.device) -> Task:
-        """The network of a job and what it learns; its start is torch's generator's."""
-
-
-def job_identity(recipe: LoopRecipe, data_version: str, job: Job, *more: Numbers | float) -> str:
-    """A trainer's `identity`: the recipe, the data, and all of a job but its time.
-
-    Args:
-        recipe: How to train.
-        data_version: Hash of the tiles.
-        job: The network.
-        more: What a kind of job states beside it.
-    """
-    digest = hashlib.sha256()
-    for numbers in (job.train, job.validation, *more):
-        digest.update(np.asarray(numbers).tobytes() + b"|")
-    parts = [data_version, digest.hexdigest(), job.name, job.seed, job.epochs, job.head_tiles]
-    return fingerprint(recipe, parts, ignore=PACE)
-
-
-def checkpoint_path(run: Path, name: str) -> Path:
-    """Where a network's state lies."""
-    return run / f"{name}.pt"
 
 
 def check_resumable(trainer: Trainer[JobKind], job: JobKind, run: Path) -> None:
@@ -157,7 +39,14 @@ def check_resumable(trainer: Trainer[JobKind], job: JobKind, run: Path) -> None:
     load_checkpoint(checkpoint_path(run, job.name), expected=trainer.identity(job))
 
 
-def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report: Report) -> Path:
+def train_network(
+    trainer: Trainer[JobKind],
+    job: JobKind,
+    run: Path,
+    *,
+    report: Report,
+    device: torch.device | None = None,
+) -> Path:
     """Train one network, or go on where its checkpoint left off.
 
     Args:
@@ -165,6 +54,7 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
         job: Which network.
         run: Folder of the run; TensorBoard's logs are in `run`/tensorboard.
         report: Called now and then.
+        device: Where; None for the best there is.
 
     Returns:
         The finished checkpoint: the weights that were best on the validation tiles, rounded as
@@ -173,6 +63,7 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
     Raises:
         CheckpointError: The checkpoint is of another recipe or other tiles.
         ProcessesError: The processes cannot share the recipe's batch.
+        TrainingDiverged: A loss is not finite; the last checkpoint is kept.
     """
     recipe = trainer.recipe
     path = checkpoint_path(run, job.name)
@@ -184,19 +75,18 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
     if state is not None and state["finished"]:
         report(1.0, state["line"])
         return path
-    device = training_device()
+    device = device or training_device()
     torch.manual_seed(job.seed)
     task = trainer.task(job, device)
     network = to_device(task.network, device)
     distributed.share_network(network)
     optimiser = _optimiser(network, recipe, device)
-    steps = job.steps(recipe)
-    clock = Clock(steps, job.max_seconds)  # the time of what comes before is not the training's
+    clock = Clock(job.steps, job.max_seconds)  # what comes before is not the training's time
     best = _Best()
     if state is not None:
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
-        clock = Clock(steps, job.max_seconds, state["step"], state["seconds"])
+        clock = Clock(job.steps, job.max_seconds, state["step"], state["seconds"])
         best = _Best(state["best"], state["best_error"], state["not_better"])
 
     def progress_now() -> float:
@@ -216,7 +106,7 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
                 "best": {} if finished else best.weights,
                 "best_error": best.error,
                 "not_better": best.not_better,
-                "step": clock.step,
+                **training_facts(clock.step, job.steps, job.max_seconds, device),
                 "seconds": clock.seconds,
                 "finished": finished,
                 "line": line,
@@ -224,7 +114,7 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
         )
 
     batches = Batches(len(job.train), job.batch_size(recipe), seed=(job.seed,))
-    validate_every = max(1, steps // recipe.validations)
+    validate_every = max(1, job.steps // recipe.validations)
     log = TensorBoard(run / "tensorboard" / job.name, clock.step) if first else None
 
     while (progress := progress_now()) < 1.0:
@@ -232,6 +122,8 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
         chosen, rng = batches.draw(clock.step)
         loss = task.loss(chosen, crop_at(progress, recipe.crops), rng, clock.step)
         rate = recipe.learning_rate * rate_factor(progress, job, recipe)
+        of_all = distributed.mean(loss).item()
+        check_finite(job.name, clock.step, rate, of_all)
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.zero_grad()
@@ -244,12 +136,10 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
             validation = task.validate()
             best.see(validation.error, network)
             log.add(clock.step, validation.figures)
-        if clock.step % recipe.checkpoint_every == 0:
-            of_all = distributed.mean(loss).item()
-            if log is not None:
-                log.add(clock.step, {"train/loss": of_all, "train/learning_rate": rate})
-                report(progress, f"loss {of_all:.3f}")
-                save(finished=False, line="")
+        if clock.step % recipe.checkpoint_every == 0 and log is not None:
+            log.add(clock.step, {"train/loss": of_all, "train/learning_rate": rate})
+            report(progress, f"loss {of_all:.3f}")
+            save(finished=False, line="")
 
     if log is None:  # the first does the rest, and is waited for where the next network begins
         return path
@@ -271,17 +161,8 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
 def rate_factor(progress: float, job: Job, recipe: LoopRecipe) -> float:
     """Factor on the recipe's learning rate, `progress` 0..1 into the training."""
     if recipe.schedule == "halving":
-        return halving(progress, job.epochs / recipe.halve_every_epochs)
+        return halving(progress, job.steps / recipe.halve_every)
     return one_cycle(progress, recipe.warmup_share)
-
-
-def validation_sample(tiles: Numbers, recipe: LoopRecipe) -> Numbers:
-    """The validation tiles that are looked at, int64, rising.
-
-    A fixed sample where there are more than it takes to tell better from worse.
-    """
-    drawn = np.random.default_rng(recipe.seed).permutation(tiles)
-    return np.sort(drawn[: recipe.validation_tiles])
 
 
 class _Best:

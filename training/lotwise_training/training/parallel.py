@@ -24,55 +24,49 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lotwise_training.config.schema import LoopRecipe
+from lotwise_training.config.errors import TrainingError
 from lotwise_training.training import distributed
-from lotwise_training.training.loop import (
-    JobKind,
-    Report,
-    Trainer,
-    check_resumable,
-    train_network,
-)
+from lotwise_training.training.base import JobKind, Report, Trainer
+from lotwise_training.training.divergence import TrainingDiverged
+from lotwise_training.training.loop import check_resumable, train_network
 
-WORKS_FILE: Final = "works.pickle"
+TRAININGS_FILE: Final = "trainings.pickle"
 LARGE_BYTES: Final = 1 << 24
 """Arrays from this size on are read from a file of their own, where they are looked at."""
 
 
-class TrainingFailed(RuntimeError):
+WORKER_DIED: Final = "A worker exited without a result (out of memory?)"
+
+
+class TrainingFailed(TrainingError, RuntimeError):
     """A network's process ended without a trained network; the message holds its traceback."""
 
 
-def timed(
-    jobs: Sequence[JobKind], recipe: LoopRecipe, *, max_seconds: float, parallel: int
-) -> list[JobKind]:
+def limit_time(jobs: Sequence[JobKind], max_seconds: float | None, parallel: int) -> list[JobKind]:
     """Each network with its share of the time of the whole run, and never more than that time.
 
     Args:
         jobs: The networks.
-        recipe: How to train each.
-        max_seconds: Of all of them together.
+        max_seconds: Of all of them together; None for no limit.
         parallel: Networks at once.
     """
-    steps = [job.steps(recipe) for job in jobs]
-    each = max_seconds * min(parallel, len(jobs)) / sum(steps)
-    # With a lane for every network, the longest of them would else outlast the run.
-    return [
-        replace(job, max_seconds=min(each * n, max_seconds))
-        for job, n in zip(jobs, steps, strict=True)
-    ]
+    if max_seconds is None:
+        return list(jobs)
+    each = max_seconds * min(parallel, len(jobs)) / sum(job.steps for job in jobs)
+    # With a worker for every network, the longest of them would else outlast the run.
+    return [replace(job, max_seconds=min(each * job.steps, max_seconds)) for job in jobs]
 
 
-class Work(Protocol):
-    """One network's training, as a lane takes it. It travels to another process."""
+class Training(Protocol):
+    """One network's training, as a worker takes it. It travels to another process."""
 
     @property
     def name(self) -> str:
         """Of the network, for the progress bar."""
 
     @property
-    def seconds(self) -> float:
-        """Time that it may take: its share of the bar of all."""
+    def steps(self) -> int:
+        """Its share of the progress bar of all."""
 
     def check(self, run: Path) -> None:
         """Look whether it can begin, or go on from what `run` holds.
@@ -86,8 +80,8 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkWork(Generic[JobKind]):
-    """A `Work` of the common training loop.
+class NetworkTraining(Generic[JobKind]):
+    """A `Training` of the common training loop.
 
     Attributes:
         trainer: Of what is learned, and how.
@@ -99,20 +93,20 @@ class NetworkWork(Generic[JobKind]):
 
     @property
     def name(self) -> str:
-        """See `Work`."""
+        """See `Training`."""
         return self.job.name
 
     @property
-    def seconds(self) -> float:
-        """See `Work`."""
-        return self.job.max_seconds
+    def steps(self) -> int:
+        """See `Training`."""
+        return self.job.steps
 
     def check(self, run: Path) -> None:
-        """See `Work`."""
+        """See `Training`."""
         check_resumable(self.trainer, self.job, run)
 
     def train(self, run: Path, *, report: Report) -> None:
-        """See `Work`."""
+        """See `Training`."""
         train_network(self.trainer, self.job, run, report=report)
 
 
@@ -130,16 +124,17 @@ def train_networks(
     Raises:
         CheckpointError, TrainingFailed: As `train_in_parallel`.
     """
-    train_in_parallel([NetworkWork(trainer, job) for job in jobs], run, parallel=parallel)
+    train_in_parallel([NetworkTraining(trainer, job) for job in jobs], run, parallel=parallel)
 
 
-def train_in_parallel(works: Sequence[Work], run: Path, *, parallel: int) -> None:
+def train_in_parallel(trainings: Sequence[Training], run: Path, *, parallel: int) -> None:
     """Train networks side by side, in order; finished ones are kept.
 
-    Processes that train together take one network after another instead.
+    Processes that train together, and one that trains no two at once, take one network after
+    another instead, without further processes.
 
     Args:
-        works: The networks.
+        trainings: The networks.
         run: Folder of this run.
         parallel: Networks at once.
 
@@ -147,68 +142,73 @@ def train_in_parallel(works: Sequence[Work], run: Path, *, parallel: int) -> Non
         CheckpointError: `run` holds networks of another recipe or of other tiles.
         TrainingFailed: A network could not be trained.
     """
-    for work in works:
-        work.check(run)
-    if distributed.count() > 1:
-        _train_together(works, run)
+    for training in trainings:
+        training.check(run)
+    if distributed.count() > 1 or parallel == 1:
+        _train_in_turn(trainings, run)
         return
     # Spawned, because a fork of a process in which torch runs threads can hang.
     context = multiprocessing.get_context("spawn")
-    lanes = min(parallel, len(works))
+    n_workers = min(parallel, len(trainings))
     reports: Queue[Any] = context.Queue()
     waiting: Queue[Any] = context.Queue()
-    for number in (*range(len(works)), *[None] * lanes):
+    for number in (*range(len(trainings)), *[None] * n_workers):
         waiting.put(number)
     run.mkdir(parents=True, exist_ok=True)
     # Beside the networks: a folder for temporary files may be a small one in memory.
-    with tempfile.TemporaryDirectory(prefix=".lanes-", dir=run) as folder:
-        write_works(works, Path(folder))
+    with tempfile.TemporaryDirectory(prefix=".workers-", dir=run) as folder:
+        write_trainings(trainings, Path(folder))
         workers = [
             context.Process(
-                target=_run_worker, args=(Path(folder), run, lane, waiting, reports), daemon=True
+                target=_run_worker, args=(Path(folder), run, worker, waiting, reports), daemon=True
             )
-            for lane in range(lanes)
+            for worker in range(n_workers)
         ]
         for worker in workers:
             worker.start()
         try:
-            _watch(workers, reports, works)
+            _watch(workers, reports, trainings)
         finally:
             for worker in workers:
                 worker.terminate()
                 worker.join()
 
 
-def _train_together(works: Sequence[Work], run: Path) -> None:
-    """All processes at one network after another; the first one says how far they are."""
+def _train_in_turn(trainings: Sequence[Training], run: Path) -> None:
+    """One network after another; the first process shows how far it is."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     silent = not distributed.is_first()
     with Progress(*columns, console=Console(stderr=True), disable=silent) as bars:
         bar = bars.add_task("", total=1.0)
-        for work in works:
+        for training in trainings:
 
-            def tell(progress: float, line: str, name: str = work.name) -> None:
+            def tell(progress: float, line: str, name: str = training.name) -> None:
                 text = f"{name}: {line}"
                 bars.update(bar, completed=progress, description=text)
                 if progress >= 1.0 and not silent:
                     bars.console.print(text, highlight=False)
 
-            work.train(run, report=tell)
+            try:
+                training.train(run, report=tell)
+            except (TrainingError, KeyboardInterrupt):
+                raise
+            except Exception:  # as a worker's
+                raise TrainingFailed(traceback.format_exc()) from None
 
 
-def write_works(works: Sequence[Work], folder: Path) -> None:
-    """Put down works, and each large array once beside them, for `read_works`."""
-    with (folder / WORKS_FILE).open("wb") as file:
-        _WorksPickler(file, folder).dump(list(works))
+def write_trainings(trainings: Sequence[Training], folder: Path) -> None:
+    """Put down trainings, and each large array once beside them, for `read_trainings`."""
+    with (folder / TRAININGS_FILE).open("wb") as file:
+        _ArrayPickler(file, folder).dump(list(trainings))
 
 
-def read_works(folder: Path) -> list[Work]:
-    """What `write_works` put down; large arrays are read where they are looked at."""
-    works: list[Work] = pickle.loads((folder / WORKS_FILE).read_bytes())
-    return works
+def read_trainings(folder: Path) -> list[Training]:
+    """What `write_trainings` put down; large arrays are read where they are looked at."""
+    trainings: list[Training] = pickle.loads((folder / TRAININGS_FILE).read_bytes())
+    return trainings
 
 
-class _WorksPickler(pickle.Pickler):
+class _ArrayPickler(pickle.Pickler):
     def __init__(self, file: Any, folder: Path) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
         self._folder, self._written = folder, 0
@@ -223,35 +223,37 @@ class _WorksPickler(pickle.Pickler):
         return np.load, (path, "c")  # what a process writes to it stays its own
 
 
-def _watch(workers: Sequence[Any], reports: Queue[Any], works: Sequence[Work]) -> None:
-    """Show what the lanes report until the last of them is done."""
-    seconds = [work.seconds for work in works]
+def _watch(workers: Sequence[Any], reports: Queue[Any], trainings: Sequence[Training]) -> None:
+    """Show what the workers report until the last of them is done."""
+    steps = [training.steps for training in trainings]
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        whole = bars.add_task(f"{len(works)} networks", total=sum(seconds))
+        whole = bars.add_task(f"{len(trainings)} networks", total=sum(steps))
         shown = [bars.add_task("", total=1.0) for _ in workers]
-        done = [0.0] * len(works)
+        done = [0.0] * len(trainings)
         unfinished = len(workers)
         while unfinished:
             # A worker that was killed reports nothing; one that failed reports before it ends.
             died = any(worker.exitcode for worker in workers)
             try:
-                kind, lane, number, progress, line = reports.get(timeout=5.0)
+                kind, worker, number, progress, line = reports.get(timeout=5.0)
             except queue.Empty:
                 if died:
-                    raise TrainingFailed("a network's process died without a word") from None
+                    raise TrainingFailed(WORKER_DIED) from None
                 continue
             if died and kind == "report":
-                raise TrainingFailed("a network's process died without a word")
+                raise TrainingFailed(WORKER_DIED)
+            if kind == "diverged":
+                raise TrainingDiverged(line)
             if kind == "failed":
                 raise TrainingFailed(line)
-            if kind == "lane done":
+            if kind == "worker done":
                 unfinished -= 1
                 continue
-            done[number] = progress * seconds[number]
+            done[number] = progress * steps[number]
             bars.update(whole, completed=sum(done))
-            text = f"{works[number].name}: {line}"
-            bars.update(shown[lane], completed=progress, description=text)
+            text = f"{trainings[number].name}: {line}"
+            bars.update(shown[worker], completed=progress, description=text)
             if progress >= 1.0:
                 bars.console.print(text, highlight=False)
 
@@ -259,7 +261,7 @@ def _watch(workers: Sequence[Any], reports: Queue[Any], works: Sequence[Work]) -
 def _run_worker(
     folder: Path,
     run: Path,
-    lane: int,
+    worker: int,
     waiting: Queue[Any],
     reports: Queue[Any],
 ) -> None:
@@ -268,16 +270,18 @@ def _run_worker(
     parent = multiprocessing.parent_process()
 
     def tell(number: int, progress: float, line: str) -> None:
-        # A parent that was killed cannot end its lanes, and nobody would know of them.
+        # A parent that was killed cannot end its workers, and nobody would know of them.
         if parent is not None and not parent.is_alive():
             raise SystemExit(1)
-        reports.put(("report", lane, number, progress, line))
+        reports.put(("report", worker, number, progress, line))
 
     try:
-        works = read_works(folder)
+        trainings = read_trainings(folder)
         while (number := waiting.get()) is not None:
-            works[number].train(run, report=partial(tell, number))
+            trainings[number].train(run, report=partial(tell, number))
+    except TrainingDiverged as error:
+        reports.put(("diverged", worker, -1, 0.0, str(error)))
     except Exception:  # whatever it was, the parent has to hear of it
-        reports.put(("failed", lane, -1, 0.0, traceback.format_exc()))
+        reports.put(("failed", worker, -1, 0.0, traceback.format_exc()))
     else:
-        reports.put(("lane done", lane, -1, 1.0, ""))
+        reports.put(("worker done", worker, -1, 1.0, ""))

@@ -13,26 +13,25 @@ START_DIVISOR: Final = 25.0
 """One-cycle starts at 1/25 of the peak rate (Smith & Topin 2018; PyTorch's default)."""
 
 SLACK: Final = 0.05
-"""By how much time may run ahead of the steps before it counts. Below it the schedule is one of
-steps alone, so that two runs of one recipe give the same weights, however the machine hesitates."""
+"""By how much time may run ahead of the steps before a time limit shortens the schedule."""
 
 
 @dataclass
 class Clock:
-    """How far a training has come: by steps or by time, whichever is further.
+    """How far a training has come: by steps or, under a time limit, by time if that is further.
 
-    A machine that is too slow for the recipe's steps then still ends its schedule, with the small
+    With a limit a machine that is too slow for the steps still ends the schedule, with the small
     rates that make a network usable: less trained, never broken off at the peak.
 
     Args:
         steps: Steps of the whole training.
-        max_seconds: Time of the whole training.
+        max_seconds: Time limit; None for none.
         step: Steps already taken, by a checkpoint.
         spent_seconds: Time already spent, by a checkpoint.
     """
 
     steps: int
-    max_seconds: float
+    max_seconds: float | None = None
     step: int = 0
     spent_seconds: float = 0.0
     _started: float = field(default_factory=time.monotonic)
@@ -45,7 +44,8 @@ class Clock:
     @property
     def progress(self) -> float:
         """0 at the start, 1 at the end."""
-        by_steps, by_time = self.step / self.steps, self.seconds / self.max_seconds
+        by_steps = self.step / self.steps
+        by_time = self.seconds / self.max_seconds if self.max_seconds else 0.0
         if by_time >= 1.0:
             return 1.0
         return by_time if by_time > by_steps + SLACK else by_steps

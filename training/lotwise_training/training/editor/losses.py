@@ -32,7 +32,7 @@ UNIFORM_VARIANCE: Final = 1.0 / 12.0
 losses, so that 1 means "knows nothing"."""
 
 
-class Judges:
+class EditorLosses:
     """All who judge the edits of one training.
 
     Args:
@@ -55,7 +55,7 @@ class Judges:
         self._recipe = recipe
         self._textures = textures
         self._leading = None if reader is None else to_device(reader, device).requires_grad_(False)
-        own = Discriminator(recipe.discriminator_dim, n_attributes, recipe.discriminator_fold)
+        own = Discriminator(recipe.discriminator_dim, n_attributes, recipe.discriminator_unshuffle)
         self._own = to_device(own, device)
         groups = [{"params": list(own.critic.parameters()), "lr": recipe.critic_rate}]
         if self._leading is None:

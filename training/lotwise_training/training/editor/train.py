@@ -31,61 +31,67 @@ from lotwise_training.data.tiles import DatasetError, Numbers, TileDataset
 from lotwise_training.data.transforms import random_crops
 from lotwise_training.models.editors import NETWORKS, DifferenceEditor, EditorNetwork
 from lotwise_training.onnx.half_precision import halve_weights
-from lotwise_training.store.checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from lotwise_training.store.checkpoint import (
+    fingerprint,
+    load_checkpoint,
+    save_checkpoint,
+    training_facts,
+)
 from lotwise_training.store.device import mixed_precision, to_device, training_device, wait_for
-from lotwise_training.training.editor.losses import Judges
+from lotwise_training.training.base import PACE, Job, Report, checkpoint_path
+from lotwise_training.training.divergence import check_finite
+from lotwise_training.training.editor.losses import EditorLosses
 from lotwise_training.training.editor.runs import READER, editor_name
 from lotwise_training.training.editor.texture import TextureTargets
 from lotwise_training.training.logging import RunningMeans, TensorBoard
-from lotwise_training.training.loop import Job, Report, checkpoint_path
-from lotwise_training.training.parallel import NetworkWork
+from lotwise_training.training.parallel import NetworkTraining
 from lotwise_training.training.schedule import Clock
-from lotwise_training.training.tasks.attributes import attribute_work, load_attribute_network
+from lotwise_training.training.tasks.attributes import attribute_training, load_attribute_network
 
 CURVES_EVERY: Final = 20
 """Steps between two points of a curve."""
-CHECKPOINT_EVERY: Final = 100
-"""Steps."""
+LEADER_TIME: Final = 0.5
+"""Of an editor's time limit: for its reader, and for the meter."""
 SETTLING_BATCHES: Final = 40
 """After the training, for the statistics of batch norm."""
 
 
 @dataclass(frozen=True, eq=False)
-class EditorWork:
-    """The training of one editor; a `Work`.
+class EditorTraining:
+    """The training of one editor; a `Training`.
 
     Attributes:
         data: Lots whose attributes are all known.
         kind: Of the editor.
         recipe: How to train.
-        max_seconds: Of the training, without its reader's.
+        max_seconds: Of the training without its reader's; None for no limit.
         reader: The training that comes first, of an editor that is led by one.
     """
 
     data: TileDataset
     kind: str
     recipe: EditorNetworkRecipe
-    max_seconds: float
-    reader: NetworkWork[Job] | None = None
+    max_seconds: float | None
+    reader: NetworkTraining[Job] | None = None
 
     @property
-    def seconds(self) -> float:
-        """See `Work`."""
-        return self.max_seconds + (self.reader.seconds if self.reader else 0.0)
+    def steps(self) -> int:
+        """See `Training`."""
+        return self.recipe.steps + (self.reader.steps if self.reader else 0)
 
     @property
     def name(self) -> str:
-        """See `Work`."""
+        """See `Training`."""
         return editor_name(self.kind)
 
     def check(self, run: Path) -> None:
-        """See `Work`."""
+        """See `Training`."""
         load_checkpoint(checkpoint_path(run, self.name), expected=self._identity())
         if self.reader:
             self.reader.check(run)
 
     def train(self, run: Path, *, report: Report) -> None:
-        """See `Work`."""
+        """See `Training`."""
         path = checkpoint_path(run, self.name)
         identity = self._identity()
         state = load_checkpoint(path, expected=identity)
@@ -94,14 +100,14 @@ class EditorWork:
             return
         reader, before = None, 0.0
         if self.reader:
-            before = self.reader.seconds / self.seconds
+            before = self.reader.steps / self.steps
             name = self.reader.name
             self.reader.train(
                 run, report=lambda done, said: report(before * done, f"{name}: {said}")
             )
             reader = load_attribute_network(checkpoint_path(run, name))
         torch.manual_seed(self.recipe.seed)
-        training = _Training(self.data, self.kind, self.recipe, reader)
+        training = _Networks(self.data, self.kind, self.recipe, reader)
         clock = Clock(self.recipe.steps, self.max_seconds)
         curves: dict[str, list[list[float]]] = {}
         if state is None:
@@ -118,7 +124,7 @@ class EditorWork:
                 "dim": self.recipe.dim,
                 "n_attributes": self.data.table.attributes.shape[1],
                 **training.stored(finished),
-                "step": clock.step,
+                **training_facts(clock.step, clock.steps, self.max_seconds, training.device),
                 "seconds": clock.seconds,
                 "curves": curves,
                 "finished": finished,
@@ -130,7 +136,9 @@ class EditorWork:
         batches = Batches(len(self.data), self.recipe.batch_size, seed=(self.recipe.seed,))
         line, followed = "", RunningMeans()
         while (progress := clock.progress) < 1.0:
-            figures = training.step(progress, *batches.draw(clock.step))
+            figures, loss = training.step(progress, *batches.draw(clock.step))
+            rate = learning_rate(self.recipe, progress)
+            check_finite(self.name, clock.step, rate, loss, *figures.values())
             clock.step += 1
             if clock.step % CURVES_EVERY == 0:
                 smoothed = followed.add(figures)
@@ -139,7 +147,7 @@ class EditorWork:
                 log.add(clock.step, smoothed)
                 line = _line(clock.step, smoothed)
                 report(before + (1.0 - before) * progress, line)
-            if clock.step % CHECKPOINT_EVERY == 0:
+            if clock.step % self.recipe.checkpoint_every == 0:
                 save(finished=False, line=line)
         halve_weights(training.network)
         training.settle(batches.draw(clock.step + number) for number in range(SETTLING_BATCHES))
@@ -149,15 +157,18 @@ class EditorWork:
 
     def _identity(self) -> str:
         reader = self.reader.trainer.identity(self.reader.job) if self.reader else ""
-        return fingerprint(self.recipe, self.data.version, self.kind, reader)
+        return fingerprint(self.recipe, self.data.version, self.kind, reader, ignore=PACE)
 
 
-def editor_works(data: TileDataset, recipe: EditorRecipe) -> list[EditorWork]:
+def editor_trainings(
+    data: TileDataset, recipe: EditorRecipe, max_seconds: float | None = None
+) -> list[EditorTraining]:
     """Every editor of a run, the one that is served first.
 
     Args:
         data: Lots whose attributes are all known.
         recipe: What to train.
+        max_seconds: Of each editor, whatever its steps; None for no limit.
 
     Raises:
         DatasetError: ATTRIBUTES_UNKNOWN: a lot lacks a score. TILE_TOO_SMALL: a tile is smaller
@@ -177,22 +188,32 @@ def editor_works(data: TileDataset, recipe: EditorRecipe) -> list[EditorWork]:
             f"Crops of {crop} px do not fit into tiles of {data.images.shape[1]} px. "
             "Set crop_px in the recipe.",
         )
-    few, reader = data.few(recipe.tiles), recipe.reader
-    leading = attribute_work(READER, few, reader.network, reader.share * recipe.max_seconds)
+    few = data.few(recipe.tiles)
+    leading = attribute_training(READER, few, recipe.reader, leader_time(max_seconds))
     # The served one first: with its reader it takes the longest.
     return [
-        EditorWork(
+        EditorTraining(
             few,
             kind,
             recipe.network(kind),
-            recipe.max_seconds,
+            max_seconds,
             leading if NETWORKS[kind].led else None,
         )
         for kind in sorted(EDITOR_KINDS, key=lambda kind: kind != recipe.served)
     ]
 
 
-class _Training:
+def leader_time(max_seconds: float | None) -> float | None:
+    """Time limit of a reader's or the meter's training, by that of an editor."""
+    return None if max_seconds is None else LEADER_TIME * max_seconds
+
+
+def learning_rate(recipe: EditorNetworkRecipe, progress: float) -> float:
+    """Of the generator: constant for a fifth of the training, then falling linearly to 0."""
+    return min(1.0, 1.25 * (1.0 - progress)) * recipe.learning_rate
+
+
+class _Networks:
     """The networks of one training and what a step does with them."""
 
     def __init__(
@@ -202,7 +223,7 @@ class _Training:
         recipe: EditorNetworkRecipe,
         reader: nn.Module | None,
     ) -> None:
-        device = training_device()
+        self.device = device = training_device()
         n_attributes = data.table.attributes.shape[1]
         self._recipe = recipe
         self._tiles = torch.from_numpy(data.images).to(device)
@@ -215,7 +236,7 @@ class _Training:
             self._tiles, self._labels, recipe.crop_px, np.random.default_rng([recipe.seed, 3])
         )
         self._textures = textures
-        self._judges = Judges(recipe, n_attributes, textures, reader, device)
+        self._losses = EditorLosses(recipe, n_attributes, textures, reader, device)
         self._optimiser = torch.optim.Adam(
             self.network.parameters(), recipe.learning_rate, betas=(0.5, 0.999)
         )
@@ -225,8 +246,10 @@ class _Training:
         if isinstance(self.network, DifferenceEditor):
             self.network.take_zoom(self._textures.log_zoom)
 
-    def step(self, progress: float, chosen: Numbers, rng: np.random.Generator) -> dict[str, float]:
-        """One step of judges and generator; figures in grey levels or 0..1.
+    def step(
+        self, progress: float, chosen: Numbers, rng: np.random.Generator
+    ) -> tuple[dict[str, float], float]:
+        """One step of critic, reader and generator: figures in grey levels or 0..1, and the loss.
 
         Args:
             progress: Of the training, 0 to 1.
@@ -238,23 +261,24 @@ class _Training:
         alone = recipe.reconstruction_share if self.network.redraws else 0.0
         editing = (progress - alone) / max(recipe.fade_share, 1e-9)
         editing = min(1.0, max(0.0, editing))
-        # Constant for a fifth, then in a straight line to nothing.
-        rate = min(1.0, 1.25 * (1.0 - progress))
+        rate = learning_rate(recipe, progress)
         for group in self._optimiser.param_groups:
-            group["lr"] = rate * recipe.learning_rate
+            group["lr"] = rate
 
         with mixed_precision(device):
             redrawn, edited = self.network.redraw_and_edit(
                 real, own, wanted if editing or not self.network.redraws else None
             )
-        figures = self._judges.learn(rate, real, redrawn.detach(), edited.detach(), own, rng)
+        figures = self._losses.learn(
+            rate / recipe.learning_rate, real, redrawn.detach(), edited.detach(), own, rng
+        )
         loss = real.new_zeros(())
         if self.network.redraws:
             redrawing = (redrawn - real).abs().mean()
             figures["redrawing"] = redrawing.item()
             loss = recipe.reconstruction_weight * redrawing / 127.5
         if len(edited):
-            losses = self._judges.losses(real, edited, own, wanted, rng, figures)
+            losses = self._losses.losses(real, edited, own, wanted, rng, figures)
             if recipe.cycle_weight:
                 with mixed_precision(device):
                     _, back = self.network.redraw_and_edit(edited, wanted, own)
@@ -266,7 +290,7 @@ class _Training:
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         wait_for(device)
-        return figures
+        return figures, loss.item()
 
     @torch.no_grad()
     def settle(self, draws: Iterable[tuple[Numbers, np.random.Generator]]) -> None:
@@ -307,7 +331,7 @@ class _Training:
         return {
             "network": self.network,
             "optimiser": self._optimiser,
-            **self._judges.parts(),
+            **self._losses.parts(),
         }
 
 

@@ -18,25 +18,25 @@ from lotwise_training.config.schema import RegressorNetworkRecipe
 from lotwise_training.data.tiles import Floats, TileDataset
 from lotwise_training.models.wide_resnet import TileRegressor, WideResNet, target_scaling
 from lotwise_training.store.checkpoint import load_finished
-from lotwise_training.training.loop import Job, Validation, validation_sample
-from lotwise_training.training.parallel import NetworkWork
-from lotwise_training.training.tasks.regression import Answers, Regression, RegressionTrainer
+from lotwise_training.training.base import Job, Validation, validation_sample
+from lotwise_training.training.parallel import NetworkTraining
+from lotwise_training.training.tasks.regression import Regression, RegressionTrainer, Targets
 
 ATTRIBUTE_RANGE: Final = (0.0, 1.0)
 VALIDATION_SHARE: Final = 0.1
 """Of the lots, not of the tiles."""
 
 
-def attribute_work(
-    name: str, data: TileDataset, network: RegressorNetworkRecipe, max_seconds: float
-) -> NetworkWork[Job]:
+def attribute_training(
+    name: str, data: TileDataset, network: RegressorNetworkRecipe, max_seconds: float | None
+) -> NetworkTraining[Job]:
     """The training of a network that reads attributes.
 
     Args:
         name: Of the network.
         data: Lots whose attributes are all known; some are left out, to validate.
         network: How to train.
-        max_seconds: Of the training.
+        max_seconds: Of the training, whatever its steps; None for no limit.
     """
     lots = np.random.default_rng(network.seed).permutation(len(data.table.lot_ids))
     held = np.isin(data.lots, lots[: max(1, round(VALIDATION_SHARE * len(lots)))])
@@ -45,11 +45,11 @@ def attribute_work(
         train=np.flatnonzero(~held),
         validation=np.flatnonzero(held),
         seed=network.seed,
-        epochs=network.epochs,
-        max_seconds=max_seconds,
+        steps=network.steps,
         head_tiles=network.head_tiles,
+        max_seconds=max_seconds,
     )
-    return NetworkWork(RegressionTrainer(AttributeTask, data, network), job)
+    return NetworkTraining(RegressionTrainer(AttributeTask, data, network), job)
 
 
 class AttributeTask(Regression):
@@ -59,7 +59,7 @@ class AttributeTask(Regression):
         self, data: TileDataset, job: Job, recipe: RegressorNetworkRecipe, device: torch.device
     ) -> None:
         values: Floats = data.table.attributes[data.lots]
-        answers = Answers(values[job.train], ATTRIBUTE_RANGE)
+        answers = Targets(values[job.train], ATTRIBUTE_RANGE)
         super().__init__(data.images[job.train], answers, recipe, device)
         sample = validation_sample(job.validation, recipe)
         self._held, self._wanted = data.images[sample], values[sample]
@@ -67,7 +67,7 @@ class AttributeTask(Regression):
 
     def validate(self) -> Validation:
         """See `Task`."""
-        squared = np.square(self.answers(self._held) - self._wanted)
+        squared = np.square(self.predict(self._held) - self._wanted)
         errors = dict(zip(self._names, np.sqrt(squared.mean(axis=0)).tolist(), strict=True))
         return Validation(
             float(np.sqrt(squared.mean())),

@@ -31,11 +31,11 @@ from lotwise_training.models.wide_resnet import (
     mixed_precision_forward,
 )
 from lotwise_training.training import distributed
-from lotwise_training.training.loop import Job, Validation, job_identity, validation_sample
+from lotwise_training.training.base import Job, Validation, job_identity, validation_sample
 from lotwise_training.training.refit_head import Head, refit_head, served_features
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ClassifierJob(Job):
     """One tile classifier to be trained.
 
@@ -84,7 +84,7 @@ class ClassifierTask:
         self._truth = torch.from_numpy(labels(data.lots[job.train], job.classes)).to(device)
         sample = validation_sample(job.validation, recipe)
         self._held = data.images[sample]
-        self._wanted = labels(data.lots[sample], job.classes)
+        self._truth_held = labels(data.lots[sample], job.classes)
         self._strange = _Outliers(data.images[job.train], recipe, job.seed, device)
 
     def loss(self, chosen: Numbers, crop_px: int, rng: np.random.Generator, step: int) -> Tensor:
@@ -128,8 +128,8 @@ class ClassifierTask:
         """NLL in nats and accuracy, as served: in single precision, without dropout."""
         self.network.eval()
         probabilities = softmax(predict_logits(TileClassifier(self.network), self._held))
-        nll = negative_log_likelihood(probabilities, self._wanted)
-        right = accuracy(probabilities, self._wanted)
+        nll = negative_log_likelihood(probabilities, self._truth_held)
+        right = accuracy(probabilities, self._truth_held)
         return Validation(
             nll,
             {"validation/nll": nll, "validation/accuracy": right},

@@ -14,18 +14,22 @@ from typing import Final
 from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.splits import SPLITS, Split, classes
 from lotwise_training.data.tiles import TileDataset
-from lotwise_training.training.parallel import timed
+from lotwise_training.training.parallel import limit_time
 from lotwise_training.training.tasks.classifier import ClassifierJob
 
 SERVED: Final = "committee"
 """Folder of the committee that is served, and of the network with dropout beside it."""
 DROPOUT_NAME: Final = "dropout"
 MEMBER_SEEDS: Final = 100
-"""Seeds of an arm's members are this far apart from those of the next arm."""
+"""Seeds of a variant's members are this far apart from those of the next variant."""
 
 
 def committee_jobs(
-    data: TileDataset, recipe: CommitteeRecipe, *, only_served: bool = False
+    data: TileDataset,
+    recipe: CommitteeRecipe,
+    *,
+    only_served: bool = False,
+    max_seconds: float | None = None,
 ) -> list[ClassifierJob]:
     """Every network of a full run, the committee that is served first.
 
@@ -36,6 +40,7 @@ def committee_jobs(
         data: The lots.
         recipe: What to train.
         only_served: Only the members that are served, nothing to compare them with.
+        max_seconds: Of all of them together, whatever the recipe's steps; None for no limit.
 
     Raises:
         DatasetError: The lots cannot be split so.
@@ -43,20 +48,24 @@ def committee_jobs(
     if only_served:
         split = SPLITS[recipe.split](data, recipe.network.seed)
         seed = recipe.network.seed
-        return _timed(_variant(data, recipe, split, SERVED, recipe.members, 1.0, seed), recipe)
+        jobs = _variant(data, recipe, split, SERVED, recipe.members, recipe.network.steps, seed)
+        return limit_time(jobs, max_seconds, recipe.parallel)
     comparison = recipe.comparison
     order = [recipe.split, *(name for name in SPLITS if name != recipe.split)]
-    jobs: list[ClassifierJob] = []
+    jobs = []
     for number, name in enumerate(order):
         split = SPLITS[name](data, recipe.network.seed)
-        members, share = recipe.members, 1.0
+        members, steps = recipe.members, recipe.network.steps
         if name != recipe.split:
-            members, share = comparison.other_splits_members, comparison.other_splits_share
+            members, steps = comparison.other_splits_members, comparison.other_splits_steps
         first_seed = recipe.network.seed + MEMBER_SEEDS * number
         folder = variant_folder(name, recipe)
-        arm = _variant(data, recipe, split, folder, members, share, first_seed)
-        jobs += [*arm, replace(arm[0], name=f"{folder}/{DROPOUT_NAME}", dropout=recipe.dropout)]
-    return _timed(jobs, recipe)
+        variant = _variant(data, recipe, split, folder, members, steps, first_seed)
+        jobs += [
+            *variant,
+            replace(variant[0], name=f"{folder}/{DROPOUT_NAME}", dropout=recipe.dropout),
+        ]
+    return limit_time(jobs, max_seconds, recipe.parallel)
 
 
 def variant_folder(split: str, recipe: CommitteeRecipe) -> str:
@@ -70,7 +79,7 @@ def _variant(
     split: Split,
     folder: str,
     members: int,
-    share: float,
+    steps: int,
     first_seed: int,
 ) -> list[ClassifierJob]:
     network = recipe.network
@@ -82,13 +91,8 @@ def _variant(
             classes=classes(split, data),
             seed=first_seed + member,
             dropout=0.0,
-            epochs=network.epochs * share,
-            max_seconds=recipe.max_seconds,
+            steps=steps,
             head_tiles=network.head_tiles if folder == SERVED else recipe.comparison.head_tiles,
         )
         for member in range(members)
     ]
-
-
-def _timed(jobs: list[ClassifierJob], recipe: CommitteeRecipe) -> list[ClassifierJob]:
-    return timed(jobs, recipe.network, max_seconds=recipe.max_seconds, parallel=recipe.parallel)

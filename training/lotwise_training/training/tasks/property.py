@@ -26,9 +26,9 @@ from lotwise_training.config.schema import PropertyNetworkRecipe, RegressorRecip
 from lotwise_training.data.splits import Split, recipe_folds, region_blocked, tile_random
 from lotwise_training.data.tiles import DatasetError, Floats, TileDataset, some_of_each_lot
 from lotwise_training.metrics import mape, rmse
-from lotwise_training.training.loop import Job, Validation, validation_sample
-from lotwise_training.training.parallel import timed
-from lotwise_training.training.tasks.regression import Answers, Regression
+from lotwise_training.training.base import Job, Validation, validation_sample
+from lotwise_training.training.parallel import limit_time
+from lotwise_training.training.tasks.regression import Regression, Targets
 
 SERVED: Final = "regressor"
 """Folder of the network that is served; its name within is the same."""
@@ -82,31 +82,33 @@ def regressor_splits(data: TileDataset, recipe: RegressorRecipe) -> dict[str, Sp
     }
 
 
-def regressor_jobs(data: TileDataset, recipe: RegressorRecipe) -> list[Job]:
+def regressor_jobs(
+    data: TileDataset, recipe: RegressorRecipe, max_seconds: float | None = None
+) -> list[Job]:
     """Every network of a full run, the one that is served first.
 
     Args:
         data: Lots with a measured property.
         recipe: What to train.
+        max_seconds: Of all of them together, whatever the recipe's steps; None for no limit.
 
     Raises:
         DatasetError: As `regressor_splits`.
     """
     network, comparison = recipe.network, recipe.comparison
-    shares = {served_name(): 1.0, REGION_BLOCKED: comparison.region_blocked_share}
+    steps = {served_name(): network.steps, REGION_BLOCKED: comparison.region_blocked_steps}
     jobs = [
         Job(
             name=name,
             train=split.train,
             validation=split.validation,
             seed=network.seed + SEEDS * number,
-            epochs=network.epochs * shares.get(name, comparison.folds_share),
-            max_seconds=recipe.max_seconds,
+            steps=steps.get(name, comparison.folds_steps),
             head_tiles=network.head_tiles,
         )
         for number, (name, split) in enumerate(regressor_splits(data, recipe).items())
     ]
-    return timed(jobs, network, max_seconds=recipe.max_seconds, parallel=recipe.parallel)
+    return limit_time(jobs, max_seconds, recipe.parallel)
 
 
 class RegressorTask(Regression):
@@ -119,24 +121,28 @@ class RegressorTask(Regression):
         known, scores = values[job.train], table.attributes[data.lots[job.train]]
         # Scaled by the lots that are learned from: nothing of the others is known.
         self._range = float(known.min()), float(known.max())
-        answers = Answers(
+        answers = Targets(
             known[:, None],
             self._range,
             logarithmic=recipe.logarithmic and self._range[0] > 0.0,
             further=scores if recipe.score_weight and scores.shape[1] else None,
             further_weight=recipe.score_weight,
         )
-        super().__init__(data.images[job.train], answers, recipe, device, recipe.fold)
+        super().__init__(data.images[job.train], answers, recipe, device, recipe.unshuffle)
         sample = validation_sample(job.validation, recipe)
         self._held, self._wanted = data.images[sample], values[sample]
         self._unit = table.unit
 
     def validate(self) -> Validation:
         """See `Task`."""
-        predicted = self.answers(self._held)[:, 0]
+        predicted = self.predict(self._held)[:, 0]
         error, relative = rmse(predicted, self._wanted), mape(predicted, self._wanted)
+        # Weights are chosen on the scale that is learned: else the strongest lots would decide.
+        learned = error
+        if self.regressor.logarithmic:
+            learned = rmse(np.log(predicted), np.log(self._wanted))
         return Validation(
-            error,
+            learned,
             {"validation/rmse": error, "validation/mape_percent": relative},
             f"RMSE {error:.0f} {self._unit}, MAPE {relative:.1f}%",
         )
@@ -146,7 +152,7 @@ class RegressorTask(Regression):
         return {
             "shape": self.shape,
             "pool": self.regressor.pool,
-            "fold": self.regressor.fold,
+            "unshuffle": self.regressor.unshuffle,
             "property_range": list(self._range),
             "logarithmic": self.regressor.logarithmic,
         }

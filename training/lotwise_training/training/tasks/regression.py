@@ -22,7 +22,7 @@ from lotwise_training.models.wide_resnet import (
     target_scaling,
 )
 from lotwise_training.training import distributed
-from lotwise_training.training.loop import Job, Task, job_identity
+from lotwise_training.training.base import Job, Task, job_identity
 from lotwise_training.training.refit_head import Head, refit_head, served_features
 
 RecipeKind = TypeVar("RecipeKind", bound=RegressorNetworkRecipe)
@@ -52,7 +52,7 @@ class RegressionTrainer(Generic[RecipeKind]):
 
 
 @dataclass(frozen=True)
-class Answers:
+class Targets:
     """What a network learns to say of n tiles.
 
     Attributes:
@@ -75,10 +75,12 @@ class Answers:
         """Centre and scale, see `TileRegressor`."""
         return target_scaling(*self.learned_range, logarithmic=self.logarithmic)
 
-    def targets(self) -> Floats:
+    def scaled(self) -> Floats:
         """Of tanh, float64 [n, k + m]."""
         centre, scale = self.scaling
-        scaled = ((np.log(self.values) if self.logarithmic else self.values) - centre) / scale
+        scaled: Floats = (
+            (np.log(self.values) if self.logarithmic else self.values) - centre
+        ) / scale
         if self.further is None:
             return scaled
         return np.hstack([scaled, LINEAR_RANGE * (2.0 * self.further - 1.0)])
@@ -97,35 +99,35 @@ class Regression:
 
     Args:
         images: uint8 [n, H, W], tiles to learn from.
-        answers: What is learned of them.
+        targets: What is learned of them.
         recipe: How to train.
         device: Where.
-        fold: Edge of the squares whose pixels are channels, see `TileRegressor`.
+        unshuffle: Edge of the squares whose pixels are channels, see `TileRegressor`.
     """
 
     def __init__(
         self,
         images: Images,
-        answers: Answers,
+        targets: Targets,
         recipe: RegressorNetworkRecipe,
         device: torch.device,
-        fold: int = 1,
+        unshuffle: int = 1,
     ) -> None:
-        targets = answers.targets()
-        self.shape = [recipe.depth, recipe.widen, targets.shape[1], fold * fold]
+        scaled = targets.scaled()
+        self.shape = [recipe.depth, recipe.widen, scaled.shape[1], unshuffle * unshuffle]
         self.network = WideResNet(*self.shape)
         self.regressor = TileRegressor(
             self.network,
-            *answers.scaling,
+            *targets.scaling,
             recipe.pool,
-            fold=fold,
-            outputs=answers.values.shape[1],
-            logarithmic=answers.logarithmic,
+            unshuffle=unshuffle,
+            outputs=targets.values.shape[1],
+            logarithmic=targets.logarithmic,
         ).to(device)
         self._recipe = recipe
         self._images = torch.from_numpy(images).to(device)
-        known = np.isfinite(targets)
-        learned, weights = np.where(known, targets, 0.0), answers.weights() * known
+        known = np.isfinite(scaled)
+        learned, weights = np.where(known, scaled, 0.0), targets.weights() * known
         self._targets = torch.from_numpy(learned.astype(np.float32)).to(device)
         self._weights = torch.from_numpy(weights.astype(np.float32)).to(device)
 
@@ -136,7 +138,7 @@ class Regression:
         views = disturb_instrument(crops, self._recipe, rng)[own]
         seen = self.regressor.network_input(views)
         answer = torch.tanh(mixed_precision_forward(self.network, seen))
-        return _missed(answer, self._targets[chosen][own], self._weights[chosen][own])
+        return _squared_error(answer, self._targets[chosen][own], self._weights[chosen][own])
 
     def refit(self, chosen: Numbers) -> None:
         """See `Task`; the loss is that of training."""
@@ -150,12 +152,12 @@ class Regression:
         )
 
         def loss(head: Head) -> Tensor:
-            return _missed(torch.tanh(head(features)), targets, weights)
+            return _squared_error(torch.tanh(head(features)), targets, weights)
 
         refit_head(self.network, len(chosen), loss)
 
-    def answers(self, images: Images) -> Floats:
-        """Answers as served, in single precision, to whole tiles: float64 [N, k].
+    def predict(self, images: Images) -> Floats:
+        """Targets as served, in single precision, to whole tiles: float64 [N, k].
 
         Args:
             images: uint8 [N, H, W].
@@ -164,6 +166,6 @@ class Regression:
         return predict_tiles(self.regressor, images).astype(np.float64)
 
 
-def _missed(answer: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def _squared_error(answer: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Weighted squared error, summed over answers, mean over tiles: float []."""
     return (weights * (answer - targets).square()).sum(dim=1).mean()

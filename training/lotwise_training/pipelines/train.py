@@ -1,0 +1,183 @@
+"""The trainings of `lotwise-train`: tiles, jobs, networks, and what is fitted at their end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+
+from lotwise_simulator.benchmark import VERSION
+from lotwise_training.active_learning.learning_curve import FILE as CURVE
+from lotwise_training.active_learning.learning_curve import RUN as PLAN
+from lotwise_training.active_learning.learning_curve import curve_jobs, measure_curve
+from lotwise_training.calibration.conformal import write_calibration
+from lotwise_training.calibration.familiarity import write_known_tiles
+from lotwise_training.config.schema import (
+    CommitteeRecipe,
+    EditorRecipe,
+    PlanRecipe,
+    RegressorRecipe,
+)
+from lotwise_training.data.attribute_lots import meter_tiles
+from lotwise_training.data.property_lots import strength_tiles
+from lotwise_training.data.tiles import LOTS_FILE, TileDataset, write_table
+from lotwise_training.evaluation.prediction_cache import PredictionCache
+from lotwise_training.pipelines.runs import begin_run
+from lotwise_training.pipelines.workspace import Workspace
+from lotwise_training.report.plan_sheets import curve_sheet, need_sentences
+from lotwise_training.report.screen import show
+from lotwise_training.training import distributed
+from lotwise_training.training.editor.runs import RUN as EDITOR
+from lotwise_training.training.editor.runs import write_served
+from lotwise_training.training.editor.train import editor_trainings, leader_time
+from lotwise_training.training.parallel import Training, train_in_parallel, train_networks
+from lotwise_training.training.tasks.attribute_meter import meter_training
+from lotwise_training.training.tasks.classifier import ClassifierTrainer
+from lotwise_training.training.tasks.ensemble import SERVED as COMMITTEE
+from lotwise_training.training.tasks.ensemble import committee_jobs
+from lotwise_training.training.tasks.property import SERVED as REGRESSOR
+from lotwise_training.training.tasks.property import RegressorTask, regressor_jobs
+from lotwise_training.training.tasks.regression import RegressionTrainer
+
+SharedRecipe = TypeVar("SharedRecipe", CommitteeRecipe, RegressorRecipe)
+
+
+def train_committee(
+    workspace: Workspace,
+    *,
+    own_lots: Path | None = None,
+    only_served: bool = False,
+    max_seconds: float | None = None,
+) -> None:
+    """Train the committee and what it is compared with; go on where it was broken off.
+
+    Args:
+        workspace: Recipes, tiles, runs.
+        own_lots: Folder of lots; None for benchmark v1.
+        only_served: Only the members.
+        max_seconds: Of all networks together, whatever the recipe's steps; None for no limit.
+
+    Raises:
+        TrainingError: The recipe, the lots or the run cannot be used, or a training failed.
+    """
+    with distributed.together():
+        recipe = _in_turn(workspace.recipe(CommitteeRecipe, "committee"))
+        tiles = workspace.committee_tiles(own_lots)
+        jobs = committee_jobs(tiles, recipe, only_served=only_served, max_seconds=max_seconds)
+        with _recorded(workspace.run(COMMITTEE), COMMITTEE, recipe, tiles, max_seconds):
+            trainer = ClassifierTrainer(tiles, recipe.network)
+            train_networks(trainer, jobs, workspace.runs, parallel=recipe.parallel)
+        # Last: what does not go on from the networks that are there must not rename their lots.
+        if distributed.is_first():
+            write_table(tiles.table, workspace.run(COMMITTEE) / LOTS_FILE)
+
+
+def train_regressor(
+    workspace: Workspace,
+    out: Console,
+    *,
+    own_lots: Path | None = None,
+    max_seconds: float | None = None,
+) -> None:
+    """Train the regressor of the property and what it is compared with, and calibrate them.
+
+    Args:
+        workspace: Recipes, tiles, runs.
+        out: Says what was fitted.
+        own_lots: Folder of lots; None for the simulated lots with strength tests.
+        max_seconds: As of `train_committee`.
+
+    Raises:
+        TrainingError: As `train_committee`.
+    """
+    with distributed.together():
+        recipe = _in_turn(workspace.recipe(RegressorRecipe, "regressor"))
+        tiles = workspace.strength_tiles(own_lots)
+        jobs = regressor_jobs(tiles, recipe, max_seconds)
+        with _recorded(workspace.run(REGRESSOR), REGRESSOR, recipe, tiles, max_seconds):
+            trainer = RegressionTrainer(RegressorTask, tiles, recipe.network)
+            train_networks(trainer, jobs, workspace.runs, parallel=recipe.parallel)
+        if distributed.is_first():
+            write_table(tiles.table, workspace.run(REGRESSOR) / LOTS_FILE)
+            out.print(write_calibration(tiles, recipe, workspace.runs))
+            out.print(write_known_tiles(tiles, recipe, workspace.runs))
+
+
+def train_editor(workspace: Workspace, *, max_seconds: float | None = None) -> None:
+    """Train the editors of attributes, on the regressor's tiles, and what measures them.
+
+    Args:
+        workspace: Recipes, tiles, runs.
+        max_seconds: Of each editor, whatever its steps; None for no limit.
+
+    Raises:
+        TrainingError: As `train_committee`.
+    """
+    recipe = workspace.recipe(EditorRecipe, "editor")
+    tiles = strength_tiles(recipe.data, workspace.cache)
+    trainings: list[Training] = [*editor_trainings(tiles, recipe, max_seconds)]
+    meter = meter_tiles(recipe.meter, workspace.cache)
+    trainings.append(meter_training(meter, recipe.meter, leader_time(max_seconds)))
+    with _recorded(workspace.run(EDITOR), EDITOR, recipe, tiles, max_seconds):
+        train_in_parallel(trainings, workspace.runs, parallel=recipe.parallel)
+    write_served(workspace.runs, recipe.served)
+
+
+def train_learning_curve(
+    workspace: Workspace,
+    out: Console,
+    *,
+    own_lots: Path | None,
+    results: Path,
+    accuracies: list[float],
+    max_seconds: float | None = None,
+) -> None:
+    """Train on ever more of the tiles, and say how many a wished accuracy takes.
+
+    Args:
+        workspace: Recipes, tiles, runs.
+        out: Shows the curve.
+        own_lots: Folder of lots; None for benchmark v1.
+        results: Folder of the benchmark's results.
+        accuracies: That are wished, 0 to 1.
+        max_seconds: As of `train_committee`.
+
+    Raises:
+        TrainingError: As `train_committee`.
+    """
+    recipe = workspace.recipe(PlanRecipe, "plan")
+    tiles = workspace.committee_tiles(own_lots)
+    jobs = curve_jobs(tiles, recipe, max_seconds)
+    trainer = ClassifierTrainer(tiles, recipe.network)
+    with _recorded(workspace.run(PLAN), PLAN, recipe, tiles, max_seconds):
+        train_networks(trainer, jobs, workspace.runs, parallel=recipe.parallel)
+    predictor = PredictionCache(workspace.runs, workspace.recipe(CommitteeRecipe, "committee"))
+    benchmark = VERSION if own_lots is None else None
+    curve = measure_curve(tiles, recipe, predictor, benchmark=benchmark, profile=workspace.profile)
+    # The results beside the shipped models are the benchmark's alone.
+    path = results / CURVE if own_lots is None else workspace.run(PLAN) / CURVE
+    curve.write(path)
+    show(curve_sheet(curve), out)
+    for sentence in need_sentences(curve, accuracies):
+        out.print(sentence)
+    out.print(f"wrote {path}")
+
+
+@contextmanager
+def _recorded(
+    folder: Path, model: str, recipe: Any, tiles: TileDataset, max_seconds: float | None
+) -> Iterator[None]:
+    """Keeps a record of the training within."""
+    record = begin_run(folder, model, recipe, tiles.version, max_seconds)
+    yield
+    if distributed.is_first():
+        record.end(folder)
+
+
+def _in_turn(recipe: SharedRecipe) -> SharedRecipe:
+    """The recipe, with one network after another where several processes share each."""
+    return replace(recipe, parallel=1) if distributed.count() > 1 else recipe
