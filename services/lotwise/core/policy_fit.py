@@ -85,7 +85,10 @@ def fit_threshold(request: PolicyRequest, others: Scored, tested: Scored) -> Cer
 def guarantee(request: PolicyRequest, found: Certified) -> Guarantee:
     """What the threshold promises, in words and numbers."""
     sure = f"With probability {request.confidence:.0%} over calibration sets"
-    alike = "This holds for tiles drawn like the calibration tiles."
+    alike = (
+        "This holds for tiles drawn like the calibration tiles, if these are whole scenes, equally "
+        "many of every lot."
+    )
     if request.kind == "coverage":
         return Guarantee(
             quantity="accepted share of known tiles",
