@@ -36,6 +36,7 @@ max_seconds = 600
 {TINY_NETWORK}[comparison]
 other_splits_members = 2
 other_splits_share = 0.4
+short_members = 0
 head_tiles = 8
 test_tiles = 10
 [policy]

@@ -44,6 +44,8 @@ SIZES: Final = (9, 18, 36)
 """Numbers of tiles by which lots are looked at."""
 ALARM_LEVEL: Final = 0.05
 SEED: Final = 0
+DIGITS: Final = 5
+"""Of what is kept of lots."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +60,17 @@ def fit_diagnosis(
     shifted: ShiftedTiles,
     outputs: CommitteeOutputs,
     known: tuple[CommitteeOutputs, Numbers],
+    ranked: tuple[CommitteeOutputs, Numbers],
     weights_sha256: str,
 ) -> FittedDiagnosis:
     """Fit both.
 
     Args:
         shifted: Tiles whose shift is known.
-        outputs: What the committee says of them.
-        known: What it says of other tiles of its own lots, and those lots.
+        outputs: Of the committee, for them.
+        known: Outputs for other tiles of its own lots, and those lots.
+        ranked: Outputs for scenes of its own lots that fit nothing, and the number of each tile's
+            scene: known lots are ranked by them.
         weights_sha256: Of the committee.
 
     Raises:
@@ -83,7 +88,7 @@ def fit_diagnosis(
     version = hashlib.sha256(b"".join(array.tobytes() for array in network)).hexdigest()[:12]
     diagnosis = Diagnosis(blocks, *network, weights_sha256=weights_sha256, version=version)
     return FittedDiagnosis(
-        diagnosis, _lots(diagnosis, shifted, outputs, known, _logs(aside / temperature))
+        diagnosis, _lots(diagnosis, shifted, outputs, known, ranked, _logs(aside / temperature))
     )
 
 
@@ -174,6 +179,7 @@ def _lots(
     shifted: ShiftedTiles,
     outputs: CommitteeOutputs,
     known: tuple[CommitteeOutputs, Numbers],
+    ranked: tuple[CommitteeOutputs, Numbers],
     aside: Array,
 ) -> LotCalibration:
     """How far lots go.
@@ -181,8 +187,9 @@ def _lots(
     Args:
         diagnosis: Of tiles.
         shifted: Tiles whose shift is known.
-        outputs: What the committee says of them.
-        known: What it says of other tiles of its own lots, and those lots.
+        outputs: Of the committee, for them.
+        known: Outputs and lots.
+        ranked: Outputs and scenes.
         aside: float64 [N, 4], log-probabilities of shifted tiles by networks that never saw their
             lots.
     """
@@ -209,18 +216,13 @@ def _lots(
     centre, scale = features.mean(axis=0), features.std(axis=0) + 1e-9
     odds = LogisticRegression(class_weight="balanced", max_iter=2_000)
     odds.fit((features - centre) / scale, kinds)
-    weights = odds.coef_ / scale
-    offsets = odds.intercept_ - weights @ centre
+    # As they are kept and used: rounded before anything is ranked with them.
+    weights, means = np.round(odds.coef_ / scale, DIGITS), np.round(means, DIGITS)
+    offsets = odds.intercept_ - (odds.coef_ / scale) @ centre
     rows = np.flatnonzero(shifted.calibration)
-    said = diagnosis.log_probabilities(outputs.take(rows))
-    by_size = {size: list(_drawn(said, places[rows], shifted.lots[rows], size)) for size in SIZES}
+    by_size = _drawn(diagnosis, outputs.take(rows), shifted.lots[rows])
 
-    known_by_size = {
-        size: [LotPlaces.of(logs[each[:size]], of_known[each[:size]]) for each in others]
-        for size in SIZES
-    }
-
-    def said_of(lot: LotPlaces) -> Array:
+    def log_probabilities(lot: LotPlaces) -> Array:
         logits = weights @ lot_features(means, lot) + offsets
         logs_of_lot: Array = logits - np.logaddexp.reduce(logits)
         return logs_of_lot
@@ -229,11 +231,13 @@ def _lots(
         diagnosis_version=diagnosis.version,
         alarm_level=ALARM_LEVEL,
         sizes=SIZES,
-        changed=_ranked(known_by_size, lambda lot: changed_score(said_of(lot))),
-        instrument=_ranked(by_size, lambda lot: instrument_score(said_of(lot))),
+        changed=_ranked(
+            _drawn(diagnosis, *ranked), lambda lot: changed_score(log_probabilities(lot))
+        ),
+        instrument=_ranked(by_size, lambda lot: instrument_score(log_probabilities(lot))),
         spread=_ranked(by_size, lambda lot: lot.spread_score),
-        known_places=_rounded(means),
-        weights=_rounded(weights),
+        known_places=tuple(map(tuple, means.tolist())),
+        weights=tuple(map(tuple, weights.tolist())),
         offsets=tuple(offsets.tolist()),
     )
 
@@ -246,12 +250,19 @@ def _groups(labels: Numbers, chosen: Flags, size: int) -> Iterator[Numbers]:
             yield rows[at : at + size]
 
 
-def _drawn(logs: Array, places: Array, lots: Numbers, size: int) -> Iterator[LotPlaces]:
-    """Of each lot, by tiles drawn from all over its scene."""
-    rng = np.random.default_rng(SEED)
-    for lot in np.unique(lots):
-        tiles = rng.permutation(np.flatnonzero(lots == lot))[:size]
-        yield LotPlaces.of(logs[tiles], places[tiles])
+def _drawn(
+    diagnosis: Diagnosis, outputs: CommitteeOutputs, scenes: Numbers
+) -> dict[int, list[LotPlaces]]:
+    """By size, of each scene so many tiles drawn from all over it."""
+    logs, places = diagnosis.log_probabilities(outputs), diagnosis.places(outputs)
+    by_size = {}
+    for size in SIZES:
+        rng = np.random.default_rng(SEED)
+        rows = [
+            rng.permutation(np.flatnonzero(scenes == each))[:size] for each in np.unique(scenes)
+        ]
+        by_size[size] = [LotPlaces.of(logs[each], places[each]) for each in rows]
+    return by_size
 
 
 def _logs(logits: Array) -> Array:
@@ -259,11 +270,9 @@ def _logs(logits: Array) -> Array:
     return logs
 
 
-def _rounded(rows: Array) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(row) for row in np.round(rows, 5).tolist())
-
-
 def _ranked(
     by_size: Mapping[int, list[LotPlaces]], score: Callable[[LotPlaces], float]
 ) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(sorted(round(score(each), 5) for each in lots)) for lots in by_size.values())
+    return tuple(
+        tuple(sorted(round(score(each), DIGITS) for each in lots)) for lots in by_size.values()
+    )

@@ -80,16 +80,26 @@ class CalibrationRecipe:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRecipe:
-    """Further trainings that only measure: other splits."""
+    """Further trainings that only measure: other splits.
+
+    Attributes:
+        other_splits_members: Of each other split.
+        other_splits_share: Of the served members' epochs.
+        head_tiles: For the last layer once more.
+        test_tiles: Of each set that only compares.
+        short_members: Of the served split, trained as short as the other splits are, so that splits
+            are compared at equal length; 0 trains none.
+    """
 
     other_splits_members: int
     other_splits_share: float
     head_tiles: int
     test_tiles: int
+    short_members: int = 0
 
     def __post_init__(self) -> None:
         _positive(self, "other_splits_members", "test_tiles")
-        _not_negative(self, "head_tiles")
+        _not_negative(self, "head_tiles", "short_members")
         share = self.other_splits_share
         if not 0.0 < share <= 1.0:
             raise ValueError(f"other_splits_share must lie in 0..1, not {share!r}")

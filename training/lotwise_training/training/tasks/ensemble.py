@@ -19,6 +19,8 @@ from lotwise_training.training.tasks.classifier import ClassifierJob
 
 SERVED: Final = "committee"
 """Folder of the committee that is served, and of the network with dropout beside it."""
+SHORT: Final = "-short"
+"""Ends the name of the variant that learns from the served split at the share of other splits."""
 DROPOUT_NAME: Final = "dropout"
 MEMBER_SEEDS: Final = 100
 """Seeds of an arm's members are this far apart from those of the next arm."""
@@ -45,13 +47,14 @@ def committee_jobs(
         seed = recipe.network.seed
         return _timed(_variant(data, recipe, split, SERVED, recipe.members, 1.0, seed), recipe)
     comparison = recipe.comparison
-    order = [recipe.split, *(name for name in SPLITS if name != recipe.split)]
     jobs: list[ClassifierJob] = []
-    for number, name in enumerate(order):
-        split = SPLITS[name](data, recipe.network.seed)
+    for number, (name, split_name) in enumerate(variants(recipe).items()):
+        split = SPLITS[split_name](data, recipe.network.seed)
         members, share = recipe.members, 1.0
         if name != recipe.split:
             members, share = comparison.other_splits_members, comparison.other_splits_share
+        if name.endswith(SHORT):
+            members = comparison.short_members
         first_seed = recipe.network.seed + MEMBER_SEEDS * number
         folder = variant_folder(name, recipe)
         arm = _variant(data, recipe, split, folder, members, share, first_seed)
@@ -59,9 +62,17 @@ def committee_jobs(
     return _timed(jobs, recipe)
 
 
-def variant_folder(split: str, recipe: CommitteeRecipe) -> str:
-    """Folder of the networks that learn from a split."""
-    return SERVED if split == recipe.split else f"{SERVED}-comparisons/{split}"
+def variants(recipe: CommitteeRecipe) -> dict[str, str]:
+    """Groups of networks with the split that each learns from; the served group is first."""
+    found = {name: name for name in (recipe.split, *SPLITS)}
+    return found | (
+        {f"{recipe.split}{SHORT}": recipe.split} if recipe.comparison.short_members else {}
+    )
+
+
+def variant_folder(variant: str, recipe: CommitteeRecipe) -> str:
+    """Folder of a variant's networks."""
+    return SERVED if variant == recipe.split else f"{SERVED}-comparisons/{variant}"
 
 
 def _variant(
