@@ -42,7 +42,7 @@ class LotCalibration(BaseModel):
     """How far lots of one kind go under an unchanged instrument; beside the committee.
 
     Attributes:
-        diagnosis_version: Of the diagnosis whose answers were looked at.
+        diagnosis_version: Of the diagnosis whose outputs were used.
         alarm_level: P-value below which a lot is referred.
         sizes: Numbers of tiles, rising.
         changed: By size, log-odds that anything has changed, of scenes of known lots that nothing

@@ -76,19 +76,20 @@ def fit_diagnosis(
     Raises:
         ResultsError: The other tiles of its own lots are too few.
     """
-    answers, labels = known
-    blocks = {name: fit_block(block, labels) for name, block in answers.blocks.items()}
+    known_outputs, labels = known
+    blocks = {name: fit_block(block, labels) for name, block in known_outputs.blocks.items()}
     described = describe(blocks, outputs)
     places = sum(block.projection.shape[1] for block in blocks.values())
     fitted = ~shifted.calibration
     # What it says of lots that it never saw: how sure it may be, of tiles and of lots.
-    aside = _out_of_fold(described, shifted, fitted, places)
-    temperature = _temperature(aside[fitted], shifted.kinds[fitted])
+    out_of_fold = _out_of_fold(described, shifted, fitted, places)
+    temperature = _temperature(out_of_fold[fitted], shifted.kinds[fitted])
     network = _network(described[fitted], shifted.kinds[fitted], places, temperature)
     version = hashlib.sha256(b"".join(array.tobytes() for array in network)).hexdigest()[:12]
     diagnosis = Diagnosis(blocks, *network, weights_sha256=weights_sha256, version=version)
     return FittedDiagnosis(
-        diagnosis, _lots(diagnosis, shifted, outputs, known, ranked, _logs(aside / temperature))
+        diagnosis,
+        _lots(diagnosis, shifted, outputs, known, ranked, _logs(out_of_fold / temperature)),
     )
 
 
@@ -143,8 +144,8 @@ def _network(
     for _ in range(EPOCHS):
         for rows in np.array_split(rng.permutation(len(kinds)), batches):
             optimiser.zero_grad()
-            said = layers(inputs[rows])
-            loss = nn.functional.cross_entropy(said, truth[rows], weight=balance)
+            logits = layers(inputs[rows])
+            loss = nn.functional.cross_entropy(logits, truth[rows], weight=balance)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
@@ -180,7 +181,7 @@ def _lots(
     outputs: CommitteeOutputs,
     known: tuple[CommitteeOutputs, Numbers],
     ranked: tuple[CommitteeOutputs, Numbers],
-    aside: Array,
+    out_of_fold: Array,
 ) -> LotCalibration:
     """How far lots go.
 
@@ -190,18 +191,18 @@ def _lots(
         outputs: Of the committee, for them.
         known: Outputs and lots.
         ranked: Outputs and scenes.
-        aside: float64 [N, 4], log-probabilities of shifted tiles by networks that never saw their
-            lots.
+        out_of_fold: float64 [N, 4], log-probabilities of shifted tiles by networks that never saw
+            their lots.
     """
     places = diagnosis.places(outputs)
-    answers, labels = known
+    known_outputs, labels = known
     first = np.random.default_rng(SEED).random(len(labels)) < 0.5
-    of_known, logs = diagnosis.places(answers), diagnosis.log_probabilities(answers)
+    of_known, logs = diagnosis.places(known_outputs), diagnosis.log_probabilities(known_outputs)
     means = np.stack([of_known[first & (labels == lot)].mean(axis=0) for lot in np.unique(labels)])
     lots, kinds = [], []
     for lot in np.unique(shifted.lots[~shifted.calibration]):
         rows = shifted.lots == lot
-        lots.append(LotPlaces.of(aside[rows], places[rows]))
+        lots.append(LotPlaces.of(out_of_fold[rows], places[rows]))
         kinds.append(int(shifted.kinds[rows][0]))
     # Few lots are known: the other half of their calibration tiles makes more of them.
     others = list(_groups(labels, ~first, SIZES[-1]))

@@ -83,12 +83,9 @@ class ComparisonRecipe:
     """Further trainings that only measure: other splits.
 
     Attributes:
-        other_splits_members: Of each other split.
-        other_splits_share: Of the served members' epochs.
-        head_tiles: For the last layer once more.
-        test_tiles: Of each set that only compares.
-        short_members: Of the served split, trained as short as the other splits are, so that splits
-            are compared at equal length; 0 trains none.
+        other_splits_members, other_splits_share: Networks of each other split; of the epochs.
+        head_tiles, test_tiles: For the last layer once more; of each set that only compares.
+        short_members: Of the served split at that share, to compare splits at equal length, or 0.
     """
 
     other_splits_members: int
