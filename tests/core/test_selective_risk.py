@@ -10,7 +10,7 @@ from lotwise.core.selective_risk import (
     candidates,
     certify_coverage,
     certify_risk,
-    judge,
+    measure_threshold,
     rejections,
     tiles_needed,
 )
@@ -98,13 +98,13 @@ def test_candidates_begin_where_a_test_has_a_chance_and_end_at_the_last_familiar
 def test_tiles_that_tie_are_accepted_together():
     scores = np.repeat([0.1, 0.2], 500)
     wrong = np.arange(1000) % 100 == 0
-    found = judge(0.1, scores, wrong, 0.95)
+    found = measure_threshold(0.1, scores, wrong, 0.95)
     assert (found.accepted, found.errors, found.coverage) == (500, 5, 0.5)
     assert found.risk_bound == pytest.approx(0.0208, abs=2e-4)  # Clopper-Pearson, 5 of 500
 
 
 def test_nothing_accepted_bounds_nothing():
-    found = judge(0.0, np.ones(10), np.zeros(10, dtype=bool), 0.95)
+    found = measure_threshold(0.0, np.ones(10), np.zeros(10, dtype=bool), 0.95)
     assert (found.risk_bound, found.coverage_bound) == (1.0, 0.0)
 
 

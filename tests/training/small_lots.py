@@ -50,6 +50,7 @@ RECIPE = CommitteeRecipe(
     comparison=ComparisonRecipe(
         other_splits_members=2,
         other_splits_steps=16,
+        short_members=0,
         head_tiles=12,
         test_tiles=8,
     ),

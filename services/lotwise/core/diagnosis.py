@@ -1,11 +1,11 @@
-"""Why a tile is strange: the instrument, the synthesis, or no material at all.
+"""Why a tile is unfamiliar: the instrument, the synthesis, or no material at all.
 
 Zhang et al. 2020, section "Can we leverage uncertainties to identify different types of shifts?",
 hope to tell them by entropy and name what to do about each. Entropy alone does not tell them, but
 where networks place a tile does: a change of the instrument moves it otherwise than another
 material. So a small network is fitted on simulated shifts of known kinds, on what the committee
 says of a tile and where it places it. `lotwise_training/data/synthetic_shifts.py` makes the shifts;
-they are other ones than those by which the diagnosis is judged.
+the diagnosis is evaluated on other ones.
 
 N tiles, F numbers that describe a tile, H hidden units.
 """

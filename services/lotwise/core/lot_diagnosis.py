@@ -8,7 +8,7 @@ known from a calibration, and a lot's p-value is its rank among them (Bates et a
 - The kind of shift: by the mean over tiles of what the diagnosis says, and by how far the mean
   place of the tiles is from that of the nearest known lot. One tile of a new lot may lie where a
   known lot's do; the mean of a hundred does not.
-- Known: by the log-odds that anything has changed, beside known lots themselves.
+- Known: by the log-odds that anything has changed, beside other scenes of known lots.
 - Instrument: by the log-odds of that kind, beside lots that are new.
 - Mixed: by the largest variance of tiles' places in any direction, in units of that within known
   lots. Tiles of two lots lie in two places.
@@ -42,10 +42,11 @@ class LotCalibration(BaseModel):
     """How far lots of one kind go under an unchanged instrument; beside the committee.
 
     Attributes:
-        diagnosis_version: Of the diagnosis whose answers were looked at.
+        diagnosis_version: Of the diagnosis whose outputs were used.
         alarm_level: P-value below which a lot is referred.
         sizes: Numbers of tiles, rising.
-        changed: By size, log-odds that anything has changed, of known lots, rising.
+        changed: By size, log-odds that anything has changed, of scenes of known lots that nothing
+            was fitted on, rising.
         instrument: By size, log-odds of a changed instrument of the calibration lots, rising.
         spread: By size, `spread_score` of the calibration lots, rising.
         known_places: L x D, mean places of the known lots.

@@ -18,7 +18,7 @@ from lotwise.core.selective_risk import (
     candidates,
     certify_coverage,
     certify_risk,
-    judge,
+    measure_threshold,
     tiles_needed,
 )
 from lotwise.core.uncertainty import Array
@@ -70,7 +70,7 @@ def fit_threshold(request: PolicyRequest, others: Scored, tested: Scored) -> Cer
     """
     scores = tested.acceptable(request.min_familiarity)
     if request.kind == "threshold":
-        return judge(request.target, scores, tested.wrong, request.confidence)
+        return measure_threshold(request.target, scores, tested.wrong, request.confidence)
     if request.kind == "coverage":
         found = certify_coverage(scores, tested.wrong, request.target, request.confidence)
         if found is None:
@@ -85,7 +85,10 @@ def fit_threshold(request: PolicyRequest, others: Scored, tested: Scored) -> Cer
 def guarantee(request: PolicyRequest, found: Certified) -> Guarantee:
     """What the threshold promises, in words and numbers."""
     sure = f"With probability {request.confidence:.0%} over calibration sets"
-    alike = "This holds for tiles drawn like the calibration tiles."
+    alike = (
+        "This holds for tiles drawn like the calibration tiles, if these are whole scenes, equally "
+        "many of every lot."
+    )
     if request.kind == "coverage":
         return Guarantee(
             quantity="accepted share of known tiles",
@@ -116,7 +119,7 @@ def guarantee(request: PolicyRequest, found: Certified) -> Guarantee:
 
 def accepted_tiles(request: PolicyRequest, threshold: float, tiles: Scored) -> AcceptedTiles:
     """What a threshold does on labelled tiles."""
-    found = judge(
+    found = measure_threshold(
         threshold, tiles.acceptable(request.min_familiarity), tiles.wrong, request.confidence
     )
     error = found.errors / found.accepted if found.accepted else 0.0
@@ -131,7 +134,7 @@ def tested_tiles_needed(request: PolicyRequest) -> int:
         needed = tiles_needed(request.target, request.confidence)
         return math.ceil(SLACK * needed / (1 - request.min_familiarity))
     familiar = 1 - request.min_familiarity
-    # Share of tiles that may be accepted at most, between the wanted one and all familiar ones.
+    # Share of tiles that may be accepted at most, between the target and all familiar ones.
     share = (request.target + familiar) / 2
     n = 1
     while True:

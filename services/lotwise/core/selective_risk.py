@@ -33,7 +33,7 @@ with fewer, a single error fails the first test and ends the sequence."""
 
 @dataclass(frozen=True)
 class Certified:
-    """A threshold and what labelled tiles say of it.
+    """A threshold and what was measured on labelled tiles.
 
     Attributes:
         threshold: Tiles up to it are accepted.
@@ -86,8 +86,10 @@ def candidates(scores: Array, tiles: int, risk: float, confidence: float) -> Arr
     return np.unique(ordered[np.minimum(ranks, finite) - 1])
 
 
-def judge(threshold: float, scores: Array, wrong: Flags, confidence: float) -> Certified:
-    """What labelled tiles say of a threshold that was not chosen by their labels.
+def measure_threshold(
+    threshold: float, scores: Array, wrong: Flags, confidence: float
+) -> Certified:
+    """Measure a threshold on labelled tiles whose labels had no part in its choice.
 
     Args:
         threshold: Of the score.
@@ -125,7 +127,7 @@ def certify_risk(
     rejected = rejections(thresholds, scores, wrong, risk, confidence)
     if rejected == 0:
         return None
-    return judge(float(thresholds[rejected - 1]), scores, wrong, confidence)
+    return measure_threshold(float(thresholds[rejected - 1]), scores, wrong, confidence)
 
 
 def rejections(
@@ -166,7 +168,11 @@ def certify_coverage(
     if not len(enough):
         return None
     threshold = float(np.sort(scores)[enough[0]])
-    return judge(threshold, scores, wrong, confidence) if math.isfinite(threshold) else None
+    return (
+        measure_threshold(threshold, scores, wrong, confidence)
+        if math.isfinite(threshold)
+        else None
+    )
 
 
 def bonferroni_bisection(
@@ -187,7 +193,10 @@ def bonferroni_bisection(
     for _ in range(steps):
         middle = math.ceil((low + high) / 2)
         threshold = float(ordered[middle])
-        if math.isfinite(threshold) and judge(threshold, scores, wrong, each).risk_bound <= risk:
+        if (
+            math.isfinite(threshold)
+            and measure_threshold(threshold, scores, wrong, each).risk_bound <= risk
+        ):
             low, best = middle, threshold
         else:
             high = middle

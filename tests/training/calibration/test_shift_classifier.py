@@ -17,7 +17,16 @@ OTHERS = 5_000
 @pytest.fixture(scope="module")
 def fitted():
     tiles, outputs = shifted_lots(LOTS, calibration=40)
-    return fit_diagnosis(tiles, outputs, known_tiles(600, 7), WEIGHTS)
+    return fit_diagnosis(tiles, outputs, known_tiles(600, 7), known_scenes(), WEIGHTS)
+
+
+def known_scenes(count=80, seed=8):
+    """Scenes of the known lots that fit nothing, a lot each."""
+    scenes = []
+    for number in range(count):
+        outputs, labels = known_tiles(4 * SIZES[-1], seed + number)
+        scenes.append(outputs.take(np.flatnonzero(labels == number % 4)))
+    return joined(scenes), np.repeat(np.arange(count), SIZES[-1])
 
 
 def diagnosed(fitted, kind, number, n=SIZES[-1]):
@@ -48,6 +57,20 @@ def test_a_changed_instrument_sets_off_the_alarm_and_a_new_lot_does_not(fitted):
     new = [diagnosed(fitted, Shift.SYNTHESIS, number) for number in range(60)]
     # Forty calibration lots give the level itself some play.
     assert sum(each.instrument_changed for each in new) <= 60 * 3 * ALARM_LEVEL
+
+
+def test_known_lots_are_ranked_by_scenes_that_fit_nothing(fitted):
+    assert [len(each) for each in fitted.lots.changed] == [80] * len(SIZES)
+    outputs, scenes = known_scenes(60, 5_000)
+    logs, places = fitted.diagnosis.log_probabilities(outputs), fitted.diagnosis.places(outputs)
+    found = [
+        diagnose_lot(fitted.lots, LotPlaces.of(logs[scenes == each], places[scenes == each]))
+        for each in range(60)
+    ]
+    # As often as the level says, with some play; the ranks spread over all values.
+    below = [each.known_p_value <= ALARM_LEVEL for each in found]
+    assert sum(below) <= 60 * 3 * ALARM_LEVEL
+    assert 0.3 < np.mean([each.known_p_value for each in found]) < 0.7
 
 
 def test_a_tile_is_said_the_same_of_alone_and_among_others(fitted):
@@ -87,7 +110,7 @@ def test_a_damaged_diagnosis_is_refused(fitted, tmp_path, content):
 
 def test_the_same_tiles_give_the_same_diagnosis(fitted):
     tiles, outputs = shifted_lots(LOTS, calibration=40)
-    again = fit_diagnosis(tiles, outputs, known_tiles(600, 7), WEIGHTS)
+    again = fit_diagnosis(tiles, outputs, known_tiles(600, 7), known_scenes(), WEIGHTS)
     assert again.diagnosis.version == fitted.diagnosis.version
     assert again.lots == fitted.lots
 
@@ -95,4 +118,4 @@ def test_the_same_tiles_give_the_same_diagnosis(fitted):
 def test_too_few_tiles_of_known_lots_are_said():
     tiles, outputs = shifted_lots(LOTS, calibration=10)
     with pytest.raises(ResultsError, match="too few calibration tiles"):
-        fit_diagnosis(tiles, outputs, known_tiles(120, 7), WEIGHTS)
+        fit_diagnosis(tiles, outputs, known_tiles(120, 7), known_scenes(), WEIGHTS)

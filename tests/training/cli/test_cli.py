@@ -32,6 +32,7 @@ parallel = 1
 {TINY_NETWORK}[comparison]
 other_splits_members = 2
 other_splits_steps = 2
+short_members = 0
 head_tiles = 8
 test_tiles = 10
 [policy]

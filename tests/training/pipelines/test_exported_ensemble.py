@@ -159,6 +159,10 @@ def test_a_diagnosis_is_fitted_for_the_exported_committee_and_measured(
         np.concatenate([seen.images // (kind + 1) for kind in range(4)]), kinds, lots, lots % 4 == 3
     )
     monkeypatch.setattr(judging, "shifted_tiles", lambda cache: shifted)
+    known = tiles(36, 6)
+    monkeypatch.setattr(
+        judging, "known_scenes", lambda cache: (known.images, np.arange(len(known.images)) // 36)
+    )
     monkeypatch.setattr(
         shift_answers, "benchmark_set", lambda name, cache: Sized(tiles(75, len(name)))
     )

@@ -14,7 +14,6 @@ from lotwise_training.evaluation.calibration import (
     auroc_interval,
     calibration_figures,
     familiarity_figures,
-    guarantee_figures,
     perfect_ece,
     selective_figures,
 )
@@ -24,6 +23,7 @@ from lotwise_training.evaluation.fresh_predictions import (
     write_fresh_predictions,
 )
 from lotwise_training.evaluation.predictions import SetPredictions, pool_logits
+from lotwise_training.evaluation.risk_promise import DRAWS
 from lotwise_training.metrics import expected_calibration_error
 from lotwise_training.report.calibration_page import calibration_section
 from lotwise_training.report.served_models import RecheckFailed
@@ -49,7 +49,6 @@ def judged(fitted):
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr(calibration_tables, "RECALIBRATIONS", 200)
     monkeypatch.setattr(calibration_tables, "SIMULATIONS", 200)
 
 
@@ -92,33 +91,6 @@ def test_a_perfect_models_error_is_what_simulation_says():
     assert perfect_ece(np.tile(confidence, 9)) == pytest.approx(quantile / 3, rel=0.1)
 
 
-def test_the_promise_is_counted_as_it_is_kept_and_broken(few):
-    rng = np.random.default_rng(1)
-    scores = rng.beta(0.3, 3.0, 20_000)
-    pool = Scored(scores, np.ones(20_000), rng.random(20_000) < scores)
-    found = guarantee_figures(pool, COVERAGE, 0.05)
-    assert found.kept
-    assert 0 < found.violations <= found.most_violations
-    assert found.coverage > found.bonferroni_coverage > 0.3
-    # Whoever promises on tiles of another kind breaks it: wrong answers among the surest.
-    assert (found.pool, found.recalibrations, found.unreachable) == (20_000, 200, 0)
-
-
-def test_a_promise_that_nothing_keeps_is_counted_as_not_reachable(few):
-    pool = Scored(np.linspace(0, 1, 1000), np.ones(1000), np.ones(1000, dtype=bool))
-    found = guarantee_figures(pool, COVERAGE, 0.05)
-    assert (found.unreachable, found.violations, found.coverage) == (200, 0, 0.0)
-
-
-def test_unfamiliar_tiles_are_outside_of_the_promise(few):
-    # All wrong answers are of unfamiliar tiles.
-    wrong = np.arange(5000) % 5 == 0
-    pool = Scored(np.linspace(0, 0.1, 5000), np.where(wrong, 0.01, 0.5), wrong)
-    found = guarantee_figures(pool, COVERAGE, 0.05)
-    assert found.violations == 0
-    assert found.coverage == pytest.approx(0.8, abs=0.03)
-
-
 def test_familiarity_stands_beside_entropy(shifted):
     figures = {each.set: each for each in familiarity_figures(shifted, 0.05)}
     assert set(figures) == {"filament_dim", "unrelated"}
@@ -158,12 +130,14 @@ def test_the_section_says_all_of_it(fitted, judged, shifted, few, tmp_path):
     assert len(section.targets) == 4
     assert [sheet.name for sheet in section.sheets] == [
         "scaling",
-        "guarantee",
+        "promise",
+        "accepted",
         "selective",
         "familiarity",
     ]
     assert all(len(row) == len(s.headings) for s in section.sheets for row in s.rows)
     json.dumps(section.content, allow_nan=False)
+    assert [each["draw"] for each in section.content["promises"][:3]] == list(DRAWS)
     page = "".join(section.parts)
     assert fitted.policy.policy_version in page
     assert "6,000" in page

@@ -52,6 +52,23 @@ def test_another_split_can_be_served():
     assert not named(jobs, "comparisons/region-blocked/")
 
 
+def test_the_served_split_is_learnt_once_more_as_short_as_the_others():
+    recipe = replace(RECIPE, comparison=replace(RECIPE.comparison, short_members=3))
+    jobs = committee_jobs(DATA, recipe)
+    short = named(jobs, "comparisons/tile-random-short/")
+    assert [job.name.rsplit("/")[-1] for job in short] == [
+        "member_00",
+        "member_01",
+        "member_02",
+        "dropout",
+    ]
+    other = named(jobs, "comparisons/region-blocked/")[0]
+    for job in short:
+        assert job.epochs == other.epochs
+        np.testing.assert_array_equal(job.train, jobs[0].train)
+    assert len({job.seed for job in named(jobs, "member")}) == len(named(jobs, "member"))
+
+
 def test_no_two_members_start_alike(jobs):
     seeds = [job.seed for job in named(jobs, "member")]
     assert len(set(seeds)) == len(seeds)

@@ -44,6 +44,8 @@ SIZES: Final = (9, 18, 36)
 """Numbers of tiles by which lots are looked at."""
 ALARM_LEVEL: Final = 0.05
 SEED: Final = 0
+DIGITS: Final = 5
+"""Of what is kept of lots."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,32 +60,36 @@ def fit_diagnosis(
     shifted: ShiftedTiles,
     outputs: CommitteeOutputs,
     known: tuple[CommitteeOutputs, Numbers],
+    ranked: tuple[CommitteeOutputs, Numbers],
     weights_sha256: str,
 ) -> FittedDiagnosis:
     """Fit both.
 
     Args:
         shifted: Tiles whose shift is known.
-        outputs: What the committee says of them.
-        known: What it says of other tiles of its own lots, and those lots.
+        outputs: Of the committee, for them.
+        known: Outputs for other tiles of its own lots, and those lots.
+        ranked: Outputs for scenes of its own lots that fit nothing, and the number of each tile's
+            scene: known lots are ranked by them.
         weights_sha256: Of the committee.
 
     Raises:
         ResultsError: The other tiles of its own lots are too few.
     """
-    answers, labels = known
-    blocks = {name: fit_block(block, labels) for name, block in answers.blocks.items()}
+    known_outputs, labels = known
+    blocks = {name: fit_block(block, labels) for name, block in known_outputs.blocks.items()}
     described = describe(blocks, outputs)
     places = sum(block.projection.shape[1] for block in blocks.values())
     fitted = ~shifted.calibration
     # What it says of lots that it never saw: how sure it may be, of tiles and of lots.
-    aside = _out_of_fold(described, shifted, fitted, places)
-    temperature = _temperature(aside[fitted], shifted.kinds[fitted])
+    out_of_fold = _out_of_fold(described, shifted, fitted, places)
+    temperature = _temperature(out_of_fold[fitted], shifted.kinds[fitted])
     network = _network(described[fitted], shifted.kinds[fitted], places, temperature)
     version = hashlib.sha256(b"".join(array.tobytes() for array in network)).hexdigest()[:12]
     diagnosis = Diagnosis(blocks, *network, weights_sha256=weights_sha256, version=version)
     return FittedDiagnosis(
-        diagnosis, _lots(diagnosis, shifted, outputs, known, _logs(aside / temperature))
+        diagnosis,
+        _lots(diagnosis, shifted, outputs, known, ranked, _logs(out_of_fold / temperature)),
     )
 
 
@@ -138,8 +144,8 @@ def _network(
     for _ in range(EPOCHS):
         for rows in np.array_split(rng.permutation(len(kinds)), batches):
             optimiser.zero_grad()
-            said = layers(inputs[rows])
-            loss = nn.functional.cross_entropy(said, truth[rows], weight=balance)
+            logits = layers(inputs[rows])
+            loss = nn.functional.cross_entropy(logits, truth[rows], weight=balance)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
@@ -174,27 +180,29 @@ def _lots(
     shifted: ShiftedTiles,
     outputs: CommitteeOutputs,
     known: tuple[CommitteeOutputs, Numbers],
-    aside: Array,
+    ranked: tuple[CommitteeOutputs, Numbers],
+    out_of_fold: Array,
 ) -> LotCalibration:
     """How far lots go.
 
     Args:
         diagnosis: Of tiles.
         shifted: Tiles whose shift is known.
-        outputs: What the committee says of them.
-        known: What it says of other tiles of its own lots, and those lots.
-        aside: float64 [N, 4], log-probabilities of shifted tiles by networks that never saw their
-            lots.
+        outputs: Of the committee, for them.
+        known: Outputs and lots.
+        ranked: Outputs and scenes.
+        out_of_fold: float64 [N, 4], log-probabilities of shifted tiles by networks that never saw
+            their lots.
     """
     places = diagnosis.places(outputs)
-    answers, labels = known
+    known_outputs, labels = known
     first = np.random.default_rng(SEED).random(len(labels)) < 0.5
-    of_known, logs = diagnosis.places(answers), diagnosis.log_probabilities(answers)
+    of_known, logs = diagnosis.places(known_outputs), diagnosis.log_probabilities(known_outputs)
     means = np.stack([of_known[first & (labels == lot)].mean(axis=0) for lot in np.unique(labels)])
     lots, kinds = [], []
     for lot in np.unique(shifted.lots[~shifted.calibration]):
         rows = shifted.lots == lot
-        lots.append(LotPlaces.of(aside[rows], places[rows]))
+        lots.append(LotPlaces.of(out_of_fold[rows], places[rows]))
         kinds.append(int(shifted.kinds[rows][0]))
     # Few lots are known: the other half of their calibration tiles makes more of them.
     others = list(_groups(labels, ~first, SIZES[-1]))
@@ -209,18 +217,13 @@ def _lots(
     centre, scale = features.mean(axis=0), features.std(axis=0) + 1e-9
     odds = LogisticRegression(class_weight="balanced", max_iter=2_000)
     odds.fit((features - centre) / scale, kinds)
-    weights = odds.coef_ / scale
-    offsets = odds.intercept_ - weights @ centre
+    # As they are kept and used: rounded before anything is ranked with them.
+    weights, means = np.round(odds.coef_ / scale, DIGITS), np.round(means, DIGITS)
+    offsets = odds.intercept_ - (odds.coef_ / scale) @ centre
     rows = np.flatnonzero(shifted.calibration)
-    said = diagnosis.log_probabilities(outputs.take(rows))
-    by_size = {size: list(_drawn(said, places[rows], shifted.lots[rows], size)) for size in SIZES}
+    by_size = _drawn(diagnosis, outputs.take(rows), shifted.lots[rows])
 
-    known_by_size = {
-        size: [LotPlaces.of(logs[each[:size]], of_known[each[:size]]) for each in others]
-        for size in SIZES
-    }
-
-    def said_of(lot: LotPlaces) -> Array:
+    def log_probabilities(lot: LotPlaces) -> Array:
         logits = weights @ lot_features(means, lot) + offsets
         logs_of_lot: Array = logits - np.logaddexp.reduce(logits)
         return logs_of_lot
@@ -229,11 +232,13 @@ def _lots(
         diagnosis_version=diagnosis.version,
         alarm_level=ALARM_LEVEL,
         sizes=SIZES,
-        changed=_ranked(known_by_size, lambda lot: changed_score(said_of(lot))),
-        instrument=_ranked(by_size, lambda lot: instrument_score(said_of(lot))),
+        changed=_ranked(
+            _drawn(diagnosis, *ranked), lambda lot: changed_score(log_probabilities(lot))
+        ),
+        instrument=_ranked(by_size, lambda lot: instrument_score(log_probabilities(lot))),
         spread=_ranked(by_size, lambda lot: lot.spread_score),
-        known_places=_rounded(means),
-        weights=_rounded(weights),
+        known_places=tuple(map(tuple, means.tolist())),
+        weights=tuple(map(tuple, weights.tolist())),
         offsets=tuple(offsets.tolist()),
     )
 
@@ -246,12 +251,19 @@ def _groups(labels: Numbers, chosen: Flags, size: int) -> Iterator[Numbers]:
             yield rows[at : at + size]
 
 
-def _drawn(logs: Array, places: Array, lots: Numbers, size: int) -> Iterator[LotPlaces]:
-    """Of each lot, by tiles drawn from all over its scene."""
-    rng = np.random.default_rng(SEED)
-    for lot in np.unique(lots):
-        tiles = rng.permutation(np.flatnonzero(lots == lot))[:size]
-        yield LotPlaces.of(logs[tiles], places[tiles])
+def _drawn(
+    diagnosis: Diagnosis, outputs: CommitteeOutputs, scenes: Numbers
+) -> dict[int, list[LotPlaces]]:
+    """By size, of each scene so many tiles drawn from all over it."""
+    logs, places = diagnosis.log_probabilities(outputs), diagnosis.places(outputs)
+    by_size = {}
+    for size in SIZES:
+        rng = np.random.default_rng(SEED)
+        rows = [
+            rng.permutation(np.flatnonzero(scenes == each))[:size] for each in np.unique(scenes)
+        ]
+        by_size[size] = [LotPlaces.of(logs[each], places[each]) for each in rows]
+    return by_size
 
 
 def _logs(logits: Array) -> Array:
@@ -259,11 +271,9 @@ def _logs(logits: Array) -> Array:
     return logs
 
 
-def _rounded(rows: Array) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(row) for row in np.round(rows, 5).tolist())
-
-
 def _ranked(
     by_size: Mapping[int, list[LotPlaces]], score: Callable[[LotPlaces], float]
 ) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(sorted(round(score(each), 5) for each in lots)) for lots in by_size.values())
+    return tuple(
+        tuple(sorted(round(score(each), DIGITS) for each in lots)) for lots in by_size.values()
+    )

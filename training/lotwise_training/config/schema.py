@@ -84,12 +84,15 @@ class ComparisonRecipe:
 
     Attributes:
         other_splits_members, other_splits_steps: Networks of each other split, and steps of each.
+        short_members: Networks of the served split for as few steps, to compare splits at equal
+            length; 0 for none.
         head_tiles: As of a `LoopRecipe`.
         test_tiles: Of each set, at most.
     """
 
     other_splits_members: Count
     other_splits_steps: Count
+    short_members: CountOrNone
     head_tiles: CountOrNone
     test_tiles: Count
 

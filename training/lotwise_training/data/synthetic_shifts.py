@@ -32,6 +32,10 @@ TILES: Final = TILES_PER_SIDE**2
 """Of a lot."""
 REGION: Final = 30_000
 """Patch of the reference lots; all other sets stay below."""
+FIRST_KNOWN_REGION: Final = 31_000
+"""Patch of the first of the scenes by which known lots are ranked, a region for each."""
+KNOWN_SCENES: Final = 4
+"""Of each reference lot: 120 ranks in all."""
 SEED: Final = 61
 FIRST_LOT_SEED: Final = 70_000
 NEW_LOTS: Final = 300
@@ -105,6 +109,21 @@ def shifted_tiles(cache: Path) -> ShiftedTiles:
     )
 
 
+def known_scenes(cache: Path) -> tuple[Images, Numbers]:
+    """Scenes of the reference lots that fit nothing: known lots are ranked by them.
+
+    Args:
+        cache: Folder of rendered data.
+
+    Returns:
+        uint8 [N, 64, 64], and the number of each tile's scene, int64 [N].
+    """
+    regions = range(FIRST_KNOWN_REGION, FIRST_KNOWN_REGION + KNOWN_SCENES)
+    orders = [_order(lot, region) for lot in reference_lots() for region in regions]
+    images, _ = rendered("known", {"known": orders}, cache)
+    return images["known"], np.repeat(np.arange(len(orders)), TILES)
+
+
 def new_lots(count: int) -> list[Lot]:
     """Lots of the box of all lots that are no reference lot, "F001" and on."""
     sampler = qmc.Sobol(len(ATTRIBUTE_NAMES), rng=np.random.default_rng(SEED))
@@ -170,5 +189,5 @@ def _instruments(lots: Sequence[Lot]) -> list[RenderOrder]:
     return orders
 
 
-def _order(lot: Lot) -> RenderOrder:
-    return RenderOrder(lot, REGION, TILES, PX, tiles_per_side=TILES_PER_SIDE)
+def _order(lot: Lot, region: int = REGION) -> RenderOrder:
+    return RenderOrder(lot, region, TILES, PX, tiles_per_side=TILES_PER_SIDE)

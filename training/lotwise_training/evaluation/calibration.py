@@ -1,4 +1,4 @@
-"""Figures of calibration, familiarity and the policy's promise, from stored answers alone."""
+"""Figures of calibration and familiarity, from stored answers alone."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
 
-from lotwise.core.policy import PolicyRequest
 from lotwise.core.policy_fit import Scored
-from lotwise.core.selective_risk import bonferroni_bisection, candidates, certify_risk
 from lotwise.core.temperature import error_probability, scaled
 from lotwise.core.uncertainty import Array, entropy
 from lotwise_training.evaluation.bootstrap import Interval, wilson
@@ -25,13 +22,9 @@ from lotwise_training.metrics import (
     risk_coverage,
 )
 
-RECALIBRATIONS: Final = 1000
-CALIBRATION_TILES: Final = 2000
-"""Drawn for each recalibration to test the threshold on; as many again give the candidates."""
 SIMULATIONS: Final = 1000
 """Of a perfectly calibrated model."""
 COVERAGE: Final = 0.9
-LEAST_RISK: Final = 0.001
 _AT_ONCE: Final = 4_000_000
 
 Flags = npt.NDArray[np.bool_]
@@ -55,39 +48,6 @@ class CalibrationFigures:
     ece: float
     perfect_ece: float
     accuracy: float
-
-
-@dataclass(frozen=True)
-class GuaranteeFigures:
-    """How often the promise of a risk is broken when a policy is fitted again and again.
-
-    Attributes:
-        risk, confidence: What is promised.
-        pool: Tiles that calibration sets are drawn from, with replacement; theirs is the truth.
-        tiles: Of each calibration set.
-        recalibrations: How many.
-        unreachable: Of them, where nothing could be promised.
-        violations: Of them, where the error among accepted tiles of the pool is above the risk.
-        most_violations: 97.5% quantile of violations, if each had the chance 1 - confidence.
-        coverage: Mean share of the pool that is accepted.
-        bonferroni_coverage: The same by Geifman & El-Yaniv's own bisection.
-    """
-
-    risk: float
-    confidence: float
-    pool: int
-    tiles: int
-    recalibrations: int
-    unreachable: int
-    violations: int
-    most_violations: int
-    coverage: float
-    bonferroni_coverage: float
-
-    @property
-    def kept(self) -> bool:
-        """Whether violations stay within their binomial band."""
-        return self.violations <= self.most_violations
 
 
 @dataclass(frozen=True)
@@ -183,52 +143,6 @@ def scored_fresh(fresh: FreshPredictions, temperature: float) -> Scored:
     )
 
 
-def guarantee_figures(
-    pool: Scored, request: PolicyRequest, risk: float, *, seed: int = 0
-) -> GuaranteeFigures:
-    """Fit a policy of a risk again and again, on tiles drawn from a pool.
-
-    Args:
-        pool: Labelled tiles; drawn with replacement, so that each draw is one of independent tiles
-            whose true error is known.
-        request: Confidence and least familiarity.
-        risk: To be promised.
-        seed: Of the draws.
-    """
-    rng = np.random.default_rng(seed)
-    scores = pool.acceptable(request.min_familiarity)
-    order = np.argsort(scores, kind="stable")
-    ordered, wrong = scores[order], pool.wrong[order]
-    errors = np.concatenate([[0], np.cumsum(wrong)])
-    violations = unreachable = 0
-    coverages, others = [], []
-    for _ in range(RECALIBRATIONS):
-        first, second = rng.integers(0, len(ordered), (2, CALIBRATION_TILES))
-        thresholds = candidates(ordered[first], CALIBRATION_TILES, risk, request.confidence)
-        drawn = (ordered[second], wrong[second])
-        found = (
-            certify_risk(thresholds, *drawn, risk, request.confidence) if len(thresholds) else None
-        )
-        theirs = bonferroni_bisection(*drawn, risk, request.confidence)
-        others.append(_accepted(ordered, theirs) / len(ordered))
-        accepted = _accepted(ordered, None if found is None else found.threshold)
-        coverages.append(accepted / len(ordered))
-        unreachable += found is None
-        violations += accepted > 0 and errors[accepted] / accepted > risk
-    return GuaranteeFigures(
-        risk=risk,
-        confidence=request.confidence,
-        pool=len(ordered),
-        tiles=CALIBRATION_TILES,
-        recalibrations=RECALIBRATIONS,
-        unreachable=int(unreachable),
-        violations=int(violations),
-        most_violations=int(binom.ppf(0.975, RECALIBRATIONS, 1 - request.confidence)),
-        coverage=float(np.mean(coverages)),
-        bonferroni_coverage=float(np.mean(others)),
-    )
-
-
 def familiarity_figures(outputs: Predictions, min_familiarity: float) -> list[FamiliarityFigures]:
     """Of every shifted set whose familiarity is stored, against known lots in new regions."""
     known = outputs.get((TILE_RANDOM, NEW_REGIONS))
@@ -278,14 +192,3 @@ def selective_figures(name: str, scored: Scored) -> SelectiveFigures:
     accepted = int(np.ceil(COVERAGE * len(scored) - 1e-9))
     error = curve.at(COVERAGE)
     return SelectiveFigures(name, len(scored), error, wilson(error * accepted, accepted))
-
-
-def promised_risk(judged: CalibrationCheck) -> float:
-    """The risk whose promise is checked: the policy's own target, or else what was found."""
-    request = judged.policy.request
-    risk = request.target if request.kind == "risk" else judged.policy.risk_bound
-    return max(risk, LEAST_RISK)
-
-
-def _accepted(ordered: Array, threshold: float | None) -> int:
-    return 0 if threshold is None else int(np.searchsorted(ordered, threshold, side="right"))

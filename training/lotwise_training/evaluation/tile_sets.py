@@ -23,8 +23,10 @@ from lotwise_training.store.arrays import ResultsError
 TILE_RANDOM: Final = "tile-random"
 REGION_BLOCKED: Final = "region-blocked"
 LOT_HELD_OUT: Final = "lot-held-out"
-SPLITS: Final = (TILE_RANDOM, REGION_BLOCKED, LOT_HELD_OUT)
-"""As published first; then the two that keep overlapping neighbours apart."""
+TILE_RANDOM_SHORT: Final = "tile-random-short"
+SPLITS: Final = (TILE_RANDOM, TILE_RANDOM_SHORT, REGION_BLOCKED, LOT_HELD_OUT)
+"""As published first, then at the length of the others; then the two that keep overlapping
+neighbours apart."""
 NEW_REGIONS: Final = "new_regions"
 
 SET_WORDS: Final[Mapping[str, str]] = MappingProxyType(

@@ -21,7 +21,7 @@ from lotwise_training.calibration.policy import read_fitted
 from lotwise_training.calibration.shift_classifier import FittedDiagnosis, fit_diagnosis
 from lotwise_training.data.benchmark import benchmark_set
 from lotwise_training.data.calibration_sets import CALIBRATION
-from lotwise_training.data.synthetic_shifts import shifted_tiles
+from lotwise_training.data.synthetic_shifts import known_scenes, shifted_tiles
 from lotwise_training.evaluation.cascade import (
     REFERRED,
     CascadeDecisions,
@@ -111,11 +111,14 @@ def _diagnosis(
 ) -> FittedDiagnosis:
     """The diagnosis of the first members, as that of the whole committee is fitted."""
     shifted = shifted_tiles(workspace.cache)
+    scenes, number = known_scenes(workspace.cache)
     said = predictor.served(shifted.images, "shifted tiles, ensemble")
+    ranked = predictor.served(scenes, "scenes of known lots, ensemble")
     return fit_diagnosis(
         shifted,
         first_members(said, found.members),
         (first_members(known.outputs, found.members), known.labels),
+        (first_members(ranked, found.members), number),
         found.first.calibration.weights_sha256,
     )
 

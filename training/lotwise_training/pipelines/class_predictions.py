@@ -30,7 +30,12 @@ from lotwise_training.inference.predict import (
 )
 from lotwise_training.store.checkpoint import load_checkpoint
 from lotwise_training.training.base import checkpoint_path
-from lotwise_training.training.tasks.ensemble import DROPOUT_NAME, SERVED, variant_folder
+from lotwise_training.training.tasks.ensemble import (
+    DROPOUT_NAME,
+    SERVED,
+    variant_folder,
+    variants,
+)
 
 ANSWERS: Final = "committee-answers"
 """Folder of what was asked before, among the runs."""
@@ -39,15 +44,15 @@ FRESH_AT_ONCE: Final = 1024
 
 
 def split_predictions(data: TileDataset, name: str, predictor: PredictionCache) -> Predictions:
-    """What single network, dropout and ensemble say of a split's test tiles, and of unseen lots.
+    """Predictions of single network, dropout and ensemble on test tiles, and on unseen lots.
 
     Args:
         data: The lots.
-        name: Of the split.
+        name: Of the variant, as `variants` names them.
         predictor: Of its networks.
     """
     recipe = predictor.recipe
-    split = SPLITS[name](data, recipe.network.seed)
+    split = SPLITS[variants(recipe)[name]](data, recipe.network.seed)
     known = classes(split, data)
     most = None if name == recipe.split else recipe.comparison.test_tiles
     folder = variant_folder(name, recipe)
@@ -121,7 +126,7 @@ def manifest(
         "data_version": frozen()[1] if benchmark else data.version,
         "lot_ids": list(data.table.lot_ids),
         "recipes": list(data.table.recipes),
-        "runs": {name: _run(data, name, predictor) for name in SPLITS},
+        "runs": {name: _run(data, name, predictor) for name in variants(predictor.recipe)},
     }
 
 
@@ -142,7 +147,7 @@ def _run(data: TileDataset, name: str, predictor: PredictionCache) -> Mapping[st
             DROPOUT: committee_sha256([network]),
         },
         "steps": min(state["step"] for state in taken),
-        "train_tiles": len(SPLITS[name](data, recipe.network.seed).train),
+        "train_tiles": len(SPLITS[variants(recipe)[name]](data, recipe.network.seed).train),
         "seconds": sum(state["seconds"] for state in taken),
         "lot_ids": list(lot_ids),
     }

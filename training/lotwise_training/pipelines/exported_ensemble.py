@@ -29,7 +29,7 @@ from lotwise_training.calibration.shift_classifier import FittedDiagnosis, fit_d
 from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.benchmark import benchmark_set
 from lotwise_training.data.calibration_sets import CALIBRATION, FRESH
-from lotwise_training.data.synthetic_shifts import shifted_tiles
+from lotwise_training.data.synthetic_shifts import known_scenes, shifted_tiles
 from lotwise_training.data.tiles import SIMULATED, Images, Numbers
 from lotwise_training.evaluation.fresh_predictions import write_fresh_predictions
 from lotwise_training.evaluation.prediction_cache import PredictionCache
@@ -131,10 +131,12 @@ def fit_diagnosis_of_exported(
     fitted_before.calibrated.check_weights(committee.weights_sha256)
     predictor = PredictionCache(workspace.runs, recipe, exported=committee)
     shifted, known = shifted_tiles(workspace.cache), workspace.fresh_tiles(CALIBRATION)
+    scenes, number = known_scenes(workspace.cache)
     fitted = fit_diagnosis(
         shifted,
         predictor.served(shifted.images, "shifted tiles, ensemble"),
         (predictor.served(known.images, "calibration tiles, ensemble"), known.lots),
+        (predictor.served(scenes, "scenes of known lots, ensemble"), number),
         committee.weights_sha256,
     )
     fitted.diagnosis.write(repository / COMMITTEE / DIAGNOSIS_FILE)

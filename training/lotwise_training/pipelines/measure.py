@@ -46,7 +46,7 @@ from lotwise_training.report.property_page import property_sheet
 from lotwise_training.report.screen import show
 from lotwise_training.training.editor.runs import RUN as EDITOR
 from lotwise_training.training.tasks.attribute_meter import SERVED as METER
-from lotwise_training.training.tasks.ensemble import SERVED
+from lotwise_training.training.tasks.ensemble import SERVED, variants
 from lotwise_training.training.tasks.property import SERVED as REGRESSOR
 
 EVALUATION_FILE: Final = "evaluation.json"
@@ -107,7 +107,7 @@ def store_predictions(
     tiles = workspace.committee_tiles(own_lots)
     predictor = PredictionCache.with_calibration(workspace.runs, recipe, needed=own_lots is None)
     outputs: Predictions = {}
-    for name in SPLITS:
+    for name in variants(recipe):
         outputs |= split_predictions(tiles, name, predictor)
     if own_lots is None:
         outputs |= shifted_predictions(workspace.cache, predictor)

@@ -16,17 +16,21 @@ from lotwise.core.temperature import error_probability, scaled
 from lotwise_training.evaluation.calibration import (
     CalibrationFigures,
     FamiliarityFigures,
-    GuaranteeFigures,
     SelectiveFigures,
     calibration_figures,
     familiarity_figures,
-    guarantee_figures,
-    promised_risk,
     scored_fresh,
     selective_figures,
 )
 from lotwise_training.evaluation.fresh_predictions import CalibrationCheck, read_fresh_predictions
 from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, Predictions
+from lotwise_training.evaluation.risk_promise import (
+    DRAWS,
+    AcceptedShares,
+    PromiseCheck,
+    accepted_shares,
+    check_promises,
+)
 from lotwise_training.evaluation.tile_sets import TILE_RANDOM, words
 from lotwise_training.report.html_parts import table_html
 from lotwise_training.report.section import Section
@@ -66,7 +70,10 @@ def calibration_section(
     temperature, request = judged.calibration.temperature, judged.policy.request
     pool = scored_fresh(judged.fresh, temperature)
     calibration = calibration_figures(judged, seed=seed)
-    guarantee = guarantee_figures(pool, request, promised_risk(judged), seed=seed)
+    promises = check_promises(judged.policy, pool, judged.fresh.labels, seed=seed)
+    shares = accepted_shares(
+        pool, judged.fresh.labels, request.min_familiarity, judged.policy.max_score
+    )
     familiar = familiarity_figures(outputs, request.min_familiarity)
     selective = [selective_figures(FRESH_WORDS, pool)]
     if (TILE_RANDOM, TEST) in outputs:
@@ -74,19 +81,21 @@ def calibration_section(
         selective.insert(0, selective_figures(words(TEST), test))
     sheets = (
         scaling_sheet(calibration),
-        guarantee_sheet(guarantee),
+        promise_sheet(promises),
+        accepted_sheet(shares),
         selective_sheet(selective),
         familiarity_sheet(familiar),
     )
     return Section(
         name="calibration",
-        targets=calibration_targets(calibration, guarantee, selective, familiar),
+        targets=calibration_targets(calibration, promises[0], selective, familiar),
         sheets=sheets,
         content={
             "calibration": judged.calibration.model_dump(mode="json"),
             "policy": judged.policy.model_dump(mode="json"),
             "scaling": asdict(calibration),
-            "guarantee": {**asdict(guarantee), "kept": guarantee.kept},
+            "promises": [{**asdict(each), "kept": each.kept} for each in promises],
+            "accepted": asdict(shares),
             "selective": [asdict(each) for each in selective],
             "familiarity": [asdict(each) for each in familiar],
         },
@@ -101,7 +110,7 @@ def calibration_section(
 
 def calibration_targets(
     calibration: CalibrationFigures,
-    guarantee: GuaranteeFigures,
+    promise: PromiseCheck,
     selective: Sequence[SelectiveFigures],
     familiar: Sequence[FamiliarityFigures],
 ) -> tuple[Target, ...]:
@@ -120,12 +129,13 @@ def calibration_targets(
             calibration.ece,
         ),
         Target(
-            f"promise of {guarantee.risk:.1%} error, {guarantee.recalibrations:,} recalibrations",
-            f"broken at most {guarantee.most_violations} times",
-            f"{guarantee.violations} times",
+            f"promise of {promise.limit:.1%} error, {promise.recalibrations:,} recalibrations on "
+            "scenes of every lot",
+            f"broken at most {promise.most_violations} times",
+            f"{promise.violations} times",
             "",
-            guarantee.kept,
-            guarantee.violations / guarantee.recalibrations,
+            promise.kept,
+            promise.violations / promise.recalibrations,
         ),
         Target(
             f"error at 90% coverage by the calibrated score, {first.set}",
@@ -185,39 +195,67 @@ def scaling_sheet(figures: CalibrationFigures) -> Sheet:
     )
 
 
-def guarantee_sheet(figures: GuaranteeFigures) -> Sheet:
-    """How often the promise was broken."""
+def promise_sheet(checks: Sequence[PromiseCheck]) -> Sheet:
+    """How often each promise was broken, by how scenes are drawn."""
+    words = {"error": "error at most", "coverage": "accepted at least"}
     return Sheet(
-        "guarantee",
-        "The promise of a risk, fitted again and again",
+        "promise",
+        "Promises fitted again and again, by how calibration scenes are drawn",
         (
             "promise",
+            "scenes drawn",
             "recalibrations",
-            "tiles each",
-            "pool",
+            "scenes each",
             "broken",
+            "broken, %",
+            "95% interval",
             "allowed (97.5%)",
             "not reachable",
             "accepted, %",
             "by bisection, %",
         ),
+        tuple(
+            (
+                f"{words[each.quantity]} {each.limit:.1%} at {each.confidence:.0%}",
+                each.draw,
+                str(each.recalibrations),
+                str(each.scenes),
+                str(each.violations),
+                percent(each.violations / each.recalibrations, 1),
+                percent_range(each.interval),
+                str(each.most_violations),
+                str(each.unreachable),
+                percent(each.coverage, 1),
+                NONE if each.bonferroni_coverage is None else percent(each.bonferroni_coverage, 1),
+            )
+            for each in checks
+        ),
+        tuple(range(len(DRAWS), len(checks), len(DRAWS))),
+        words=2,
+        note="Whole scenes of the fresh tiles are drawn; the truth is the error, or the accepted "
+        "share, of all fresh tiles under the fitted threshold. Every lot equally: one scene of "
+        "each. Scenes at random: as many of all lots together. Lots at random: three scenes of "
+        "each of a third as many lots. Allowed: 97.5% quantile of the binomial distribution. By "
+        "bisection: what Geifman & El-Yaniv's own algorithm (2017) accepts at the same promise. "
+        "The error is the policy's, but at most half of the largest that any threshold has.",
+    )
+
+
+def accepted_sheet(shares: AcceptedShares) -> Sheet:
+    """What the policy accepts, of all tiles and in the worst lot."""
+    return Sheet(
+        "accepted",
+        "Accepted share of fresh tiles, of all lots together and in the worst lot",
+        ("tiles", "lots", "accepted, %", "accepted in the worst lot, %"),
         (
             (
-                f"error at most {figures.risk:.1%} at {figures.confidence:.0%}",
-                f"{figures.recalibrations:,}",
-                f"{figures.tiles:,}",
-                f"{figures.pool:,}",
-                str(figures.violations),
-                str(figures.most_violations),
-                str(figures.unreachable),
-                percent(figures.coverage, 1),
-                percent(figures.bonferroni_coverage, 1),
+                f"{shares.tiles:,}",
+                str(shares.lots),
+                percent(shares.marginal, 1),
+                percent(shares.worst, 1),
             ),
         ),
-        note="Calibration sets are drawn from the pool with replacement; the truth is the pool's "
-        "own error among the tiles that the fitted threshold accepts. Allowed: 97.5% quantile of "
-        "the binomial distribution. By bisection: what Geifman & El-Yaniv's own algorithm (2017) "
-        "accepts at the same promise. Zhang et al. 2020 promise nothing.",
+        note="A promise is of all lots together, not of each.",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lotwise_training.evaluation.predictions import DROPOUT, ENSEMBLE
-from lotwise_training.evaluation.tile_sets import SPLITS
+from lotwise_training.evaluation.tile_sets import SPLITS, TILE_RANDOM_SHORT
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.wording import NONE
 
@@ -15,13 +15,15 @@ def runs_sheet(manifest: Mapping[str, Any]) -> Sheet:
     """What was trained, and the hashes of the weights."""
     runs: Mapping[str, Mapping[str, Any]] = manifest.get("runs", {})
     names = [split for split in SPLITS if split in runs] + sorted(set(runs) - set(SPLITS))
+    if runs and TILE_RANDOM_SHORT not in runs:
+        names.append(TILE_RANDOM_SHORT)
     rows = []
     for split in names:
-        run = runs[split]
+        run = runs.get(split, {})
         weights = run.get("weights_sha256", {})
         rows.append(
             (
-                split,
+                split if run else f"{split}: not measured",
                 str(weights.get(ENSEMBLE, NONE))[:16],
                 str(weights.get(DROPOUT, NONE))[:16],
                 *(
@@ -46,7 +48,8 @@ def runs_sheet(manifest: Mapping[str, Any]) -> Sheet:
         ),
         tuple(rows),
         words=3,
-        note="Weights: the first 16 digits of their SHA-256.",
+        note="Weights: the first 16 digits of their SHA-256. tile-random-short learns from the "
+        "tiles of tile-random for as many steps as other splits: compare these with it.",
     )
 
 

@@ -8,7 +8,12 @@ from typing import Any, Final
 
 from lotwise_training.evaluation.classification import Difference, Tables
 from lotwise_training.evaluation.predictions import DROPOUT, ENSEMBLE, SINGLE, TEST
-from lotwise_training.evaluation.tile_sets import METHOD_WORDS, SPLITS, TILE_RANDOM
+from lotwise_training.evaluation.tile_sets import (
+    METHOD_WORDS,
+    SPLITS,
+    TILE_RANDOM,
+    TILE_RANDOM_SHORT,
+)
 from lotwise_training.report.wording import signed
 
 
@@ -126,6 +131,7 @@ def targets(tables: Tables) -> tuple[Target, ...]:
     return first + tuple(
         _beats(split, other, by_place.get((split, other)))
         for split in SPLITS
+        if split != TILE_RANDOM_SHORT
         for other in (SINGLE, DROPOUT)
     )
 

@@ -19,6 +19,8 @@ from lotwise_training.training.tasks.classifier import ClassifierJob
 
 SERVED: Final = "committee"
 """Folder of the committee that is served, and of the network with dropout beside it."""
+SHORT: Final = "-short"
+"""Ends the name of the variant that learns from the served split for as few steps as others."""
 DROPOUT_NAME: Final = "dropout"
 MEMBER_SEEDS: Final = 100
 """Seeds of a variant's members are this far apart from those of the next variant."""
@@ -51,13 +53,14 @@ def committee_jobs(
         jobs = _variant(data, recipe, split, SERVED, recipe.members, recipe.network.steps, seed)
         return limit_time(jobs, max_seconds, recipe.parallel)
     comparison = recipe.comparison
-    order = [recipe.split, *(name for name in SPLITS if name != recipe.split)]
     jobs = []
-    for number, name in enumerate(order):
-        split = SPLITS[name](data, recipe.network.seed)
+    for number, (name, split_name) in enumerate(variants(recipe).items()):
+        split = SPLITS[split_name](data, recipe.network.seed)
         members, steps = recipe.members, recipe.network.steps
         if name != recipe.split:
             members, steps = comparison.other_splits_members, comparison.other_splits_steps
+        if name.endswith(SHORT):
+            members = comparison.short_members
         first_seed = recipe.network.seed + MEMBER_SEEDS * number
         folder = variant_folder(name, recipe)
         variant = _variant(data, recipe, split, folder, members, steps, first_seed)
@@ -68,9 +71,17 @@ def committee_jobs(
     return limit_time(jobs, max_seconds, recipe.parallel)
 
 
-def variant_folder(split: str, recipe: CommitteeRecipe) -> str:
-    """Folder of the networks that learn from a split."""
-    return SERVED if split == recipe.split else f"{SERVED}-comparisons/{split}"
+def variants(recipe: CommitteeRecipe) -> dict[str, str]:
+    """Groups of networks with the split that each learns from; the served group is first."""
+    found = {name: name for name in (recipe.split, *SPLITS)}
+    return found | (
+        {f"{recipe.split}{SHORT}": recipe.split} if recipe.comparison.short_members else {}
+    )
+
+
+def variant_folder(variant: str, recipe: CommitteeRecipe) -> str:
+    """Folder of a variant's networks."""
+    return SERVED if variant == recipe.split else f"{SERVED}-comparisons/{variant}"
 
 
 def _variant(
