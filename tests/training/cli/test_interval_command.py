@@ -11,7 +11,8 @@ from lotwise_training.cli import app as cli
 from lotwise_training.evaluation.conformal import ALL_LOTS, calibrations
 from lotwise_training.evaluation.interval_predictions import read_intervals
 from lotwise_training.pipelines.workspace import Workspace
-from lotwise_training.report.conformal_section import conformal_section
+from lotwise_training.report.intervals import intervals_section
+from lotwise_training.report.render import Inputs
 from lotwise_training.report.verify_conformal import check_calibration
 from tests.training.commands import REGRESSOR, in_this_process, said
 from tests.training.striped_lots import striped_lots
@@ -80,6 +81,6 @@ def test_the_card_shows_the_coverage(followed):
 
 def test_the_report_has_its_section(followed):
     home, _ = followed
-    section = conformal_section(home / "results", None, seed=0)
+    section = intervals_section(Inputs(home / "results"))
     assert [target.reached is None for target in section.targets] == [False, False]
-    assert json.loads(json.dumps(section.content, allow_nan=False))["tiles_per_lot"] == 6
+    assert json.loads(json.dumps(section.stated, allow_nan=False))["tiles_per_lot"] == 6

@@ -68,7 +68,7 @@ def test_each_attribute_is_asked_for_once_down_and_once_up():
 def test_the_response_is_what_the_editor_does(edits):
     figures = edit_figures({SIMULATOR: edits, "attgan": edits})["attgan"]
     wanted = 0.8 * np.eye(4) + 0.1 * np.roll(np.eye(4), 1, axis=1)
-    np.testing.assert_allclose(figures.response, wanted, atol=1e-3)
+    np.testing.assert_allclose(figures.response.value, wanted, atol=1e-3)
     np.testing.assert_allclose(figures.low, wanted, atol=1e-3)
     assert figures.least_diagonal == pytest.approx(0.8, abs=1e-3)
     assert figures.most_off_diagonal == pytest.approx(0.1, abs=1e-3)

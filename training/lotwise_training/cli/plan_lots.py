@@ -25,7 +25,7 @@ from lotwise_training.pipelines.plan_lots import plan_lot_folder
 from lotwise_training.pipelines.plan_table import show_plan
 from lotwise_training.pipelines.simulated_plans import simulate_benchmark_plans
 from lotwise_training.pipelines.workspace import Workspace
-from lotwise_training.report.screen import show
+from lotwise_training.report.render import show
 
 Lots = Annotated[
     Path | None,
@@ -72,13 +72,14 @@ def plan_lots(
         workspace = Workspace(home, recipes, profile)
         if lots is None:
             # Here, because the report needs the engine that serves, which no training does.
-            from lotwise_training.active_learning.savings import forecast_figures, plan_figures
-            from lotwise_training.report.lot_plan_section import forecast_sheet, plan_sheet
+            from lotwise_training.active_learning.savings import plan_records
+            from lotwise_training.report.plans import forecasts_table, plans_table
 
             made, stated = simulate_benchmark_plans(workspace, repository)
             write_simulated_plans(results, made, stated)
-            show(plan_sheet(plan_figures(made), made, stated), out)
-            show(forecast_sheet(forecast_figures(made)), out)
+            records = plan_records(made, stated["unit"])
+            show(plans_table(records, made, stated), out)
+            show(forecasts_table(records), out)
             out.print(f"wrote {results / FILE}")
             return
         plan = plan_lot_folder(

@@ -26,8 +26,8 @@ from lotwise_training.config.plan import PlanRecipe
 from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.pipelines.workspace import Workspace
-from lotwise_training.report.plan_sheets import curve_sheet, need_sentences
-from lotwise_training.report.screen import show
+from lotwise_training.report.learning_curve import curve_table, need_sentences
+from lotwise_training.report.render import show
 from lotwise_training.training.parallel import train_networks
 from lotwise_training.training.tasks.classifier import ClassifierTrainer
 
@@ -66,7 +66,7 @@ def plan_tiles(
         # The results beside the shipped models are the benchmark's alone.
         path = results / FILE if own_lots is None else workspace.run(RUN) / FILE
         curve.write(path)
-        show(curve_sheet(curve), out)
+        show(curve_table(curve), out)
         for sentence in need_sentences(curve, accuracy or ()):
             out.print(sentence)
         out.print(f"wrote {path}")

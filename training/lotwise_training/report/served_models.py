@@ -27,6 +27,22 @@ class RecheckFailed(RuntimeError):
     """What was made anew is not what is stored; the message says where, and both values."""
 
 
+def check_same(what: str, served: object, measured: object, command: str) -> None:
+    """Refuse to report on other models than those that are served.
+
+    Args:
+        what: Is compared.
+        served: Version or content; None where there is none.
+        measured: The same of what was measured.
+        command: That makes them agree.
+
+    Raises:
+        RecheckFailed: They differ.
+    """
+    if served != measured:
+        raise RecheckFailed(f"another {what} is served than was measured; run `{command}`")
+
+
 class Committee(Protocol):
     """A committee that can be asked."""
 

@@ -1,4 +1,4 @@
-"""Compares the served calibration of intervals with the stored answers, and asks its networks."""
+"""Compares the served calibration of intervals with the stored one, and asks its networks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import numpy as np
 from lotwise.core.errors import Contradiction
 from lotwise.core.intervals import IntervalCalibration
 from lotwise_training.calibration.conformal import FOLDS, INTERVALS_FILE
+from lotwise_training.data.render_cache import render
 from lotwise_training.evaluation.interval_predictions import NewLots
 from lotwise_training.report.served_models import RecheckFailed, ServedModels
-from lotwise_training.report.verify_property import compare_anew
+from lotwise_training.report.verify_property import Render, compare_anew
 
 MOST_RESIDUAL: Final = 1e-3
 """Relative to the largest: networks may have been asked on another device."""
 
 
 def check_calibration(models: Path, stored: IntervalCalibration) -> None:
-    """Compare the calibration of a repository with the one that follows from stored answers.
+    """Compare the calibration of a repository with the one that follows from stored predictions.
 
     Raises:
         RecheckFailed: It is missing, of other networks, or has other lots or residuals.
@@ -37,24 +38,27 @@ def check_calibration(models: Path, stored: IntervalCalibration) -> None:
         if mine != theirs:
             raise RecheckFailed(
                 f"the served calibration {served.calibration_version} has other {what} than the "
-                "stored answers. Run `lotwise-train evaluate` and `lotwise-train export`."
+                "stored predictions. Run `lotwise-train evaluate` and `lotwise-train export`."
             )
     kept, found = _residuals(stored), _residuals(served)
     worst = float(np.abs(found - kept).max())
     if not worst <= MOST_RESIDUAL * max(1.0, float(kept.max())):
         raise RecheckFailed(
-            f"the served calibration {served.calibration_version} differs from the stored answers "
-            f"by {worst:.4g}. Run `lotwise-train evaluate` and `lotwise-train export`."
+            f"the served calibration {served.calibration_version} differs from the stored "
+            f"predictions by {worst:.4g}. Run `lotwise-train evaluate` and `lotwise-train export`."
         )
 
 
-def check_folds(models: ServedModels, stored: NewLots, *, seed: int) -> tuple[int, float]:
-    """Make tiles of some new lots anew and compare what the fold networks say of them.
+def check_folds(
+    models: ServedModels, stored: NewLots, *, seed: int, draw: Render = render
+) -> tuple[int, float]:
+    """Render tiles of some new lots again and compare the predictions of the fold networks.
 
     Args:
         models: Of the repository.
         stored: What is stored of the benchmark's new lots.
         seed: Of the choice.
+        draw: Renders the tiles of a lot.
 
     Returns:
         How many tiles; the largest difference, in the property's unit.
@@ -70,6 +74,7 @@ def check_folds(models: ServedModels, stored: NewLots, *, seed: int) -> tuple[in
         stored.predicted.astype(np.float64),
         "fold networks differ",
         seed=seed,
+        draw=draw,
     )
 
 

@@ -1,4 +1,4 @@
-"""Asks the served regressor again about some tiles whose predictions are stored."""
+"""Asks the served regressor again about tiles whose predictions are stored, and compares."""
 
 from __future__ import annotations
 
@@ -21,14 +21,19 @@ MOST_DIFFERENCE: Final = 1e-3
 """Of the range of the stored predictions: the engine sums in another order than torch."""
 BATCH: Final = 8
 
+Render = Callable[[RenderOrder], Images]
 
-def check_property(models: ServedModels, stored: PropertySet, *, seed: int) -> tuple[int, float]:
-    """Make tiles of some new lots anew and compare.
+
+def check_property(
+    models: ServedModels, stored: PropertySet, *, seed: int, draw: Render = render
+) -> tuple[int, float]:
+    """Render tiles of some new lots again and compare.
 
     Args:
         models: Of the repository.
         stored: What is stored of the benchmark's new lots.
         seed: Of the choice.
+        draw: Renders the tiles of a lot.
 
     Returns:
         How many tiles; the largest difference, in the property's unit.
@@ -44,6 +49,7 @@ def check_property(models: ServedModels, stored: PropertySet, *, seed: int) -> t
         stored.predicted[NETWORK].astype(np.float64)[:, None],
         "regressor differs",
         seed=seed,
+        draw=draw,
     )
 
 
@@ -55,22 +61,24 @@ def compare_anew(
     what: str,
     *,
     seed: int,
+    draw: Render = render,
 ) -> tuple[int, float]:
-    """Make the tiles of some of the benchmark's new lots anew and compare answers.
+    """Render the tiles of some of the benchmark's new lots again and compare predictions.
 
     Args:
-        ask: Answers [n, K] to uint8 [n, 1, H, W].
+        ask: Predictions [n, K] of uint8 [n, 1, H, W].
         numbers: int16 [N], lot of every stored tile, in the order of the lot's tiles.
         lot_ids: Names of the lots.
-        kept: float64 [N, K], stored answers.
+        kept: float64 [N, K], stored predictions.
         what: Who differs, for the message.
         seed: Of the choice of lots.
+        draw: Renders the tiles of a lot.
 
     Returns:
         How many tiles; the largest difference.
 
     Raises:
-        RecheckFailed: An answer differs.
+        RecheckFailed: A prediction differs.
     """
     lots = {lot.lot_id: lot for lot in benchmark.new_lots()}
     allowed = MOST_DIFFERENCE * float(np.ptp(kept))
@@ -84,10 +92,10 @@ def compare_anew(
             STRENGTH_GEOMETRY.px,
             tiles_per_side=benchmark.TILES_PER_SIDE,
         )
-        images = render(order)[:, None]
+        images = draw(order)[:, None]
         batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-        answers = np.concatenate([ask(batch) for batch in batches])
-        difference = np.abs(answers - kept[rows]).max(axis=1)
+        predictions = np.concatenate([ask(batch) for batch in batches])
+        difference = np.abs(predictions - kept[rows]).max(axis=1)
         if not difference.max() <= allowed:
             raise RecheckFailed(
                 f"lot {lot_ids[number]}, tile {int(difference.argmax())}: the served {what} from "
