@@ -164,8 +164,8 @@ def describe(outputs: Predictions, manifest: Mapping[str, Any]) -> str:
     tests = sum(len(outputs[split, TEST].tiles) for split in splits_of(outputs))
     others = sum(len(each.tiles) for (_, name), each in outputs.items() if name != TEST)
     return (
-        f"Measured on benchmark v{manifest.get('benchmark', '?')}: simulated lots{made_of}; nothing "
-        "here is of a real micrograph. Networks (WRN-16-2) identify the lot of a tile of "
+        f"Measured on benchmark v{manifest.get('benchmark', '?')}: simulated lots{made_of}; no "
+        "number here is of a real micrograph. Networks (WRN-16-2) identify the lot of a tile of "
         f"64 by 64 pixels, 4 µm each. Training profile “{manifest.get('profile', '?')}”: a deep "
         f"ensemble of {run.get('members', '?')} members, MC dropout with "
         f"{run.get('dropout_passes', '?')} passes, and one member alone; {tests:,} test tiles of "

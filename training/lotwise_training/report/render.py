@@ -29,6 +29,8 @@ NONE: Final = "–"
 """Where there is no number."""
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _TEXTS: Final = tomllib.loads(Path(__file__).with_name("texts.toml").read_text(encoding="utf-8"))
+_TRANSLATED: Final = ("set", "against", "method", "other")
+"""Keys whose values have words for people."""
 _REFERENCE: Final = re.compile(r"\[\[([\w-]+)\]\]")
 
 Forms = Mapping[str, Callable[[Row], str]]
@@ -56,7 +58,8 @@ class Column:
         if callable(self.form):
             return self.form(row)
         if self.name in row.of:
-            return cell(row.of[self.name], self.form)
+            value = row.of[self.name]
+            return words(value) if self.name in _TRANSLATED else cell(value, self.form)
         metric = row.metrics.get(self.name)
         if metric is None:
             return NONE
@@ -213,7 +216,7 @@ def cell(value: object, form: str = "") -> str:
     if value is None:
         return NONE
     if not form:
-        return words(value)
+        return str(value)
     number = float(value)  # type: ignore[arg-type]
     sign = "+" if form.startswith("+") else ""
     form = form.removeprefix("+")
