@@ -264,7 +264,7 @@ def test_a_laboratory_plans_with_its_own_lots(tmp_path, monkeypatch):
     common = ("--profile", "tiny", "--recipes", tmp_path, "--home", tmp_path / "home")
     code, text = said("plan", "tiles", *common, "--lots", laboratory, "--accuracy", "0.9")
     assert code == 0, text
-    assert "Table 6" in text
+    assert "Learning curve, predicted from unlabelled tiles" in text
     assert "For 90.0%: " in text
     curve = LearningCurve.read(tmp_path / "home" / "runs" / "plan" / "plan.json")
     assert curve.benchmark is None

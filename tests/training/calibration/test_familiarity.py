@@ -17,6 +17,7 @@ from lotwise_training.evaluation.familiarity_predictions import (
     read_familiarity_predictions,
     write_familiarity_predictions,
 )
+from lotwise_training.evaluation.tile_sets import words
 from lotwise_training.export.repository import write_repository
 from lotwise_training.models.heads import ObservedRegressor
 from lotwise_training.models.wide_resnet import TileRegressor, target_scaling
@@ -165,7 +166,7 @@ def test_the_report_has_the_section_and_refuses_other_known_tiles(fitted, tmp_pa
     assert read_familiarity_predictions(results)[0].keys() == SAID.keys()
     known.write(models / "regressor" / KNOWN_TILES_FILE)
     section = familiarity_section(Inputs(results, models))
-    assert [row[0] for row in section.tables[0].cells] == list(SAID)
+    assert [row[0] for row in section.tables[0].cells] == [words(name) for name in SAID]
     assert section.records.rows(SECTION)[1].value("auroc") == pytest.approx(0.9995)
     other = {**stated, "version": "another"}
     write_familiarity_predictions(results, SAID, {"benchmark": 1, "known_tiles": other})

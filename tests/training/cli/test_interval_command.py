@@ -13,7 +13,7 @@ from lotwise_training.evaluation.interval_predictions import read_intervals
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.intervals import intervals_section
 from lotwise_training.report.render import Inputs
-from lotwise_training.report.verify_conformal import check_calibration
+from lotwise_training.report.verify_property import check_calibration
 from tests.training.commands import REGRESSOR, in_this_process, said
 from tests.training.striped_lots import striped_lots
 
@@ -55,7 +55,7 @@ def test_the_commands_say_what_calibrated_and_what_was_covered(followed):
     _, steps = followed
     assert [code for code, _ in steps] == [0, 0, 0], steps
     assert "calibrated with 5 lots of 5 recipes, 6 tiles of each" in " ".join(steps[0][1].split())
-    assert "Table 10: intervals of the property on 2 new lots, 12 tiles" in steps[1][1]
+    assert "Coverage of intervals on 2 new lots, 12 tiles" in steps[1][1]
 
 
 def test_what_is_exported_is_what_was_measured(followed):

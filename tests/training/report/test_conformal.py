@@ -30,7 +30,7 @@ from lotwise_training.report.intervals import (
 )
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
-from lotwise_training.report.verify_conformal import check_calibration, check_folds
+from lotwise_training.report.verify_property import check_calibration, check_folds
 from tests.training.answered_tiles import MANIFEST, every_set
 
 LOTS, NEW, TILES, NETWORKS = 120, 50, 6, 3

@@ -291,12 +291,12 @@ def test_a_report_of_the_least_that_can_be_stored(tmp_path):
         ({"runs": {"tile-random": {"lot_ids": ["R1", "R2"]}}}, "know 4 lots, the manifest names 2"),
     ],
 )
-def test_answers_of_other_lots_than_the_manifests_are_refused(outputs, change, message):
+def test_predictions_of_other_lots_than_the_manifests_are_refused(outputs, change, message):
     with pytest.raises(ResultsError, match=message):
         compute_classification(outputs, MANIFEST | change)
 
 
-def test_answers_that_are_none_are_refused(outputs):
+def test_predictions_that_are_none_are_refused(outputs):
     key = ("tile-random", "test")
     with pytest.raises(ResultsError, match="no set named 'test'"):
         compute_classification({k: v for k, v in outputs.items() if k[1] != "test"}, MANIFEST)

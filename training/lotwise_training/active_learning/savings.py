@@ -90,7 +90,7 @@ def tests_needed(sizes: Numbers, errors: Floats, error: float) -> float:
     Args:
         sizes: int64 [M], rising.
         errors: float64 [M], at these sizes; where they rise again, the least so far counts.
-        error: That is asked for.
+        error: To be reached.
 
     Returns:
         The number; the first size where the curve starts below, infinite where it stays above.

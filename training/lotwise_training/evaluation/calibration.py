@@ -72,9 +72,9 @@ class GuaranteeFigures:
         return self.violations <= self.most_violations
 
 
-def add_scaling(records: Records, judged: CalibrationCheck, *, seed: int = 0) -> None:
+def add_scaling(records: Records, check: CalibrationCheck, *, seed: int = 0) -> None:
     """Add ECE before and after temperature scaling, and accuracy, on fresh tiles."""
-    fresh, temperature = judged.fresh, judged.calibration.temperature
+    fresh, temperature = check.fresh, check.calibration.temperature
     labels = fresh.labels.astype(np.int64)
     probabilities = scaled(fresh.pooled, temperature)
     records.add(
@@ -239,10 +239,10 @@ def auroc_interval(area: float, negatives: int, positives: int) -> Interval:
     return max(0.0, area - half), min(1.0, area + half)
 
 
-def promised_risk(judged: CalibrationCheck) -> float:
+def promised_risk(check: CalibrationCheck) -> float:
     """The risk whose promise is checked: the policy's own target, or else what was found."""
-    request = judged.policy.request
-    risk = request.target if request.kind == "risk" else judged.policy.risk_bound
+    request = check.policy.request
+    risk = request.target if request.kind == "risk" else check.policy.risk_bound
     return max(risk, LEAST_RISK)
 
 

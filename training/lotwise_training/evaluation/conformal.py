@@ -49,10 +49,7 @@ def calibrations(held: HeldOut, manifest: Mapping[str, Any]) -> dict[str, Interv
     """By whom they are calibrated: the calibration that is served first, then by few lots."""
     folds = int(held.folds.max()) + 1
     recipe = IntervalRecipe(coverage=manifest["coverage"], lot_tiles=manifest["lot_tiles"])
-    stated = {
-        "logarithmic": manifest["logarithmic"],
-        "weights_sha256": manifest["weights_sha256"],
-    }
+    stated = {"logarithmic": manifest["logarithmic"], "weights_sha256": manifest["weights_sha256"]}
     return {
         ALL_LOTS: calibrated(held, recipe, folds, **stated),
         REFERENCE: calibrated(held.only(manifest["reference_lots"]), recipe, folds, **stated),

@@ -137,7 +137,7 @@ def _figures(
 ) -> EditFigures:
     requested = each.requested.astype(np.float64)
     rise = (requested * each.property).sum(axis=(0, 2)) / np.square(requested).sum(axis=(0, 2))
-    # An attribute at the end of its range is not asked to go beyond.
+    # An attribute at the end of its range is not changed beyond it.
     moved = (requested != 0.0) & (truth != 0.0)
     right = (np.sign(each.property) == np.sign(truth)) & moved
     drew = len(each.redrawn_psnr_db) > 0

@@ -122,10 +122,7 @@ def calibration_targets(records: Records) -> tuple[Target, ...]:
         ),
     ]
     if familiar:
-        what, share = (
-            "OOD p-value beats entropy on shifted tiles",
-            better / len(familiar),
-        )
+        what, share = ("OOD p-value beats entropy on shifted tiles", better / len(familiar))
         target = at_least(what, share, 1.0)
         wanted, measured = f"all {len(familiar)} sets", f"{better} of {len(familiar)}"
         targets.append(Target(what, wanted, measured, "", target.reached, share))

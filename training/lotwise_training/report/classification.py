@@ -6,13 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lotwise_training.evaluation.classification import DIFFERENCES, SECTION, SHIFTS, intervals_over
-from lotwise_training.evaluation.predictions import (
-    DROPOUT,
-    ENSEMBLE,
-    SINGLE,
-    TEST,
-    Predictions,
-)
+from lotwise_training.evaluation.predictions import DROPOUT, ENSEMBLE, SINGLE, TEST, Predictions
 from lotwise_training.evaluation.records import Records, Row
 from lotwise_training.evaluation.tile_sets import SPLITS, TILE_RANDOM, splits_of, words
 from lotwise_training.report.figures.classification import (

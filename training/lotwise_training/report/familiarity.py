@@ -36,7 +36,7 @@ def ood_records(p_values: PValues) -> Records:
 
 
 def ood_table(records: Records) -> Table:
-    """How often each set is flagged, and how well it is told from new lots."""
+    """How often each set is flagged, and how well it is separated from new lots."""
     rows = records.rows(SECTION)
     known = [rows[0].metrics[f"flagged_{level:g}"] for level in LEVELS]
     tiles = known[0].count or 1

@@ -31,7 +31,7 @@ from lotwise_training.report.render import (
 )
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.targets import Target, in_unit
-from lotwise_training.report.verify_conformal import check_calibration, check_folds
+from lotwise_training.report.verify_property import check_calibration, check_folds
 
 
 def intervals_section(inputs: Inputs) -> Section | None:

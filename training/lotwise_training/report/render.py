@@ -241,11 +241,11 @@ def numbered(sections: Iterable[Section]) -> dict[str, int]:
 def refer(text: str, numbers: Mapping[str, int]) -> str:
     """Text whose references to tables are replaced by their numbers; by a name where not shown."""
 
-    def said(match: re.Match[str]) -> str:
+    def name_of(match: re.Match[str]) -> str:
         name = match[1]
         return f"Table {numbers[name]}" if name in numbers else f"the table “{name}”"
 
-    return _REFERENCE.sub(said, text)
+    return _REFERENCE.sub(name_of, text)
 
 
 def show(table: Table, console: Console, numbers: Mapping[str, int] | None = None) -> None:

@@ -53,14 +53,7 @@ def predicted_figure(sets: Mapping[str, PropertySet], name: str, unit: str) -> F
         ends = [float(lots.true.min()), float(lots.true.max())]
         axes.plot(ends, ends, color=GREY, lw=0.8, ls=":")
         axes.errorbar(
-            lots.true,
-            lots.mean,
-            yerr=lots.spread,
-            fmt="o",
-            ms=2.6,
-            lw=0.6,
-            color=BLUE,
-            alpha=0.75,
+            lots.true, lots.mean, yerr=lots.spread, fmt="o", ms=2.6, lw=0.6, color=BLUE, alpha=0.75
         )
         axes.set_title(f"{each}\n{len(lots.lot_ids)} lots", fontsize=7.5)
     panels[0].set_ylabel(f"predicted {name}, {unit}")

@@ -73,7 +73,7 @@ def entropy_figure(outputs: Predictions) -> Figure:
 
 
 def shifted_sets(outputs: Predictions) -> Sequence[tuple[str, str, str]]:
-    """(split, shifted set, known set) of all that the ensemble answered."""
+    """(split, shifted set, known set) that the ensemble predicted."""
     found = []
     for split, name in in_order(outputs):
         against = known_set(outputs, split, name)
@@ -117,13 +117,7 @@ def _panel(axes: Axes, outputs: Predictions, split: str, name: str, against: str
     for values, filled in ((known.entropy, True), (shifted.entropy, False)):
         # Clipped: rounding may put a flat answer just above ln K.
         share = np.histogram(np.minimum(values, largest), edges)[0] / len(values)
-        axes.stairs(
-            share,
-            edges,
-            fill=filled,
-            color=PALE if filled else COLOURS[ENSEMBLE],
-            lw=1.2,
-        )
+        axes.stairs(share, edges, fill=filled, color=PALE if filled else COLOURS[ENSEMBLE], lw=1.2)
     axes.axvline(largest, color=GREY, lw=0.8, ls=":")
     axes.set_xlim(0, 1.02 * largest)
     # A root shows the few unsure known tiles beside the many sure ones.
