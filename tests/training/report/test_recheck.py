@@ -246,7 +246,7 @@ def test_other_data_weights_or_lots_are_refused_before_anything_is_made(outputs,
 
 
 def test_nothing_to_compare_is_a_failure(outputs):
-    with pytest.raises(RecheckFailed, match="no answers of the tile-random split are stored"):
+    with pytest.raises(RecheckFailed, match="no predictions of the tile-random split are stored"):
         run({("region-blocked", "test"): outputs["region-blocked", "test"]})
 
 

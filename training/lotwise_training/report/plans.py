@@ -21,7 +21,7 @@ from lotwise_training.active_learning.simulation import (
     read_simulated_plans,
 )
 from lotwise_training.evaluation.records import Records, Row
-from lotwise_training.report.figures.plans import plan_figure
+from lotwise_training.report.figures.plans import WAY_WORDS, plan_figure
 from lotwise_training.report.render import NONE, Column, Inputs, Section, Table, cell, plot, table
 from lotwise_training.report.served_models import COMMITTEE, check_same
 from lotwise_training.report.targets import Target, at_most
@@ -70,6 +70,7 @@ def plans_table(records: Records, made: SimulatedPlans, stated: Mapping[str, Any
         return lambda row: NONE if row.of["way"] == RANDOM else text(row)
 
     forms = {
+        "way": lambda row: WAY_WORDS[str(row.of["way"])],
         "difference": chosen(Column("", "against_random", "+%2").text),
         "ends": chosen(Column("", "against_random", "~+%2").text),
         "needs": chosen(needs),

@@ -56,7 +56,7 @@ def response_figure(figures: Mapping[str, EditFigures], attributes: Sequence[str
                 axes.text(
                     column,
                     row,
-                    f"{value:.2f}".replace("-", "−"),
+                    f"{round(value, 2) + 0.0:.2f}".replace("-", "−"),
                     ha="center",
                     va="center",
                     color="white" if abs(value) > 0.6 else "black",

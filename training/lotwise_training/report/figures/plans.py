@@ -33,9 +33,10 @@ _NAMED: Final = (8, 12, 20, 60)
 _COLOURS: Final[Mapping[str, str]] = MappingProxyType(
     {RANDOM: GREY, RISK: "#004488", INFORMATION: "#DDAA33"}
 )
-_WORDS: Final[Mapping[str, str]] = MappingProxyType(
-    {RANDOM: "at random", RISK: "by cut of risk", INFORMATION: "by mutual information"}
+WAY_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {RANDOM: "random", RISK: "risk reduction", INFORMATION: "mutual information"}
 )
+"""Ways to choose the next lot."""
 _LINES: Final[Mapping[str, str]] = MappingProxyType({RANDOM: "--", RISK: "-", INFORMATION: "-."})
 _MARKERS: Final[Mapping[str, str]] = MappingProxyType({RANDOM: "s", RISK: "o", INFORMATION: "^"})
 
@@ -57,7 +58,7 @@ def plan_figure(made: SimulatedPlans, stated: Mapping[str, Any]) -> Figure:
         low, high = np.quantile(shown, (0.25, 0.75), axis=0)
         left.fill_between(made.sizes, low, high, color=colour, alpha=0.15, lw=0)
         style = {"color": colour, "marker": _MARKERS[way], "markevery": marked, "ms": 4}
-        left.plot(made.sizes, shown.mean(axis=0), _LINES[way], label=_WORDS[way], **style)
+        left.plot(made.sizes, shown.mean(axis=0), _LINES[way], label=WAY_WORDS[way], **style)
         expected = errors[:, :, at["expected"]].mean(axis=0)
         right.plot(expected, shown.mean(axis=0), _LINES[way], lw=1.1, **style)
     left.set_yscale("log")
@@ -66,7 +67,7 @@ def plan_figure(made: SimulatedPlans, stated: Mapping[str, Any]) -> Figure:
     left.yaxis.set_major_formatter(percent)
     left.set_xlim(made.sizes[0] - 1, made.sizes[-1] + 1)
     left.set_xlabel(f"tested lots (the first {FIRST} at random)")
-    left.set_ylabel(f"mean absolute error of the {stated['property']} (log)")
+    left.set_ylabel(f"MAPE of the {stated['property']} (log)")
     left.set_title(f"Error on {made.held} lots that are never offered")
     ends = [0.0, 1.1 * float(max(e[:, 0, at["expected"]].mean() for e in made.errors.values()))]
     right.plot(ends, ends, color=GREY, lw=0.8, ls=":")
