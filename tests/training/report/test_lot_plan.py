@@ -6,6 +6,8 @@ import math
 import numpy as np
 import pytest
 
+from lotwise.core.calibration import write_calibration
+from lotwise.core.calibration_fit import calibrate
 from lotwise_training.active_learning.acquisition import INFORMATION, RISK
 from lotwise_training.active_learning.savings import PLANS, most_off, plan_records, tests_needed
 from lotwise_training.active_learning.simulation import (
@@ -19,13 +21,12 @@ from lotwise_training.active_learning.simulation import (
     simulate_start,
     write_simulated_plans,
 )
-from lotwise_training.export.repository import write_repository
 from lotwise_training.report.plans import plans_section
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.store.arrays import ResultsError
+from tests.support.committees import COVERAGE, WEIGHTS, labelled
 from tests.training.planned_lots import lots
-from tests.training.small_runs import write_committee
 
 
 def test_plans_start_from_the_same_lots_and_end_better_informed():
@@ -69,7 +70,7 @@ def stored_plans():
     return SimulatedPlans(sizes, made, {(40, 8, 20): told}, 133, 67)
 
 
-STATED = {"unit": "psi", "property": "peak stress", "weights_sha256": "a" * 64}
+STATED = {"unit": "psi", "property": "peak stress", "weights_sha256": "0" * 64}
 
 
 def test_tests_that_random_choice_needs_are_read_off_its_curve():
@@ -115,6 +116,7 @@ def test_the_section_shows_what_is_stored_of_this_committee(tmp_path):
 
 
 def other_models(folder):
-    write_committee(folder / "runs" / "committee")
-    write_repository(folder / "runs", folder / "models", folder, only=("committee",))
+    """A repository whose committee has a calibration of its own weights."""
+    fitted = calibrate(labelled(2000), COVERAGE, WEIGHTS)
+    write_calibration(fitted.calibrated, folder / "models" / "committee")
     return folder / "models"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
@@ -97,22 +97,9 @@ def add_guarantee(records: Records, figures: GuaranteeFigures, sampling: str = T
         figures: Of the check.
         sampling: How calibration sets were drawn.
     """
-    records.add(
-        PROMISE,
-        {"sampling": sampling},
-        figures.recalibrations,
-        risk=figures.risk,
-        level=figures.confidence,
-        pool=figures.pool,
-        calibration_tiles=figures.tiles,
-        recalibrations=figures.recalibrations,
-        violations=figures.violations,
-        most_violations=figures.most_violations,
-        kept=figures.kept,
-        unreachable=figures.unreachable,
-        coverage=figures.coverage,
-        bisection_coverage=figures.bonferroni_coverage,
-    )
+    values = asdict(figures) | {"kept": figures.kept}
+    values["level"], values["calibration_tiles"] = values.pop("confidence"), values.pop("tiles")
+    records.add(PROMISE, {"sampling": sampling}, figures.recalibrations, **values)
 
 
 def add_selective(records: Records, name: str, scored: Scored) -> None:

@@ -61,7 +61,7 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "most_violations": ("count", "97.5% binomial quantile of violations"),
         "kept": ("", "violations are within that quantile"),
         "coverage": ("share", "mean share of tiles accepted"),
-        "bisection_coverage": ("share", "the same by the algorithm of Geifman & El-Yaniv 2017"),
+        "bonferroni_coverage": ("share", "the same by the algorithm of Geifman & El-Yaniv 2017"),
         "familiarity_auroc": ("share", "AUROC of the OOD p-value, shifted against known tiles"),
         "unfamiliar": ("share", "tiles referred because their OOD p-value is too low"),
         "known_unfamiliar": ("share", "the same of the known tiles"),
