@@ -19,8 +19,13 @@ from lotwise_training.config.load import BASE, RECIPES
 from lotwise_training.config.schema import PlanRecipe
 from lotwise_training.data.splits import SPLITS
 from lotwise_training.evaluation.prediction_cache import PredictionCache
-from lotwise_training.report.plan_section import plan_section
-from lotwise_training.report.plan_sheets import curve_sheet, curve_targets, need_sentences
+from lotwise_training.report.learning_curve import (
+    curve_table,
+    curve_targets,
+    learning_section,
+    need_sentences,
+)
+from lotwise_training.report.render import Inputs
 from lotwise_training.store.arrays import ResultsError
 from lotwise_training.store.checkpoint import CheckpointError
 from tests.training.commands import TINY_NETWORK, grey_laboratory, said
@@ -207,15 +212,14 @@ def test_nobody_asked_is_a_quarter_and_half_of_the_errors_less():
     ]
 
 
-def test_the_sheet_says_what_the_points_before_the_last_said_of_it():
+def test_the_table_shows_what_the_points_before_the_last_said_of_it():
     curve = a_curve()
-    sheet = curve_sheet(curve)
-    assert len(sheet.rows) == len(TILES)
-    assert all(len(row) == len(sheet.headings) for row in sheet.rows)
+    table = curve_table(curve)
+    assert len(table.cells) == len(TILES)
     expected = 1 - curve.law(4).error(TILES[-1])
-    assert f"the last one would be {expected:.1%}" in sheet.note
+    assert f"the last one would be {expected:.1%}" in table.note
     few = replace(curve, points=curve.points[:3])
-    assert "Drawn further" not in curve_sheet(few).note
+    assert "Extrapolated" not in curve_table(few).note
 
 
 @pytest.mark.parametrize(("wrong_by", "reached"), [(0.015, True), (-0.025, False)])
@@ -226,11 +230,12 @@ def test_the_target_is_the_largest_difference(wrong_by, reached):
 
 
 def test_the_section_is_there_where_a_curve_is(tmp_path):
-    assert plan_section(tmp_path) is None
+    assert learning_section(Inputs(tmp_path)) is None
     a_curve().write(tmp_path / "plan.json")
-    section = plan_section(tmp_path)
-    assert "figure-learning" in "".join(section.parts)
-    assert "drawn" not in section.content["points"][0]
+    section = learning_section(Inputs(tmp_path))
+    assert [plot.name for plot in section.plots] == ["learning"]
+    assert len(section.records.rows("learning curve")) == len(TILES)
+    assert "points" not in section.stated
 
 
 def test_networks_that_are_missing_are_named(tmp_path):
@@ -258,7 +263,7 @@ def test_a_laboratory_plans_with_its_own_lots(tmp_path):
     common = ("--profile", "tiny", "--recipes", tmp_path, "--home", tmp_path / "home")
     code, text = said("plan", "tiles", *common, "--lots", laboratory, "--accuracy", "0.9")
     assert code == 0, text
-    assert "Table 6" in text
+    assert "Learning curve, predicted from unlabelled tiles" in text
     assert "For 90.0%: " in text
     curve = LearningCurve.read(tmp_path / "home" / "runs" / "plan" / "plan.json")
     assert curve.benchmark is None

@@ -17,10 +17,12 @@ from lotwise_training.evaluation.familiarity_predictions import (
     read_familiarity_predictions,
     write_familiarity_predictions,
 )
+from lotwise_training.evaluation.tile_sets import words
 from lotwise_training.export.repository import write_repository
 from lotwise_training.models.heads import ObservedRegressor
 from lotwise_training.models.wide_resnet import TileRegressor, target_scaling
-from lotwise_training.report.known_tiles_section import known_tiles_section, ood_figures
+from lotwise_training.report.familiarity import LEVELS, SECTION, familiarity_section, ood_records
+from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.training.tasks.property import SERVED, regressor_splits, served_name
 from tests.training.small_runs import small_network, write_regressor
@@ -142,30 +144,34 @@ SAID = {
 
 
 def test_what_is_strange_is_counted_and_told_from_new_lots():
-    known, photographs, ground = ood_figures(SAID)
-    assert known.called_strange == pytest.approx((0.005, 0.01, 0.05), abs=1e-3)
-    assert known.auroc is None
-    assert photographs.called_strange == (1.0, 1.0, 1.0)
-    assert photographs.auroc == pytest.approx(0.9995)
-    assert ground.auroc == pytest.approx(0.5, abs=0.01)
+    known, photographs, ground = ood_records(SAID).rows(SECTION)
+
+    def flagged(row):
+        return [row.value(f"flagged_{level:g}") for level in LEVELS]
+
+    assert flagged(known) == pytest.approx((0.005, 0.01, 0.05), abs=1e-3)
+    assert known.metrics["auroc"].value is None
+    assert flagged(photographs) == [1.0, 1.0, 1.0]
+    assert photographs.value("auroc") == pytest.approx(0.9995)
+    assert ground.value("auroc") == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_report_has_the_section_and_refuses_other_known_tiles(fitted, tmp_path):
     _, known = fitted
     results, models = tmp_path / "results", tmp_path / "models"
-    assert known_tiles_section(results, models) is None
+    assert familiarity_section(Inputs(results, models)) is None
     results.mkdir()
     stated = known.statement.model_dump(mode="json")
     write_familiarity_predictions(results, SAID, {"benchmark": 1, "known_tiles": stated})
     assert read_familiarity_predictions(results)[0].keys() == SAID.keys()
     known.write(models / "regressor" / KNOWN_TILES_FILE)
-    section = known_tiles_section(results, models)
-    assert [row[0] for row in section.sheets[0].rows] == list(SAID)
-    assert section.content["sets"][1]["auroc"] == pytest.approx(0.9995)
+    section = familiarity_section(Inputs(results, models))
+    assert [row[0] for row in section.tables[0].cells] == [words(name) for name in SAID]
+    assert section.records.rows(SECTION)[1].value("auroc") == pytest.approx(0.9995)
     other = {**stated, "version": "another"}
     write_familiarity_predictions(results, SAID, {"benchmark": 1, "known_tiles": other})
     with pytest.raises(RecheckFailed, match="another"):
-        known_tiles_section(results, models)
+        familiarity_section(Inputs(results, models))
 
 
 def test_an_export_with_known_tiles_of_another_regressor_is_refused(fitted, tmp_path):

@@ -10,8 +10,9 @@ from lotwise.core.intervals import IntervalCalibration
 from lotwise_training.evaluation.conformal import ALL_LOTS, calibrations
 from lotwise_training.evaluation.interval_predictions import read_intervals
 from lotwise_training.pipelines.workspace import Workspace
-from lotwise_training.report.conformal_section import conformal_section
-from lotwise_training.report.verify_conformal import check_calibration
+from lotwise_training.report.intervals import intervals_section
+from lotwise_training.report.render import Inputs
+from lotwise_training.report.verify_property import check_calibration
 from tests.training.commands import REGRESSOR, said
 from tests.training.striped_lots import striped_lots
 
@@ -52,7 +53,7 @@ def test_the_commands_say_what_calibrated_and_what_was_covered(followed):
     _, steps = followed
     assert [code for code, _ in steps] == [0, 0, 0], steps
     assert "calibrated with 5 lots of 5 recipes, 6 tiles of each" in " ".join(steps[0][1].split())
-    assert "Table 10: intervals of the property on 2 new lots, 12 tiles" in steps[1][1]
+    assert "Coverage of intervals on 2 new lots, 12 tiles" in steps[1][1]
 
 
 def test_what_is_exported_is_what_was_measured(followed):
@@ -78,6 +79,6 @@ def test_the_card_shows_the_coverage(followed):
 
 def test_the_report_has_its_section(followed):
     home, _ = followed
-    section = conformal_section(home / "results", None, seed=0)
+    section = intervals_section(Inputs(home / "results"))
     assert [target.reached is None for target in section.targets] == [False, False]
-    assert json.loads(json.dumps(section.content, allow_nan=False))["tiles_per_lot"] == 6
+    assert json.loads(json.dumps(section.stated, allow_nan=False))["tiles_per_lot"] == 6

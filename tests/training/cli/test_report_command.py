@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from lotwise_training.evaluation.classification import compute
+from lotwise_training.evaluation.classification import compute_classification
 from lotwise_training.evaluation.predictions import write_predictions
 from lotwise_training.evaluation.property_predictions import PropertySet, write_property
 from lotwise_training.report.build import main
 from tests.training.answered_tiles import MANIFEST, every_set
 
-TABLES = compute(every_set(), MANIFEST)
+RECORDS = compute_classification(every_set(), MANIFEST)
 
 
 @pytest.fixture
@@ -29,16 +29,21 @@ def test_the_command_writes_figures_and_page(results, tmp_path, capsys):
     # Nothing is cut off at the edge.
     assert "…" not in shown
     written = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    keys = ("split", "set", "method")
-    by_key = {tuple(each[key] for key in keys): each for each in written["sets"]}
-    single = by_key["tile-random", "test", "single"]
-    assert single["accuracy"] == TABLES.find("tile-random", "single").accuracy
+    of = {"split": "tile-random", "set": "test", "method": "single"}
+    (single,) = (
+        each
+        for each in written["records"]
+        if each["metric"] == "accuracy" and of.items() <= each.items()
+    )
+    assert single["value"] == RECORDS.value("classification", "accuracy", **of)
+    assert (single["unit"], single["count"]) == ("share", 120)
+    assert written["definitions"]["accuracy"]["unit"] == "share"
     assert written["recheck"] is None
     assert written["intervals"] == "regions"
     manifest = json.loads((results / "manifest.json").read_text(encoding="utf-8"))
     assert written["outputs_sha256"] == manifest["outputs_sha256"]
     assert written["runs"]["tile-random"]["weights_sha256"]["ensemble"] == "e" * 64
-    assert (out / "index.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert (out / "index.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_predictions_of_a_property_that_lie_beside_are_reported_too(results, tmp_path, capsys):
@@ -54,10 +59,15 @@ def test_predictions_of_a_property_that_lie_beside_are_reported_too(results, tmp
     write_property(results, {"tile-random": each, "lot-held-out": each}, stated)
     out = tmp_path / "report"
     assert main(["--results", str(results), "--out", str(out), "--no-recheck"]) == 0
-    assert "Table 7" in capsys.readouterr().out
+    assert "Errors of the predicted property" in capsys.readouterr().out
     written = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    found = {(row["set"], row["method"]): row for row in written["property"]["sets"]}
-    assert found["tile-random", "network"]["mape_percent"] == pytest.approx(2.0)
+    (found,) = (
+        row["value"]
+        for row in written["records"]
+        if (row["section"], row["set"], row.get("method"), row["metric"])
+        == ("property", "tile-random", "network", "mape")
+    )
+    assert found == pytest.approx(2.0)
     reached = {target["what"]: target["reached"] for target in written["targets"]}
     assert reached["MAPE of the property, tile-random"]
     assert reached["MAPE of held-out lots, below the best baseline"]

@@ -68,10 +68,10 @@ def test_each_attribute_is_asked_for_once_down_and_once_up():
 def test_the_response_is_what_the_editor_does(edits):
     figures = edit_figures({SIMULATOR: edits, "attgan": edits})["attgan"]
     wanted = 0.8 * np.eye(4) + 0.1 * np.roll(np.eye(4), 1, axis=1)
-    np.testing.assert_allclose(figures.response, wanted, atol=1e-3)
-    np.testing.assert_allclose(figures.low, wanted, atol=1e-3)
-    assert figures.least_diagonal == pytest.approx(0.8, abs=1e-3)
-    assert figures.most_off_diagonal == pytest.approx(0.1, abs=1e-3)
+    np.testing.assert_allclose(figures.response.value, wanted, atol=1e-3)
+    np.testing.assert_allclose(figures.response.low, wanted, atol=1e-3)
+    assert figures.response.least_diagonal == pytest.approx(0.8, abs=1e-3)
+    assert figures.response.most_off_diagonal == pytest.approx(0.1, abs=1e-3)
     # A quarter of the tile by 0.9 of 200 grey levels.
     np.testing.assert_allclose(figures.slopes, 45.0, rtol=1e-3)
     np.testing.assert_allclose(figures.true_signs, 1.0)

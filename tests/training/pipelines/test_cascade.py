@@ -16,11 +16,13 @@ from lotwise_training.evaluation.cascade import (
 )
 from lotwise_training.evaluation.shift_predictions import SETS
 from lotwise_training.pipelines.cascade import answered
-from lotwise_training.report.cascade_section import (
+from lotwise_training.report.cascade import (
+    SECTION,
+    cascade_records,
     cascade_section,
     cascade_targets,
-    set_figures,
 )
+from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.store.arrays import ResultsError, write_stored
 from tests.support.committees import COVERAGE, WEIGHTS, known_tiles, labelled
@@ -54,15 +56,16 @@ def test_something_else_is_refused(tmp_path):
 
 
 def test_figures_are_counted_tile_by_tile():
-    figures = set_figures(stored())[0]
-    assert (figures.tiles, figures.done, figures.equal) == (4, 0.75, 0.75)
+    row = cascade_records(stored()).rows(SECTION)[0]
+    assert row.metrics["evaluations"].count == 4
+    assert (row.value("first_enough"), row.value("same_decision")) == (0.75, 0.75)
     # Two of four members always, the other two for a quarter.
-    assert figures.evaluations == pytest.approx((2 + 0.25 * 2) / 4)
-    assert (figures.accepted, figures.accepted_by_all) == (0.75, 0.75)
+    assert row.value("evaluations") == pytest.approx((2 + 0.25 * 2) / 4)
+    assert (row.value("accepted_tiles"), row.value("accepted_by_all")) == (0.75, 0.75)
 
 
 def test_targets_are_of_known_lots():
-    equal, cost = cascade_targets(set_figures(stored()))
+    equal, cost = cascade_targets(cascade_records(stored()))
     assert (equal.reached, equal.value) == (False, 0.75)
     assert (cost.reached, cost.value) == (False, 0.625)
 
@@ -85,15 +88,15 @@ def test_answers_are_those_of_both_policies():
 
 
 def test_the_section_shows_the_cascade_that_is_served_or_none(tmp_path):
-    assert cascade_section(tmp_path, None) is None
+    assert cascade_section(Inputs(tmp_path)) is None
     tiles = labelled(6000)
     found = fit_cascade(tiles, calibrate(tiles, COVERAGE, WEIGHTS), 2, "first", "rest")
     (tmp_path / "models" / "committee").mkdir(parents=True)
     found.cascade.write(tmp_path / "models" / "committee" / CASCADE_FILE)
     write_cascade_decisions(tmp_path, stored())
     with pytest.raises(RecheckFailed, match="another cascade is served"):
-        cascade_section(tmp_path, tmp_path / "models")
+        cascade_section(Inputs(tmp_path, tmp_path / "models"))
     write_cascade_decisions(tmp_path, stored(found.cascade.calibration.calibration_version))
-    section = cascade_section(tmp_path, tmp_path / "models")
-    assert section.content["sets"][0]["equal"] == 0.75
-    assert "7 false alarms" in section.sheets[0].note
+    section = cascade_section(Inputs(tmp_path, tmp_path / "models"))
+    assert section.records.rows(SECTION)[0].value("same_decision") == 0.75
+    assert "7 false alarms" in section.tables[0].note

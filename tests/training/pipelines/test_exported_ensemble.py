@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lotwise.core.calibration import read_calibration
-from lotwise.core.diagnosis import DIAGNOSIS_FILE, Diagnosis
+from lotwise.core.diagnosis import DIAGNOSIS_FILE, KINDS, Diagnosis
 from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE, LotCalibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise_training.calibration.policy import POLICY_FILE
@@ -32,7 +32,8 @@ from lotwise_training.pipelines.exported_ensemble import (
     evaluate_exported,
     fit_diagnosis_of_exported,
 )
-from lotwise_training.report.diagnosis_section import diagnosis_section
+from lotwise_training.report.diagnosis import diagnosis_section
+from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.store.arrays import ResultsError
 from tests.training.small_lots import RECIPE
@@ -174,24 +175,25 @@ def test_a_diagnosis_is_fitted_for_the_exported_committee_and_measured(
     answers = read_shift_predictions(tmp_path / "results")
     assert set(answers.sets) == set(shift_answers.SETS)
     outputs, _ = read_predictions(tmp_path / "results")
-    section = diagnosis_section(tmp_path / "results", outputs, exported, seed=0)
-    assert [sheet.name for sheet in section.sheets] == [
-        "kinds of tiles",
-        "kinds of lots",
-        "early verdicts",
+    inputs = Inputs(tmp_path / "results", exported, outputs)
+    section = diagnosis_section(inputs)
+    assert [table.name for table in section.tables] == [
+        "kinds-of-tiles",
+        "kinds-of-lots",
+        "early-verdicts",
     ]
-    assert "figure-roc" in "".join(section.parts)
-    json.dumps(section.content, allow_nan=False)  # as metrics.json holds it
-    for kinds in section.content["kinds"]:
-        assert sum(kinds["by_tile"]) == pytest.approx(1.0)
+    assert "roc" in [plot.name for plot in section.plots]
+    json.dumps(section.records.as_json(), allow_nan=False)  # as metrics.json holds it
+    for row in section.records.rows("kinds of tiles"):
+        assert sum(row.value(kind.value) for kind in KINDS) == pytest.approx(1.0)
     LotCalibration.read(exported / "committee" / LOT_DIAGNOSIS_FILE).model_copy(
         update={"alarm_level": 0.01}
     ).write(exported / "committee" / LOT_DIAGNOSIS_FILE)
     with pytest.raises(RecheckFailed, match="another diagnosis"):
-        diagnosis_section(tmp_path / "results", outputs, exported, seed=0)
+        diagnosis_section(inputs)
     _keep_diagnosis(exported / "committee", served.weights_sha256)
     assert (exported / "committee" / DIAGNOSIS_FILE).exists()
     _keep_diagnosis(exported / "committee", "c" * 64)
     assert not (exported / "committee" / DIAGNOSIS_FILE).exists()
     assert not (exported / "committee" / LOT_DIAGNOSIS_FILE).exists()
-    assert diagnosis_section(tmp_path, outputs, exported, seed=0) is None
+    assert diagnosis_section(Inputs(tmp_path, exported, outputs)) is None

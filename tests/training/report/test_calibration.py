@@ -11,11 +11,14 @@ from lotwise.core.policy_fit import Scored
 from lotwise.core.temperature import scaled
 from lotwise_training.evaluation import calibration as calibration_tables
 from lotwise_training.evaluation.calibration import (
+    FAMILIARITY,
+    SCALING,
+    SELECTIVE,
+    add_familiarity,
+    add_scaling,
+    add_selective,
     auroc_interval,
-    calibration_figures,
-    familiarity_figures,
     perfect_ece,
-    selective_figures,
 )
 from lotwise_training.evaluation.fresh_predictions import (
     CalibrationCheck,
@@ -23,9 +26,11 @@ from lotwise_training.evaluation.fresh_predictions import (
     write_fresh_predictions,
 )
 from lotwise_training.evaluation.predictions import SetPredictions, pool_logits
-from lotwise_training.evaluation.risk_promise import DRAWS
+from lotwise_training.evaluation.records import Records
+from lotwise_training.evaluation.risk_promise import DRAWS, PROMISE
 from lotwise_training.metrics import expected_calibration_error
-from lotwise_training.report.calibration_page import calibration_section
+from lotwise_training.report.calibration import calibration_section
+from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 from tests.support.committees import COVERAGE, WEIGHTS, known_tiles, labelled
 from tests.training.answered_tiles import every_set
@@ -68,12 +73,14 @@ def shifted():
 
 
 def test_scaling_takes_the_error_down_to_that_of_a_perfect_model(judged, few):
-    found = calibration_figures(judged)
-    assert found.ece_before > 0.1
-    assert found.ece < 0.03
-    assert found.tiles == 6000
-    pooled = scaled(judged.fresh.pooled, found.temperature)
-    assert found.ece == expected_calibration_error(pooled, judged.fresh.labels)
+    records = Records()
+    add_scaling(records, judged)
+    (found,) = records.rows(SCALING)
+    assert found.value("ece_before") > 0.1
+    assert found.value("ece") < 0.03
+    assert found.metrics["ece"].count == 6000
+    pooled = scaled(judged.fresh.pooled, found.value("temperature"))
+    assert found.value("ece") == expected_calibration_error(pooled, judged.fresh.labels)
 
 
 def test_a_perfect_models_error_is_what_simulation_says():
@@ -92,14 +99,18 @@ def test_a_perfect_models_error_is_what_simulation_says():
 
 
 def test_familiarity_stands_beside_entropy(shifted):
-    figures = {each.set: each for each in familiarity_figures(shifted, 0.05)}
-    assert set(figures) == {"filament_dim", "unrelated"}
-    for each in figures.values():
-        assert each.auroc > 0.6
-        low, high = each.auroc_interval
-        assert low < each.auroc < high
-        assert each.referred > each.known_referred
-    assert familiarity_figures(every_set(), 0.05) == []
+    records = Records()
+    add_familiarity(records, shifted, 0.05)
+    rows = records.rows(FAMILIARITY)
+    assert {row.of["set"] for row in rows} == {"filament_dim", "unrelated"}
+    for each in rows:
+        assert each.value("familiarity_auroc") > 0.6
+        low, high = each.metrics["familiarity_auroc"].interval
+        assert low < each.value("familiarity_auroc") < high
+        assert each.value("unfamiliar") > each.value("known_unfamiliar")
+    nothing = Records()
+    add_familiarity(nothing, every_set(), 0.05)
+    assert list(nothing) == []
 
 
 def test_an_auroc_of_chance_has_the_interval_of_chance():
@@ -113,42 +124,44 @@ def test_error_at_90_percent_coverage_leaves_the_most_doubtful_out():
     scores = np.arange(100) / 100
     wrong = np.zeros(100, dtype=bool)
     wrong[[3, 95, 97]] = True
-    found = selective_figures("test tiles", Scored(scores, np.ones(100), wrong))
-    assert found.error == pytest.approx(1 / 90)
-    assert found.interval[0] < found.error < found.interval[1]
+    records = Records()
+    add_selective(records, "test", Scored(scores, np.ones(100), wrong))
+    found = records.find(SELECTIVE, "selective_risk")
+    assert found.value == pytest.approx(1 / 90)
+    assert found.interval[0] < found.value < found.interval[1]
 
 
-def test_the_section_says_all_of_it(fitted, judged, shifted, few, tmp_path):
-    assert calibration_section(tmp_path, shifted, None) is None
+def test_the_section_shows_all_of_it(fitted, judged, shifted, few, tmp_path):
+    assert calibration_section(Inputs(tmp_path, None, shifted)) is None
     write_fresh_predictions(tmp_path, judged)
     write_calibration(fitted.calibrated, tmp_path / "models" / "committee")
-    section = calibration_section(tmp_path, shifted, tmp_path / "models")
+    section = calibration_section(Inputs(tmp_path, tmp_path / "models", shifted))
     assert section.name == "calibration"
     verdicts = {target.what: target for target in section.targets}
     # 6,000 tiles are too few to say that the ECE is reached.
     assert verdicts["ECE after scaling, 6,000 fresh tiles"].reached is None
     assert len(section.targets) == 4
-    assert [sheet.name for sheet in section.sheets] == [
+    assert [table.name for table in section.tables] == [
         "scaling",
         "promise",
         "accepted",
         "selective",
         "familiarity",
     ]
-    assert all(len(row) == len(s.headings) for s in section.sheets for row in s.rows)
-    json.dumps(section.content, allow_nan=False)
-    assert [each["draw"] for each in section.content["promises"][:3]] == list(DRAWS)
-    page = "".join(section.parts)
-    assert fitted.policy.policy_version in page
-    assert "6,000" in page
-    assert judged.calibration.calibration_version in section.said
+    promises = section.records.rows(PROMISE, quantity="error")
+    assert [row.of["draw"] for row in promises] == list(DRAWS)
+    json.dumps([section.stated, section.records.as_json()], allow_nan=False)
+    assert fitted.policy.policy_version in section.blocks[0]
+    assert "6,000" in section.tables[0].cells[0]
+    assert judged.calibration.calibration_version in section.verified
 
 
 def test_a_served_calibration_that_was_not_judged_is_refused(judged, shifted, few, tmp_path):
     write_fresh_predictions(tmp_path, judged)
+    inputs = Inputs(tmp_path, tmp_path / "models", shifted)
     with pytest.raises(RecheckFailed, match="no calibration"):
-        calibration_section(tmp_path, shifted, tmp_path / "models")
+        calibration_section(inputs)
     other = calibrate(labelled(2000), COVERAGE, WEIGHTS).calibrated
     write_calibration(other, tmp_path / "models" / "committee")
-    with pytest.raises(RecheckFailed, match="was judged"):
-        calibration_section(tmp_path, shifted, tmp_path / "models")
+    with pytest.raises(RecheckFailed, match="another calibration is served than was measured"):
+        calibration_section(inputs)

@@ -1,6 +1,7 @@
 """Coverage of intervals in the report, on predictions whose errors are known."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -15,21 +16,21 @@ from lotwise_training.evaluation.conformal import (
     binomial_band,
     calibrations,
     card_rows,
-    coverage_figures,
+    coverage_records,
 )
 from lotwise_training.evaluation.interval_predictions import NewLots, write_intervals
 from lotwise_training.evaluation.predictions import write_predictions
-from lotwise_training.report import verify_property as served_property
 from lotwise_training.report.build import main
-from lotwise_training.report.conformal_page import (
-    conformal_parts,
-    conformal_plots,
-    conformal_sheet,
-    conformal_targets,
+from lotwise_training.report.figures.style import as_svg
+from lotwise_training.report.intervals import (
+    coverage_table,
+    coverage_targets,
+    intervals_plot,
+    intervals_section,
 )
-from lotwise_training.report.conformal_section import conformal_section
+from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
-from lotwise_training.report.verify_conformal import check_calibration, check_folds
+from lotwise_training.report.verify_property import check_calibration, check_folds
 from tests.training.answered_tiles import MANIFEST, every_set
 
 LOTS, NEW, TILES, NETWORKS = 120, 50, 6, 3
@@ -76,20 +77,16 @@ def answered():
 
 
 @pytest.fixture(scope="module")
-def figures(answered):
-    return coverage_figures(*answered)
+def records(answered):
+    return coverage_records(*answered)
 
 
-def one(figures, calibrated, kind, coverage):
-    (found,) = (
-        each
-        for each in figures
-        if (each.calibrated, each.kind, each.coverage) == (calibrated, kind, coverage)
-    )
-    return found
+def one(records, calibrated, kind, nominal):
+    (found,) = records.rows("coverage", calibrated=calibrated, kind=kind, nominal=nominal)
+    return {name: metric.value for name, metric in found.metrics.items()}
 
 
-def test_coverage_is_the_share_of_new_lots_that_were_held(answered, figures):
+def test_coverage_is_the_share_of_new_lots_that_were_held(answered, records):
     held, new, _ = answered
     residuals = [
         abs(np.log(held.predicted[held.lots == n].mean(dtype=float) / held.values[n]))
@@ -99,14 +96,14 @@ def test_coverage_is_the_share_of_new_lots_that_were_held(answered, figures):
     factor = np.exp(np.sort(residuals)[int(np.ceil(0.9 * (LOTS + 1))) - 1])
     points = [new.predicted[new.lots == n, 0].mean(dtype=float) for n in range(NEW)]
     inside = (points / factor <= new.values) & (new.values <= np.multiply(points, factor))
-    lot = one(figures, ALL_LOTS, "lot", 0.9)
-    assert lot.measured == pytest.approx(inside.mean(), abs=0.021)  # residuals are rounded
-    assert lot.width == pytest.approx(factor - 1 / factor, rel=1e-3)
-    assert (lot.lots, lot.tiles, lot.calibration_recipes) == (NEW, NEW * TILES, LOTS)
-    tile = one(figures, ALL_LOTS, "tile", 0.9)
-    assert tile.width > 1.2 * lot.width
-    assert tile.measured == pytest.approx(0.9, abs=0.12)
-    assert one(figures, ALL_LOTS, "lot", 0.8).width < lot.width
+    lot = one(records, ALL_LOTS, "lot", 0.9)
+    assert lot["held"] == pytest.approx(inside.mean(), abs=0.021)  # residuals are rounded
+    assert lot["width"] == pytest.approx(factor - 1 / factor, rel=1e-3)
+    assert (lot["lots"], lot["tiles"], lot["calibration_recipes"]) == (NEW, NEW * TILES, LOTS)
+    tile = one(records, ALL_LOTS, "tile", 0.9)
+    assert tile["width"] > 1.2 * lot["width"]
+    assert tile["held"] == pytest.approx(0.9, abs=0.12)
+    assert one(records, ALL_LOTS, "lot", 0.8)["width"] < lot["width"]
 
 
 def test_the_band_is_the_binomials():
@@ -122,20 +119,19 @@ def test_the_band_is_the_binomials():
     assert beta_binomial_band(0.9, 200, 10**6) == pytest.approx((low, high), abs=0.006)
 
 
-def test_few_lots_are_told_what_they_cannot_certify(figures):
-    few = one(figures, REFERENCE, "lot", 0.95)
-    assert few.calibration_recipes == 8
-    assert (few.measured, few.width, few.within) == (None, None, None)
-    assert few.recipes_needed == 19
-    assert one(figures, REFERENCE, "lot", 0.8).measured is not None
-    sheet = conformal_sheet(figures)
-    assert "needs 19" in {row[4] for row in sheet.rows}
-    assert {len(row) for row in sheet.rows} == {len(sheet.headings)}
-    assert [row[0] for row in sheet.rows if row[0]] == [ALL_LOTS, REFERENCE]
+def test_few_lots_cannot_certify_every_coverage(records):
+    few = one(records, REFERENCE, "lot", 0.95)
+    assert few["calibration_recipes"] == 8
+    assert (few["held"], few["width"], few["within_band"]) == (None, None, None)
+    assert few["recipes_needed"] == 19
+    assert one(records, REFERENCE, "lot", 0.8)["held"] is not None
+    cells = coverage_table(records).cells
+    assert "needs 19" in {row[4] for row in cells}
+    assert [row[0] for row in cells if row[0]] == [ALL_LOTS, REFERENCE]
 
 
-def test_targets_are_those_of_what_is_served(figures):
-    targets = conformal_targets(figures, 0.9)
+def test_targets_are_those_of_what_is_served(records):
+    targets = coverage_targets(records, 0.9)
     assert [target.what.split(" of ")[1].split(" ")[0] for target in targets] == ["lot", "tile"]
     for target in targets:
         assert target.reached == (0.82 <= target.value <= 0.98)
@@ -145,30 +141,30 @@ def test_targets_are_those_of_what_is_served(figures):
 def test_intervals_that_never_hold_miss_the_target(answered):
     held, new, stated = answered
     off = NewLots(new.lots, new.predicted * 2, new.values, new.lot_ids)
-    lot, tile = conformal_targets(coverage_figures(held, off, stated), 0.9)
+    lot, tile = coverage_targets(coverage_records(held, off, stated), 0.9)
     assert (lot.reached, lot.value) == (False, 0.0)
     assert not tile.reached
 
 
-def test_the_card_names_what_is_served_alone(figures):
-    rows = card_rows(figures)
+def test_the_card_names_what_is_served_alone(records):
+    rows = card_rows(records)
     assert len(rows) == 6
-    lot = one(figures, ALL_LOTS, "lot", 0.9)
-    assert rows["lot interval, 90% nominal"].startswith(f"held {lot.measured:.1%} of 50 new lots")
+    lot = one(records, ALL_LOTS, "lot", 0.9)
+    assert rows["lot interval, 90% nominal"].startswith(f"held {lot['held']:.1%} of 50 new lots")
 
 
-def test_page_and_figures_show_every_row(answered, figures):
-    drawn = conformal_plots(calibrations(answered[0], STATED)[ALL_LOTS], answered[1], STATED)
-    parts = "".join(conformal_parts(figures, STATED, drawn))
-    assert parts.count("<tr") == 13
-    assert "Lot intervals of 90% nominal coverage" in parts
-    assert "holds it" in parts
+def test_page_and_figures_show_every_row(answered, records):
+    plot = intervals_plot(calibrations(answered[0], STATED)[ALL_LOTS], answered[1], STATED)
+    assert len(coverage_table(records).cells) == 12
+    svg = as_svg(plot.figure, plot.name, plot.caption)
+    assert "Lot intervals of 90% nominal coverage" in svg
+    assert "covers it" in svg
     few = calibrations(answered[0], STATED)[REFERENCE]
-    assert conformal_plots(few, answered[1], STATED) == {}
+    assert intervals_plot(few, answered[1], STATED) is None
 
 
 def test_nothing_stored_gives_no_section(tmp_path):
-    assert conformal_section(tmp_path, None, seed=0) is None
+    assert intervals_section(Inputs(tmp_path)) is None
 
 
 def test_the_report_has_the_section(answered, tmp_path, capsys):
@@ -177,13 +173,14 @@ def test_the_report_has_the_section(answered, tmp_path, capsys):
     arguments = ["--results", tmp_path / "results", "--out", tmp_path / "out", "--no-recheck"]
     assert main([str(each) for each in arguments]) == 0
     shown = capsys.readouterr().out
-    assert "Table 10" in shown
+    assert re.search(r"Table \d+: Coverage of intervals on 50 new lots", shown)
     # Nothing is cut off at the edge.
     assert "mean width, %" in shown
     written = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
-    rows = written["conformal"]["coverage"]
-    assert len(rows) == 12
-    assert {row["within_band"] for row in rows} <= {True, False, None}
+    rows = [row for row in written["records"] if row["section"] == "coverage"]
+    within = [row["value"] for row in rows if row["metric"] == "within_band"]
+    assert len(within) == 12
+    assert set(within) <= {True, False, None}
     assert any("coverage of lot intervals" in target["what"] for target in written["targets"])
 
 
@@ -195,13 +192,11 @@ def test_the_report_has_the_section(answered, tmp_path, capsys):
         ({"coverage": 0.8}, "other coverage"),
         ({"logarithmic": False}, "other scale"),
         ({"lots": 1}, "other lots"),
-        ({"residual": 1}, "differs from the stored answers by 1"),
+        ({"residual": 1}, "differs from the stored predictions by 1"),
         ({"gone": True}, "No calibration of intervals"),
     ],
 )
-def test_the_served_calibration_is_compared_with_the_stored_answers(
-    answered, change, said, tmp_path
-):
+def test_the_served_calibration_is_compared_with_the_stored_one(answered, change, said, tmp_path):
     stored = calibrations(answered[0], STATED)[ALL_LOTS]
     served = stored
     if "lots" in change:
@@ -238,12 +233,11 @@ class Folds:
 
 
 @pytest.mark.parametrize(("off", "found"), [(0.01, False), (1.0, True)])
-def test_the_fold_networks_are_asked_again(off, found, monkeypatch):
+def test_the_fold_networks_are_asked_again(off, found):
     def render(order):
         """Tiles that are as grey as the number of their lot."""
         return np.full((order.n_tiles, 8, 8), int(order.lot.lot_id[1:]), dtype=np.uint8)
 
-    monkeypatch.setattr(served_property, "render", render)
     names = tuple(lot.lot_id for lot in benchmark.new_lots())
     numbers = np.repeat(np.arange(200), 4).astype(np.int16)
     grey = np.array([int(names[n][1:]) for n in numbers], dtype=np.float32)
@@ -251,9 +245,9 @@ def test_the_fold_networks_are_asked_again(off, found, monkeypatch):
     stored = NewLots(numbers, said, np.ones(200), names)
     if found:
         with pytest.raises(RecheckFailed, match="fold networks differ from the stored prediction"):
-            check_folds(Folds(off), stored, seed=0)
+            check_folds(Folds(off), stored, seed=0, draw=render)
         return
     models = Folds(off)
-    tiles, worst = check_folds(models, stored, seed=0)
+    tiles, worst = check_folds(models, stored, seed=0, draw=render)
     assert tiles == models.asked == 48
     assert worst == pytest.approx(off, abs=1e-4)

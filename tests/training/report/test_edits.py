@@ -1,6 +1,5 @@
 """The report's section on edits, on measurements whose figures are known."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +8,17 @@ import pytest
 from lotwise_simulator import ATTRIBUTE_NAMES, benchmark
 from lotwise_training.evaluation.edit_records import SIMULATOR, EditSet, write_edits
 from lotwise_training.evaluation.edit_response import current_attributes, target_attributes
-from lotwise_training.evaluation.edits import edit_figures, meter_figures, served_edit_figures
+from lotwise_training.evaluation.edits import (
+    edit_figures,
+    edit_records,
+    editor_card_rows,
+    meter_card_rows,
+)
 from lotwise_training.pipelines.edit_measurements import CURVE_POINTS, thinned
 from lotwise_training.report import verify_edits as served_edits
-from lotwise_training.report.edit_page import edit_targets, edits_sheet, redrawn_sheet
-from lotwise_training.report.edit_section import edit_section
+from lotwise_training.report.edits import edit_section, edit_targets, edits_table, redrawn_table
 from lotwise_training.report.figures.edits import contact_sheet
+from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 
 CURVE = [[20.0, 30.0], [40.0, 20.0], [60.0, 12.0]]
@@ -57,16 +61,16 @@ def sets():
 
 def test_targets_are_those_of_the_editor_that_is_served(sets):
     figures = edit_figures(sets)
-    assert [target.reached for target in edit_targets(figures, "difference")] == [True] * 6
-    missed = edit_targets(figures, "attgan")
+    assert [target.reached for target in edit_targets(figures["difference"])] == [True] * 6
+    missed = edit_targets(figures["attgan"])
     assert [target.reached for target in missed] == [False] * 6
     values = [0.5, 0.3, 0.5 / 0.9, 0.3 / 0.9, 24.0, 0.05]
     assert [target.value for target in missed] == pytest.approx(values, abs=1e-6)
 
 
 def test_tables_name_editors_once_and_leaks_without_their_sign(sets):
-    figures = edit_figures(sets)
-    rows = edits_sheet(figures, MANIFEST).rows
+    records = edit_records(edit_figures(sets), ATTRIBUTE_NAMES, "psi")
+    rows = edits_table(records, "psi").cells
     assert len(rows) == 3 * 4
     assert rows[4][:2] == ("difference editor", "size")
     assert rows[4][2:] == (
@@ -77,7 +81,7 @@ def test_tables_name_editors_once_and_leaks_without_their_sign(sets):
     assert rows[0][5:8] == ("–", "–", "–")  # the meter is corrected by these
     assert rows[8][8:] == ("−1,000", "0")
     assert rows[0][-1] == "–"  # the truth is not measured against itself
-    drawn = redrawn_sheet(figures).rows
+    drawn = redrawn_table(records).cells
     assert [row[0] for row in drawn] == ["difference editor", "AttGAN"]
     assert drawn[1][1:] == ("6", "24.0", "5.00", "25.0")
 
@@ -95,9 +99,9 @@ def test_the_meters_own_errors_are_taken_out(sets):
         return replace(sets["difference"], measured=measured)
 
     figures = edit_figures({SIMULATOR: seen(np.eye(4)), "difference": seen(true)})
-    assert figures[SIMULATOR].response == pytest.approx(meter, abs=1e-6)
-    assert figures["difference"].response[2, 2] == pytest.approx(0.5, abs=1e-6)
-    assert figures["difference"].corrected == pytest.approx(true, abs=1e-5)
+    assert figures[SIMULATOR].response.value == pytest.approx(meter, abs=1e-6)
+    assert figures["difference"].response.value[2, 2] == pytest.approx(0.5, abs=1e-6)
+    assert figures["difference"].corrected.value == pytest.approx(true, abs=1e-5)
 
 
 def test_an_attribute_at_its_end_counts_only_where_it_can_move(sets):
@@ -113,22 +117,23 @@ def test_an_attribute_at_its_end_counts_only_where_it_can_move(sets):
     )
     figures = edit_figures({SIMULATOR: one_sided, "difference": one_sided})["difference"]
     assert figures.true_signs[1] == 1.0
-    assert figures.response[1, 1] == pytest.approx(0.85)
+    assert figures.response.value[1, 1] == pytest.approx(0.85)
 
 
 def test_the_section_is_there_where_edits_are_stored(sets, tmp_path):
-    assert edit_section(tmp_path, None, seed=0) is None
+    assert edit_section(Inputs(tmp_path)) is None
     write_edits(tmp_path, sets, MANIFEST)
-    section = edit_section(tmp_path, None, seed=0)
-    assert json.loads(json.dumps(section.content))["difference"]["response"][0][0] == 0.85
-    page = "\n".join(section.parts)
-    assert "served is the difference editor" in page
-    assert page.count("<svg") == 2
-    assert section.said == ""
+    section = edit_section(Inputs(tmp_path))
+    assert section.stated["served"] == "difference"
+    of = {"editor": "difference", "attribute": "size", "measured": "size"}
+    assert section.records.find("edits", "response", **of).value == 0.85
+    assert "the difference editor is served" in section.blocks[0]
+    assert len(section.plots) == 2
+    assert section.verified == ""
 
 
 def test_cards_show_the_served_editors_figures(sets):
-    rows = served_edit_figures(edit_figures(sets)["difference"], ATTRIBUTE_NAMES)
+    rows = editor_card_rows(edit_figures(sets)["difference"], ATTRIBUTE_NAMES)
     assert rows["size, of 1 asked"] == (
         "0.85 measured (0.85 to 0.85); property in the true direction in 100% of edits"
     )
@@ -136,7 +141,7 @@ def test_cards_show_the_served_editors_figures(sets):
 
 
 def test_the_meters_card_shows_what_it_makes_of_real_changes(sets):
-    rows = meter_figures(edit_figures(sets)[SIMULATOR], ATTRIBUTE_NAMES)
+    rows = meter_card_rows(edit_figures(sets)[SIMULATOR], ATTRIBUTE_NAMES)
     assert rows["size, of a real change of 1"] == "0.90 measured (0.90 to 0.90)"
     assert rows["largest leak of a real change into another attribute"] == "0.00 of 1"
 
@@ -173,10 +178,13 @@ class ServedEditor:
         return {"property": factor * inputs["image"].mean(axis=(1, 2, 3))[:, None]}
 
 
+def grey(lot):
+    return np.full((64, 64), 100, np.uint8)
+
+
 @pytest.fixture
-def measured(monkeypatch):
+def measured():
     """What such an editor does to a grey tile of each of the first lots."""
-    monkeypatch.setattr(served_edits, "_tile", lambda lot: np.full((64, 64), 100, np.uint8))
     lots = benchmark.new_lots()[: served_edits.CHECKED_LOTS]
     own = current_attributes(lots)
     wanted = target_attributes(own)
@@ -188,10 +196,10 @@ def measured(monkeypatch):
 
 
 def test_the_served_editor_is_asked_again_and_shown(measured):
-    drawn, worst = served_edits.served_edits(ServedEditor(), measured, MANIFEST)
+    drawn, worst = served_edits.served_edits(ServedEditor(), measured, MANIFEST, grey)
     assert worst < 0.01
-    assert list(drawn) == ["edits-n001", "edits-n002"]
-    titles = [axes.get_title(loc="left") for axes in drawn["edits-n001"].figure.axes]
+    assert [plot.name for plot in drawn] == ["edits-n001", "edits-n002"]
+    titles = [axes.get_title(loc="left") for axes in drawn[0].figure.axes]
     assert len(titles) == 4 * served_edits.COLUMNS
     assert titles[0].startswith("0.00: ")
     assert titles[0].endswith(" psi")
@@ -199,4 +207,4 @@ def test_the_served_editor_is_asked_again_and_shown(measured):
 
 def test_another_editor_is_found_out(measured):
     with pytest.raises(RecheckFailed, match="move the property otherwise than stored"):
-        served_edits.served_edits(ServedEditor(off=0.1), measured, MANIFEST)
+        served_edits.served_edits(ServedEditor(off=0.1), measured, MANIFEST, grey)

@@ -6,8 +6,10 @@ import math
 import numpy as np
 import pytest
 
+from lotwise.core.calibration import write_calibration
+from lotwise.core.calibration_fit import calibrate
 from lotwise_training.active_learning.acquisition import INFORMATION, RISK
-from lotwise_training.active_learning.savings import most_off, plan_figures, tests_needed
+from lotwise_training.active_learning.savings import PLANS, most_off, plan_records, tests_needed
 from lotwise_training.active_learning.simulation import (
     FILE,
     FIRST,
@@ -19,12 +21,12 @@ from lotwise_training.active_learning.simulation import (
     simulate_start,
     write_simulated_plans,
 )
-from lotwise_training.export.repository import write_repository
-from lotwise_training.report.lot_plan_section import lot_plan_section
+from lotwise_training.report.plans import plans_section
+from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.store.arrays import ResultsError
+from tests.support.committees import COVERAGE, WEIGHTS, labelled
 from tests.training.planned_lots import lots
-from tests.training.small_runs import write_committee
 
 
 def test_plans_start_from_the_same_lots_and_end_better_informed():
@@ -68,7 +70,7 @@ def stored_plans():
     return SimulatedPlans(sizes, made, {(40, 8, 20): told}, 133, 67)
 
 
-STATED = {"unit": "psi", "property": "peak stress", "weights_sha256": "a" * 64}
+STATED = {"unit": "psi", "property": "peak stress", "weights_sha256": "0" * 64}
 
 
 def test_tests_that_random_choice_needs_are_read_off_its_curve():
@@ -79,40 +81,42 @@ def test_tests_that_random_choice_needs_are_read_off_its_curve():
 
 
 def test_savings_are_computed_from_the_stored_errors():
-    figures = {(each.way, each.tested): each for each in plan_figures(stored_plans())}
-    chosen = figures[RISK, 20]
-    assert chosen.random_needs == pytest.approx(40)
-    assert chosen.saved == pytest.approx(0.5)
-    assert chosen.against_random == pytest.approx(-0.5 * figures[RANDOM, 20].mape)
-    assert chosen.against_random_interval[1] < 0
-    assert figures[RISK, 40].saved is None  # 80 random lots were not tried
-    assert figures[INFORMATION, 20].against_random == pytest.approx(0)
+    rows = {
+        (row.of["way"], row.of["tested"]): row for row in plan_records(stored_plans()).rows(PLANS)
+    }
+    chosen = rows[RISK, 20]
+    assert chosen.value("random_needs") == pytest.approx(40)
+    assert chosen.value("saved") == pytest.approx(0.5)
+    assert chosen.value("against_random") == pytest.approx(-0.5 * rows[RANDOM, 20].value("error"))
+    assert chosen.metrics["against_random"].interval[1] < 0
+    assert rows[RISK, 40].metrics["saved"].value is None  # 80 random lots were not tried
+    assert rows[INFORMATION, 20].value("against_random") == pytest.approx(0)
     assert most_off(stored_plans()) == pytest.approx(0.01)
 
 
 def test_the_section_shows_what_is_stored_of_this_committee(tmp_path):
-    assert lot_plan_section(tmp_path, None, seed=0) is None
+    assert plans_section(Inputs(tmp_path)) is None
     write_simulated_plans(tmp_path, stored_plans(), STATED)
     back, stated = read_simulated_plans(tmp_path)
     assert stated == STATED
     np.testing.assert_allclose(back.errors[RISK], stored_plans().errors[RISK], atol=1e-6)
-    section = lot_plan_section(tmp_path, None, seed=0)
-    json.dumps(section.content, allow_nan=False)
-    plans, told = section.sheets
-    assert plans.title == "Table 15: which lot to test next"
-    _, by_risk, _ = [row for row in plans.rows if row[1] == "20"]
+    section = plans_section(Inputs(tmp_path))
+    json.dumps([section.stated, section.records.as_json()], allow_nan=False)
+    plans, forecasts = section.tables
+    assert plans.title == "Which lot to test next"
+    _, by_risk, _ = [row for row in plans.cells if row[1] == "20"]
     assert by_risk[-2:] == ("40", "50")
-    assert all(len(row) == len(sheet.headings) for sheet in section.sheets for row in sheet.rows)
-    assert told.rows[0][-1] == "50"
+    assert forecasts.cells[0][-1] == "50"
     assert [target.reached for target in section.targets] == [True, True]
     with pytest.raises(RecheckFailed, match="another committee"):
-        lot_plan_section(tmp_path, other_models(tmp_path), seed=0)
+        plans_section(Inputs(tmp_path, other_models(tmp_path)))
     (tmp_path / FILE).write_text("{}")
     with pytest.raises(ResultsError, match="plan lots --measure"):
         read_simulated_plans(tmp_path)
 
 
 def other_models(folder):
-    write_committee(folder / "runs" / "committee")
-    write_repository(folder / "runs", folder / "models", folder, only=("committee",))
+    """A repository whose committee has a calibration of its own weights."""
+    fitted = calibrate(labelled(2000), COVERAGE, WEIGHTS)
+    write_calibration(fitted.calibrated, folder / "models" / "committee")
     return folder / "models"

@@ -17,20 +17,20 @@ from lotwise_training.evaluation.property_predictions import (
     read_property,
     write_property,
 )
+from lotwise_training.evaluation.records import Records
 from lotwise_training.evaluation.regression import (
-    gain,
+    GAIN,
+    SECTION,
+    add_gain,
+    card_rows,
     lot_predictions,
-    property_figures,
-    property_json,
-    served_figures,
+    property_records,
 )
-from lotwise_training.report import verify_property as served_property
-from lotwise_training.report.property_page import (
-    property_parts,
-    property_plots,
-    property_sheet,
-    property_targets,
+from lotwise_training.evaluation.regression import (
+    LOTS as OF_LOTS,
 )
+from lotwise_training.report.property import property_section, property_table, property_targets
+from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.report.verify_property import check_property
 from lotwise_training.store.arrays import ResultsError
@@ -66,15 +66,15 @@ def sets():
 
 
 def test_errors_are_those_that_were_made(sets):
-    figures = {(each.set, each.method): each for each in property_figures(sets)}
+    figures = {(r.of["set"], r.of["method"]): r for r in property_records(sets).rows(SECTION)}
     network = figures[TILE_RANDOM, NETWORK]
-    assert (network.tiles, network.lots) == (6, 3)
-    assert network.mape_percent == pytest.approx(3.0)
-    assert network.mape_interval == pytest.approx((3.0, 3.0))
-    assert network.rmse == pytest.approx(0.03 * np.sqrt((100**2 + 200**2 + 400**2) / 3))
+    assert (network.metrics["mape"].count, network.value("lots")) == (6, 3)
+    assert network.value("mape") == pytest.approx(3.0)
+    assert network.metrics["mape"].interval == pytest.approx((3.0, 3.0))
+    assert network.value("rmse") == pytest.approx(0.03 * np.sqrt((100**2 + 200**2 + 400**2) / 3))
     # The errors of a lot's two tiles cancel in their mean.
-    assert network.lot_mape_percent == pytest.approx(0.0, abs=1e-4)
-    assert network.lot_rmse == pytest.approx(0.0, abs=1e-3)
+    assert network.value("lot_mape") == pytest.approx(0.0, abs=1e-4)
+    assert network.value("lot_rmse") == pytest.approx(0.0, abs=1e-3)
     assert [method for name, method in figures if name == LOT_HELD_OUT] == [
         NETWORK,
         TEXTURE,
@@ -83,16 +83,22 @@ def test_errors_are_those_that_were_made(sets):
     ]
 
 
+def gain(predicted):
+    records = Records()
+    add_gain(records, predicted)
+    return records.find(GAIN, "gain")
+
+
 def test_the_gain_is_over_the_best_baseline(sets):
     found = gain(sets[LOT_HELD_OUT])
-    assert found.baseline == SCORES
-    assert found.share == pytest.approx(1 - 6 / 8)
+    assert found.of["baseline"] == SCORES
+    assert found.value == pytest.approx(1 - 6 / 8)
     assert found.interval == pytest.approx((0.25, 0.25))
     assert gain(predictions(**{NETWORK: 1.0})) is None
 
 
 def test_a_baseline_that_is_better_is_a_loss():
-    assert gain(predictions(**{NETWORK: 10.0, MEAN: 5.0})).share == pytest.approx(-1.0)
+    assert gain(predictions(**{NETWORK: 10.0, MEAN: 5.0})).value == pytest.approx(-1.0)
 
 
 def test_lots_are_told_one_by_one(sets):
@@ -105,40 +111,43 @@ def test_lots_are_told_one_by_one(sets):
 
 
 def test_targets_are_reached_or_missed_by_the_figures(sets):
-    tiles, held = property_targets(sets)
+    tiles, held = property_targets(property_records(sets))
     assert tiles.reached
     assert tiles.measured == "3.00%"
     assert held.reached
     assert held.measured == "by 25% (forest on scores)"
-    missed = property_targets({TILE_RANDOM: predictions(**{NETWORK: 3.1})})
+    missed = property_targets(property_records({TILE_RANDOM: predictions(**{NETWORK: 3.1})}))
     assert [each.reached for each in missed] == [False, None]
 
 
 def test_the_table_shows_every_figure(sets):
-    sheet = property_sheet(property_figures(sets), "psi")
-    assert sheet.rows[0][:5] == (TILE_RANDOM, NETWORK, "6", "3", "3.00")
-    assert sheet.rows[1][:2] == ("", MEAN)
-    assert sheet.groups == (2,)
-    assert "RMSE, psi" in sheet.headings
+    table = property_table(property_records(sets), "psi")
+    assert table.cells[0][:5] == (TILE_RANDOM, NETWORK, "6", "3", "3.00")
+    assert table.cells[1][:2] == ("", MEAN)
+    assert table.lines == {2}
+    assert "RMSE, psi" in [column.heading for column in table.columns]
 
 
-def test_the_page_shows_table_and_figures(sets):
-    drawn = property_plots(sets, MANIFEST)
-    parts = "".join(property_parts(sets, MANIFEST, drawn))
-    for name in ("property-methods", "property-predicted", "property-lots"):
-        assert f'id="figure-{name}"' in parts
-    assert "learned from 3 simulated lots" in parts
-    assert 'id="property"' in parts
+def test_the_section_shows_table_and_figures(sets, tmp_path):
+    write_property(tmp_path, sets, MANIFEST)
+    section = property_section(Inputs(tmp_path))
+    names = ["property-methods", "property-predicted", "property-lots"]
+    assert [plot.name for plot in section.plots] == names
+    assert "trained on 3 simulated lots" in section.blocks[0]
+    assert [table.name for table in section.tables] == ["property"]
 
 
 def test_figures_are_plain_json(sets):
-    content = json.loads(json.dumps(property_json(sets), allow_nan=False))
-    assert content["gain"]["baseline"] == SCORES
-    assert content["lots"][LOT_HELD_OUT]["lot_ids"] == ["a", "b", "c"]
+    records = property_records(sets, "psi")
+    content = json.loads(json.dumps(records.as_json(), allow_nan=False))
+    assert next(r for r in content if r["metric"] == "gain")["baseline"] == SCORES
+    held = [r for r in content if r["section"] == OF_LOTS and r["set"] == LOT_HELD_OUT]
+    assert [r["lot"] for r in held if r["metric"] == "true"] == ["a", "b", "c"]
+    assert {r["unit"] for r in held} == {"psi", "%"}
 
 
 def test_the_card_shows_the_network_and_what_it_is_compared_with(sets):
-    rows = served_figures(property_figures(sets))
+    rows = card_rows(property_records(sets))
     assert rows["tile-random, network"].startswith("MAPE 3.00%, RMSE ")
     assert "lot-held-out, forest on scores" in rows
     assert "tile-random, mean of the lots" not in rows
@@ -171,24 +180,23 @@ class Regressor:
 
 
 @pytest.fixture
-def kept(monkeypatch):
-    """Stored predictions of ten tiles of each new lot, whose tiles are flat grey."""
+def kept():
+    """Stored predictions of ten tiles of each new lot, flat grey, and what renders them."""
     lots = benchmark.new_lots()
     grey = {lot.lot_id: 20 + number for number, lot in enumerate(lots)}
 
     def render(order):
         return np.full((order.n_tiles, 256, 256), grey[order.lot.lot_id], dtype=np.uint8)
 
-    monkeypatch.setattr(served_property, "render", render)
     numbers = np.repeat(np.arange(200), 10).astype(np.int16)
     ids = tuple(lot.lot_id for lot in lots)
     said = np.array([grey[ids[n]] for n in numbers], dtype=np.float32)
-    return PropertySet(numbers, ids, np.ones(200), {NETWORK: said})
+    return PropertySet(numbers, ids, np.ones(200), {NETWORK: said}), render
 
 
 def test_the_served_regressor_is_asked_again(kept):
     models = Regressor(off=0.1)
-    tiles, worst = check_property(models, kept, seed=0)
+    tiles, worst = check_property(models, kept[0], seed=0, draw=kept[1])
     assert tiles == sum(models.asked) == 120
     assert max(models.asked) == 8
     assert worst == pytest.approx(0.1, abs=1e-4)
@@ -196,4 +204,4 @@ def test_the_served_regressor_is_asked_again(kept):
 
 def test_another_regressor_is_found_out(kept):
     with pytest.raises(RecheckFailed, match="differs from the stored prediction by 1.0"):
-        check_property(Regressor(off=1.0), kept, seed=0)
+        check_property(Regressor(off=1.0), kept[0], seed=0, draw=kept[1])

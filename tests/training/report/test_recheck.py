@@ -1,4 +1,4 @@
-"""Making stored answers anew: what agrees passes, anything that does not is named."""
+"""Predicting tiles again: what agrees passes, anything that does not is named."""
 
 import json
 from dataclasses import replace
@@ -129,7 +129,7 @@ def test_no_more_is_chosen_than_there_is_and_no_less_than_a_scene(outputs):
     assert choose({("region-blocked", "test"): outputs["region-blocked", "test"]}, 0, places) == []
 
 
-def test_answers_of_the_same_committee_agree(outputs):
+def test_predictions_of_the_same_committee_agree(outputs):
     committee = Committee()
     found = run(outputs, committee, n_tiles=150, seed=3)
     assert sum(found.tiles.values()) == committee.asked > 140
@@ -169,7 +169,7 @@ def test_a_changed_model_is_found_and_the_tile_is_named(outputs, name, members, 
         run(outputs, changed, n_tiles=10_000)
     assert f"tile-random/{name} tile 7:" in str(failed.value)
     assert f"by {method} is stored as -" in str(failed.value)
-    assert "made anew it is -" in str(failed.value)
+    assert "predicted again it is -" in str(failed.value)
 
 
 def test_a_difference_within_the_tolerance_is_reported_and_one_beyond_fails(outputs):
@@ -197,9 +197,9 @@ def test_disagreement_that_is_not_the_stored_one_is_found(outputs):
         run({**outputs, key: replace(stored, answers=answers)}, n_tiles=10_000)
 
 
-def test_an_answer_that_is_no_number_is_no_agreement(outputs):
+def test_a_value_that_is_no_number_is_no_agreement(outputs):
     broken = Committee(change=lambda _, logits: np.full_like(logits, np.nan))
-    with pytest.raises(RecheckFailed, match="made anew it is nan"):
+    with pytest.raises(RecheckFailed, match="predicted again it is nan"):
         run(outputs, broken)
 
 
@@ -246,7 +246,7 @@ def test_other_data_weights_or_lots_are_refused_before_anything_is_made(outputs,
 
 
 def test_nothing_to_compare_is_a_failure(outputs):
-    with pytest.raises(RecheckFailed, match="no answers of the tile-random split are stored"):
+    with pytest.raises(RecheckFailed, match="no predictions of the tile-random split are stored"):
         run({("region-blocked", "test"): outputs["region-blocked", "test"]})
 
 

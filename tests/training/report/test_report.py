@@ -9,14 +9,25 @@ import numpy as np
 import pytest
 
 from lotwise_training.evaluation.bootstrap import wilson
-from lotwise_training.evaluation.classification import compute
+from lotwise_training.evaluation.classification import (
+    DIFFERENCES,
+    SECTION,
+    SHIFTS,
+    compute_classification,
+)
 from lotwise_training.evaluation.predictions import set_predictions
-from lotwise_training.report.build import metrics
+from lotwise_training.report.build import (
+    build_sections,
+    describe,
+    metrics,
+    provenance_section,
+    targets_section,
+)
+from lotwise_training.report.classification import accuracy_table, classification_targets
 from lotwise_training.report.figures.classification import confusion_figure
 from lotwise_training.report.figures.style import as_svg, write_png
-from lotwise_training.report.page import index_html, plots
-from lotwise_training.report.sheets import MISSED, REACHED, UNKNOWN, accuracy_sheet, targets_sheet
-from lotwise_training.report.targets import targets
+from lotwise_training.report.render import Inputs, Section, numbered, refer, render_page
+from lotwise_training.report.targets import MISSED, REACHED, UNKNOWN
 from lotwise_training.store.arrays import ResultsError
 from tests.training.answered_tiles import MANIFEST, asked, every_set, one
 
@@ -27,18 +38,31 @@ def outputs():
 
 
 @pytest.fixture(scope="module")
-def tables(outputs):
-    return compute(outputs, MANIFEST)
+def records(outputs):
+    return compute_classification(outputs, MANIFEST)
+
+
+def whole_report(outputs, manifest, folder):
+    """Sections of a report where nothing but predictions of lots is stored."""
+    sections = build_sections(Inputs(folder, None, outputs), manifest)
+    return [*sections, provenance_section(manifest, None)]
 
 
 @pytest.fixture(scope="module")
-def drawn(outputs, tables):
-    return plots(outputs, MANIFEST, tables)
+def sections(outputs, tmp_path_factory):
+    manifest = {**MANIFEST, "benchmark": None}  # regions of these tiles are not known
+    return whole_report(outputs, manifest, tmp_path_factory.mktemp("empty"))
 
 
 @pytest.fixture(scope="module")
-def page(outputs, tables, drawn):
-    return index_html(outputs, MANIFEST, tables, targets(tables), drawn, None)
+def page(outputs, sections):
+    return render_page("Evaluation", describe(outputs, MANIFEST), sections)
+
+
+def classified(records, split, method, name="test"):
+    """Values by metric."""
+    rows = records.rows(SECTION, split=split, set=name, method=method)
+    return {metric: each.value for metric, each in rows[0].metrics.items()} if rows else None
 
 
 class Elements(HTMLParser):
@@ -67,36 +91,38 @@ def test_figures_of_four_tiles_by_hand():
     )
     labels = np.array([0, 1, 2, 3])
     test = set_predictions(np.arange(4), labels, {"single": single, "ensemble": better})
-    tables = compute({("tile-random", "test"): test}, MANIFEST)
-    alone = tables.find("tile-random", "single")
-    assert alone.accuracy == 0.5
-    assert alone.recipe_accuracy == 0.75
+    records = compute_classification({("tile-random", "test"): test}, MANIFEST)
+    alone = classified(records, "tile-random", "single")
+    assert alone["accuracy"] == 0.5
+    assert alone["recipe_accuracy"] == 0.75
     nll = -np.log([0.7, 0.2, 0.4, 0.03]).mean()
-    assert alone.nll == pytest.approx(nll, rel=1e-3)
-    assert alone.mean_confidence == pytest.approx((0.7 + 0.6 + 0.4 + 0.9) / 4, rel=1e-3)
-    assert alone.accuracy_interval == pytest.approx(wilson(2, 4))
+    assert alone["nll"] == pytest.approx(nll, rel=1e-3)
+    assert alone["confidence"] == pytest.approx((0.7 + 0.6 + 0.4 + 0.9) / 4, rel=1e-3)
+    interval = records.find(SECTION, "accuracy", method="single").interval
+    assert interval == pytest.approx(wilson(2, 4))
     # By entropy: the wrong fourth tile first, then the first, the second and the third.
-    assert alone.aurc == pytest.approx((1 + 1 / 2 + 2 / 3 + 2 / 4) / 4)
-    assert alone.error_at_90 == 0.5
-    (difference,) = tables.differences
-    assert difference.accuracy == 0.25
+    assert alone["aurc"] == pytest.approx((1 + 1 / 2 + 2 / 3 + 2 / 4) / 4)
+    assert alone["selective_risk"] == 0.5
+    (difference,) = records.rows(DIFFERENCES)
+    assert difference.value("accuracy_gain") == 0.25
     ensemble_nll = -np.log([0.8, 0.6, 0.7, 0.1]).mean()
-    assert difference.nll == pytest.approx(ensemble_nll - nll, rel=1e-2)
-    assert difference.beaten
-    assert difference.accuracy_interval == (0.0, 0.75)
-    assert not difference.clear
-    assert tables.find("tile-random", "dropout") is None
+    assert difference.value("nll_gain") == pytest.approx(ensemble_nll - nll, rel=1e-2)
+    assert difference.value("better")
+    assert difference.metrics["accuracy_gain"].interval == (0.0, 0.75)
+    assert not difference.value("significant")
+    assert classified(records, "tile-random", "dropout") is None
 
 
-def test_tiles_without_a_lot_are_measured_by_doubt_alone(tables):
-    unseen = tables.find("lot-held-out", "ensemble", "unseen")
-    assert unseen.accuracy is None
-    assert unseen.tiles == 60
-    assert 0 < unseen.mean_entropy <= np.log(2)
+def test_tiles_without_a_lot_are_measured_by_uncertainty_alone(records):
+    unseen = classified(records, "lot-held-out", "ensemble", "unseen")
+    assert "accuracy" not in unseen
+    assert records.find(SECTION, "entropy", set="unseen").count == 60
+    assert 0 < unseen["entropy"] <= np.log(2)
 
 
-def test_shifted_sets_are_compared_with_new_regions_and_unseen_lots_with_test_tiles(tables):
-    against = {(each.split, each.set): each.against for each in tables.shifts}
+def test_shifted_sets_are_compared_with_new_regions_and_unseen_lots_with_test_tiles(records):
+    rows = records.rows(SHIFTS)
+    against = {(row.of["split"], row.of["set"]): row.of["against"] for row in rows}
     assert against == {
         ("tile-random", "new_regions"): "test",
         ("tile-random", "filament_dim"): "new_regions",
@@ -117,40 +143,48 @@ def test_shifts_by_hand():
         ("tile-random", "ground"): set_predictions(np.arange(2), np.array([-1, -1]), far),
         ("tile-random", "filament_dim"): set_predictions(np.arange(2), np.array([1, 0]), far),
     }
-    shifts = {(s.set, s.method): s for s in compute(outputs, MANIFEST).shifts}
+    rows = compute_classification(outputs, MANIFEST).rows(SHIFTS)
+    shifts = {(row.of["set"], row.of["method"]): row for row in rows}
+
+    def value(name, method, metric):
+        return shifts[name, method].metrics[metric].value
+
     # Without new regions the test tiles stand in.
-    assert shifts["ground", "single"].against == "test"
+    assert shifts["ground", "single"].of["against"] == "test"
     # One shifted tile above both known ones, one that ties with them.
-    assert shifts["ground", "single"].entropy_auroc == pytest.approx(0.75)
-    assert shifts["ground", "single"].entropy_fpr95 == 1.0
-    assert shifts["ground", "single"].mutual_information_auroc is None
-    assert shifts["ground", "ensemble"].entropy_auroc == 1.0
-    assert shifts["ground", "ensemble"].mutual_information_auroc == 1.0
-    assert shifts["ground", "ensemble"].mutual_information_fpr95 == 0.0
-    assert shifts["ground", "single"].accuracy_drop is None
+    assert value("ground", "single", "entropy_auroc") == pytest.approx(0.75)
+    assert value("ground", "single", "entropy_fpr95") == 1.0
+    assert value("ground", "single", "mi_auroc") is None
+    assert value("ground", "ensemble", "entropy_auroc") == 1.0
+    assert value("ground", "ensemble", "mi_auroc") == 1.0
+    assert value("ground", "ensemble", "mi_fpr95") == 0.0
+    assert value("ground", "single", "accuracy_drop") is None
     # Both known tiles are right; of the shifted ones the first, a tie, goes to lot 0.
-    assert shifts["filament_dim", "single"].accuracy_drop == 0.5
+    assert value("filament_dim", "single", "accuracy_drop") == 0.5
 
 
-def test_intervals_are_over_regions_where_places_are_known(outputs, tables):
+def test_intervals_are_over_regions_where_places_are_known(outputs, records):
     def places(_):
         n = np.arange(200)
         return n // 100, n // 10 % 10, n % 10
 
-    by_region = compute(outputs, MANIFEST, places)
-    assert by_region.by_region
-    assert not tables.by_region
-    found = by_region.find("tile-random", "single")
-    assert found.regions == 12
-    assert found.accuracy == tables.find("tile-random", "single").accuracy
-    assert found.accuracy_interval != tables.find("tile-random", "single").accuracy_interval
-    assert "bootstrap over regions" in accuracy_sheet(by_region).note
-    assert "Wilson over tiles" in accuracy_sheet(tables).note
+    test = {("tile-random", "test"): outputs["tile-random", "test"]}
+    by_region = compute_classification(test, MANIFEST, places)
+    found, by_tile = (
+        each.find(SECTION, "accuracy", split="tile-random", method="single")
+        for each in (by_region, records)
+    )
+    assert by_region.value(SECTION, "regions", method="single") == 12
+    assert records.value(SECTION, "regions") is None
+    assert found.value == by_tile.value
+    assert found.interval != by_tile.interval
+    assert "bootstrap over regions" in accuracy_table(by_region).note
+    assert "Wilson over tiles" in accuracy_table(records).note
 
 
 def test_tiles_that_the_benchmark_does_not_have_are_refused(outputs):
     with pytest.raises(ResultsError, match="test: there are tiles that the benchmark"):
-        compute(outputs, MANIFEST, lambda _: (np.zeros(9, int),) * 3)
+        compute_classification(outputs, MANIFEST, lambda _: (np.zeros(9, int),) * 3)
 
 
 def perfect(n=1000, wrong=0, confidence=0.99):
@@ -165,8 +199,8 @@ def perfect(n=1000, wrong=0, confidence=0.99):
 def test_a_target_is_reached_at_its_bound_and_missed_beyond(wrong, reached):
     labels, logits = perfect(wrong=wrong)
     test = set_predictions(np.arange(len(labels)), labels, {"ensemble": logits})
-    first, single, _, nll, error, *beats = targets(
-        compute({("tile-random", "test"): test}, MANIFEST)
+    first, single, _, nll, error, *beats = classification_targets(
+        compute_classification({("tile-random", "test"): test}, MANIFEST)
     )
     assert first.reached is reached
     assert first.value == pytest.approx(1 - wrong / 1000)
@@ -177,27 +211,24 @@ def test_a_target_is_reached_at_its_bound_and_missed_beyond(wrong, reached):
     assert [target.reached for target in beats] == [None] * 6
 
 
-def test_targets_compare_methods_on_every_split(tables):
-    found = targets(tables)
+def test_targets_compare_methods_on_every_split(records):
+    found = classification_targets(records)
     assert len(found) == 11
     beats = {target.what: target for target in found[5:]}
-    (expected,) = (
-        each
-        for each in tables.differences
-        if (each.split, each.set, each.other) == ("region-blocked", "test", "dropout")
-    )
+    of = {"split": "region-blocked", "set": "test", "other": "dropout"}
+    (expected,) = records.rows(DIFFERENCES, **of)
     target = beats["region-blocked: beats MC dropout"]
-    assert target.reached is expected.beaten
-    assert f"{100 * expected.accuracy:.2f} points" in target.measured
-    verdicts = {row[1] for row in targets_sheet(found).rows}
+    assert target.reached is expected.metrics["better"].value
+    assert f"{100 * expected.value('accuracy_gain'):.2f} points" in target.measured
+    verdicts = {row[1] for row in targets_section(found).tables[0].cells}
     assert verdicts <= {REACHED, MISSED, UNKNOWN}
 
 
-def test_the_page_holds_every_table_and_every_figure(page, tables):
+def test_the_page_holds_every_table_and_every_figure(page, records):
     found = Elements(page)
     ids = [value for _, name, value in found.attributes if name == "id"]
     assert [i for i, n in Counter(ids).items() if n > 1] == []
-    for table in ("targets", "accuracy", "differences", "referral", "shifted-answers", "shifts"):
+    for table in ("targets", "accuracy", "differences", "referral", "shifted-accuracy", "shifts"):
         assert table in ids
     assert "runs" in ids
     names = ("accuracy", "risk-coverage", "entropy", "confusion-lot-held-out")
@@ -205,10 +236,10 @@ def test_the_page_holds_every_table_and_every_figure(page, tables):
         assert f"figure-{name}" in ids
     assert found.tags["svg"] == found.tags["figure"] == 9
     text = " ".join(found.text)
-    assert f"{100 * tables.find('tile-random', 'ensemble').accuracy:.2f}" in text
+    assert f"{100 * classified(records, 'tile-random', 'ensemble')['accuracy']:.2f}" in text
     for phrase in ("simulated lots", "profile “cpu”", "benchmark v1", "3 members", "d" * 64):
         assert phrase in text
-    assert "made anew for this page" in text
+    assert "was made again for this page" in text
 
 
 def test_the_page_needs_nothing_from_outside(page):
@@ -231,7 +262,8 @@ def test_the_page_needs_nothing_from_outside(page):
     assert referred
 
 
-def test_figures_keep_their_words_as_text_and_can_be_files(drawn, tmp_path):
+def test_figures_keep_their_words_as_text_and_can_be_files(sections, tmp_path):
+    drawn = {plot.name: plot for section in sections for plot in section.plots}
     svg = as_svg(drawn["risk-coverage"].figure, "x", 'says "so"')
     assert "coverage: share of tiles accepted" in svg
     assert svg.startswith('<svg role="img" aria-label="says &quot;so&quot;"')
@@ -240,16 +272,16 @@ def test_figures_keep_their_words_as_text_and_can_be_files(drawn, tmp_path):
     assert (tmp_path / "figures" / "entropy.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_report_of_the_least_that_can_be_stored():
+def test_a_report_of_the_least_that_can_be_stored(tmp_path):
     labels = np.array([0, 1, 0, 1])
     few = {"single": one([0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7])}
     outputs = {("tile-random", "test"): set_predictions(np.arange(4), labels, few)}
-    tables = compute(outputs, {})
-    page = index_html(outputs, {}, tables, targets(tables), plots(outputs, {}, tables), None)
+    sections = whole_report(outputs, {}, tmp_path)
+    page = render_page("Evaluation", describe(outputs, {}), sections)
     assert "75.00" in page
     assert "not measured" in page
     assert "Shifted tiles" not in page
-    assert json.dumps(metrics({}, tables, targets(tables), None), allow_nan=False)
+    assert json.dumps(metrics(sections), allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -259,25 +291,27 @@ def test_a_report_of_the_least_that_can_be_stored():
         ({"runs": {"tile-random": {"lot_ids": ["R1", "R2"]}}}, "know 4 lots, the manifest names 2"),
     ],
 )
-def test_answers_of_other_lots_than_the_manifests_are_refused(outputs, change, message):
+def test_predictions_of_other_lots_than_the_manifests_are_refused(outputs, change, message):
     with pytest.raises(ResultsError, match=message):
-        compute(outputs, MANIFEST | change)
+        compute_classification(outputs, MANIFEST | change)
 
 
-def test_answers_that_are_none_are_refused(outputs):
+def test_predictions_that_are_none_are_refused(outputs):
     key = ("tile-random", "test")
     with pytest.raises(ResultsError, match="no set named 'test'"):
-        compute({k: v for k, v in outputs.items() if k[1] != "test"}, MANIFEST)
+        compute_classification({k: v for k, v in outputs.items() if k[1] != "test"}, MANIFEST)
     broken = asked(np.arange(8) % 4, 0)
     broken.answers["single"].log_probabilities[3, 1] = np.nan
     with pytest.raises(ResultsError, match="single has answers that are no numbers"):
-        compute({key: broken}, MANIFEST)
+        compute_classification({key: broken}, MANIFEST)
     with pytest.raises(ResultsError, match="names none of the 4 lots"):
-        compute(
+        compute_classification(
             {key: set_predictions(np.arange(1), np.array([4]), {"single": one([0.25] * 4)})}, {}
         )
     with pytest.raises(ResultsError, match="single does not answer 2 tiles"):
-        compute({key: set_predictions(np.arange(2), np.zeros(2), {"single": one([0.25] * 4)})}, {})
+        compute_classification(
+            {key: set_predictions(np.arange(2), np.zeros(2), {"single": one([0.25] * 4)})}, {}
+        )
 
 
 def test_a_lot_without_tiles_has_no_wrong_answers_either():
@@ -287,7 +321,24 @@ def test_a_lot_without_tiles_has_no_wrong_answers_either():
     bars = {container.get_label(): [bar.get_width() for bar in container]
             for axes in figure.axes for container in axes.containers}  # fmt: skip
     assert bars == {
-        "right": [1, 0, 0, 0],
+        "correct": [1, 0, 0, 0],
         "repeat of its recipe": [0, 0, 1, 0],
         "another recipe": [0, 0, 0, 0],
     }
+
+
+def test_tables_are_numbered_as_they_appear_and_text_refers_to_them_by_number(sections, page):
+    numbers = numbered(sections)
+    names = [table.name for section in sections for table in section.tables]
+    assert numbers == {name: place for place, name in enumerate(names, 1)}
+    captions = re.findall(r"<caption><b>Table (\d+)\.</b>", page)
+    assert captions == [str(number) for number in numbers.values()]
+    assert f'<a href="#shifts">Table {numbers["shifts"]}</a>' in page
+    assert refer("as [[shifts]], [[gone]]", {"shifts": 6}) == "as Table 6, the table “gone”"
+
+
+def test_what_is_put_into_the_page_is_escaped():
+    page = render_page("a<b", "<script>", [Section("x", "y&z", ("1 < 2",))])
+    assert "<script>" not in page
+    assert "y&amp;z" in page
+    assert "1 &lt; 2" in page

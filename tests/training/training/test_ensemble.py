@@ -64,7 +64,7 @@ def test_the_served_split_is_learnt_once_more_as_short_as_the_others():
     ]
     other = named(jobs, "comparisons/region-blocked/")[0]
     for job in short:
-        assert job.epochs == other.epochs
+        assert job.steps == other.steps
         np.testing.assert_array_equal(job.train, jobs[0].train)
     assert len({job.seed for job in named(jobs, "member")}) == len(named(jobs, "member"))
 

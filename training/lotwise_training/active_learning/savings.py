@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,94 +9,36 @@ import numpy as np
 from lotwise_training.active_learning.simulation import FIGURES, RANDOM, SimulatedPlans
 from lotwise_training.data.tiles import Floats, Numbers
 from lotwise_training.evaluation.bootstrap import Interval
+from lotwise_training.evaluation.records import Records
 
+PLANS: Final = "plans"
+FORECASTS: Final = "forecasts"
 SIZES: Final = (8, 12, 20, 30, 40, 60)
 """Numbers of tested lots that the table shows."""
 RESAMPLES: Final = 2000
+MOST_OFF: Final = 0.02
+"""Target of `most_off`."""
 _ENDS: Final = (0.025, 0.975)
 
 
-@dataclass(frozen=True)
-class PlanFigures:
-    """Of one way to choose lots, with so many of them tested.
-
-    Attributes:
-        way: How lots are chosen.
-        tested: How many are.
-        mae: Mean absolute error on lots that are never offered, in the property's unit.
-        mape: The same, relative.
-        mape_interval: 95%, over starts.
-        against_random: `mape` less that of random choice, from the same starts.
-        against_random_interval: 95%, over starts; None of random choice itself.
-        mape_untested: Relative error on the offered lots that are not tested yet.
-        expected: What the process expects of the lots that are never offered, without labels.
-        off: How far it is off in a single plan, mean absolute difference, relative error.
-        random_needs: Tested lots with which random choice has this `mape`; None where it needs
-            more than were tested.
-        random_needs_interval: 95%, over starts; an end is None as above.
-    """
-
-    way: str
-    tested: int
-    mae: float
-    mape: float
-    mape_interval: Interval
-    against_random: float
-    against_random_interval: Interval | None
-    mape_untested: float
-    expected: float
-    off: float
-    random_needs: float | None
-    random_needs_interval: tuple[float | None, float | None]
-
-    @property
-    def saved(self) -> float | None:
-        """Share of random choice's tests that are saved; None where it needs more than known."""
-        return None if self.random_needs is None else 1.0 - self.tested / self.random_needs
-
-
-@dataclass(frozen=True)
-class ForecastFigures:
-    """Of errors foretold.
-
-    Attributes:
-        at_hand, tested, size: Lots at hand, tested when it was foretold, and for how many.
-        foretold: Mean over starts, relative.
-        came: The same of the errors as they came.
-        off: Mean absolute difference, relative error against relative error.
-        covered: Share of starts whose 90% interval holds what came.
-        starts: How many.
-    """
-
-    at_hand: int
-    tested: int
-    size: int
-    foretold: float
-    came: float
-    off: float
-    covered: float
-    starts: int
-
-
-def plan_figures(made: SimulatedPlans, seed: int = 0) -> list[PlanFigures]:
-    """Figures of every way at the table's sizes.
+def plan_records(made: SimulatedPlans, unit: str = "property", seed: int = 0) -> Records:
+    """Errors of every way to choose lots at the table's sizes, and forecasts of errors.
 
     Args:
-        made: The plans.
+        made: The simulated plans.
+        unit: Of the property.
         seed: Of the bootstrap over starts.
     """
+    records = Records()
     starts = len(made.errors[RANDOM])
     draws = np.random.default_rng(seed).integers(starts, size=(RESAMPLES, starts))
     at = {name: number for number, name in enumerate(FIGURES)}
     random = made.errors[RANDOM][:, :, at["mape"]]
     drawn_random = random[draws].mean(axis=1)
-    figures = []
     for way, errors in made.errors.items():
         mape = errors[:, :, at["mape"]]
         drawn = mape[draws].mean(axis=1)
-        for tested in SIZES:
-            if tested not in made.sizes:
-                continue
+        for tested in (size for size in SIZES if size in made.sizes):
             place = int(np.flatnonzero(made.sizes == tested)[0])
             mean = dict(zip(FIGURES, errors[:, place].mean(axis=0).tolist(), strict=True))
             needs = np.array(
@@ -106,28 +47,41 @@ def plan_figures(made: SimulatedPlans, seed: int = 0) -> list[PlanFigures]:
                     for curve, one in zip(drawn_random, drawn[:, place], strict=True)
                 ]
             )
-            needed = tests_needed(made.sizes, random.mean(axis=0), mean["mape"])
-            difference = drawn[:, place] - drawn_random[:, place]
-            figures.append(
-                PlanFigures(
-                    way=way,
-                    tested=tested,
-                    mae=mean["mae"],
-                    mape=mean["mape"],
-                    mape_interval=_interval(drawn[:, place]),
-                    against_random=mean["mape"] - float(random[:, place].mean()),
-                    against_random_interval=None if way == RANDOM else _interval(difference),
-                    mape_untested=mean["mape_untested"],
-                    expected=mean["expected"],
-                    off=float(np.abs(errors[:, place, at["expected"]] - mape[:, place]).mean()),
-                    random_needs=_finite(needed),
-                    random_needs_interval=(
-                        _finite(float(np.quantile(needs, _ENDS[0], method="lower"))),
-                        _finite(float(np.quantile(needs, _ENDS[1], method="higher"))),
-                    ),
-                )
+            needed = _finite(tests_needed(made.sizes, random.mean(axis=0), mean["mape"]))
+            ends = (
+                _finite(float(np.quantile(needs, _ENDS[0], method="lower"))),
+                _finite(float(np.quantile(needs, _ENDS[1], method="higher"))),
             )
-    return figures
+            difference = drawn[:, place] - drawn_random[:, place]
+            records.add(
+                PLANS,
+                {"way": way, "tested": tested},
+                starts,
+                unit,
+                mae=mean["mae"],
+                error=(mean["mape"], _interval(drawn[:, place])),
+                against_random=(
+                    mean["mape"] - float(random[:, place].mean()),
+                    None if way == RANDOM else _interval(difference),
+                ),
+                untested_error=mean["mape_untested"],
+                expected=mean["expected"],
+                off=float(np.abs(errors[:, place, at["expected"]] - mape[:, place]).mean()),
+                random_needs=(needed, ends),
+                saved=None if needed is None else 1.0 - tested / needed,
+            )
+    for (at_hand, tested, size), values in made.forecasts.items():
+        forecast, low, high, observed = values.T
+        records.add(
+            FORECASTS,
+            {"at_hand": at_hand, "tested": tested, "size": size},
+            len(values),
+            forecast=float(forecast.mean()),
+            observed=float(observed.mean()),
+            off=float(np.abs(forecast - observed).mean()),
+            covered=float(((low <= observed) & (observed <= high)).mean()),
+        )
+    return records
 
 
 def tests_needed(sizes: Numbers, errors: Floats, error: float) -> float:
@@ -136,7 +90,7 @@ def tests_needed(sizes: Numbers, errors: Floats, error: float) -> float:
     Args:
         sizes: int64 [M], rising.
         errors: float64 [M], at these sizes; where they rise again, the least so far counts.
-        error: That is asked for.
+        error: To be reached.
 
     Returns:
         The number; the first size where the curve starts below, infinite where it stays above.
@@ -145,26 +99,6 @@ def tests_needed(sizes: Numbers, errors: Floats, error: float) -> float:
     if error < least[-1]:
         return float("inf")
     return float(np.interp(error, least[::-1], sizes[::-1]))
-
-
-def forecast_figures(made: SimulatedPlans) -> list[ForecastFigures]:
-    """Figures of all errors that were foretold."""
-    figures = []
-    for (at_hand, tested, size), values in made.forecasts.items():
-        foretold, low, high, came = values.T
-        figures.append(
-            ForecastFigures(
-                at_hand,
-                tested,
-                size,
-                float(foretold.mean()),
-                float(came.mean()),
-                float(np.abs(foretold - came).mean()),
-                float(((low <= came) & (came <= high)).mean()),
-                len(values),
-            )
-        )
-    return figures
 
 
 def most_off(made: SimulatedPlans) -> float:

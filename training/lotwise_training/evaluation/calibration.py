@@ -1,8 +1,7 @@
-"""Figures of calibration and familiarity, from stored answers alone."""
+"""Calibration and familiarity, measured from stored predictions alone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,102 +10,68 @@ import numpy.typing as npt
 from lotwise.core.policy_fit import Scored
 from lotwise.core.temperature import error_probability, scaled
 from lotwise.core.uncertainty import Array, entropy
-from lotwise_training.evaluation.bootstrap import Interval, wilson
+from lotwise_training.evaluation.bootstrap import Interval
+from lotwise_training.evaluation.classification import selective_risk
 from lotwise_training.evaluation.fresh_predictions import CalibrationCheck, FreshPredictions
 from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, Predictions
+from lotwise_training.evaluation.records import Records
 from lotwise_training.evaluation.tile_sets import NEW_REGIONS, TILE_RANDOM, in_order
-from lotwise_training.metrics import (
-    ECE_BINS,
-    auroc,
-    expected_calibration_error,
-    risk_coverage,
-)
+from lotwise_training.metrics import ECE_BINS, auroc, expected_calibration_error
 
 SIMULATIONS: Final = 1000
 """Of a perfectly calibrated model."""
-COVERAGE: Final = 0.9
 _AT_ONCE: Final = 4_000_000
+SCALING: Final = "scaling"
+SELECTIVE: Final = "selective"
+FAMILIARITY: Final = "familiarity"
 
 Flags = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class CalibrationFigures:
-    """How well probabilities say how often they are right, on fresh tiles.
-
-    Attributes:
-        tiles: How many.
-        temperature: That was fitted before, on other tiles.
-        ece_before, ece: Of pooled probabilities, and of scaled ones; 20 bins of equal width.
-        perfect_ece: 95% quantile of a perfectly calibrated model of the same confidences.
-        accuracy: Share of tiles whose lot is named.
-    """
-
-    tiles: int
-    temperature: float
-    ece_before: float
-    ece: float
-    perfect_ece: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class FamiliarityFigures:
-    """How well familiarity tells shifted tiles from known ones in new regions.
-
-    Attributes:
-        set: Of shifted tiles.
-        against: Of known tiles.
-        tiles, known_tiles: How many.
-        auroc: Of familiarity; 0.5 tells nothing apart.
-        auroc_interval: 95%, see `auroc_interval`.
-        entropy_auroc: Of plain predictive entropy on the same tiles.
-        referred: Share of the shifted tiles that are unfamiliar to the policy.
-        known_referred: The same of the known tiles.
-    """
-
-    set: str
-    against: str
-    tiles: int
-    known_tiles: int
-    auroc: float
-    auroc_interval: Interval
-    entropy_auroc: float
-    referred: float
-    known_referred: float
-
-
-@dataclass(frozen=True)
-class SelectiveFigures:
-    """Error among the surest tiles, by the policy's own score.
-
-    Attributes:
-        set: Of tiles.
-        tiles: How many.
-        error: Among the 90% of the tiles with the least chance of error.
-        interval: 95%, Wilson.
-    """
-
-    set: str
-    tiles: int
-    error: float
-    interval: Interval
-
-
-def calibration_figures(judged: CalibrationCheck, *, seed: int = 0) -> CalibrationFigures:
-    """Calibration on fresh tiles."""
-    fresh, temperature = judged.fresh, judged.calibration.temperature
+def add_scaling(records: Records, check: CalibrationCheck, *, seed: int = 0) -> None:
+    """Add ECE before and after temperature scaling, and accuracy, on fresh tiles."""
+    fresh, temperature = check.fresh, check.calibration.temperature
     labels = fresh.labels.astype(np.int64)
-    pooled = fresh.pooled
-    probabilities = scaled(pooled, temperature)
-    return CalibrationFigures(
-        tiles=len(fresh),
+    probabilities = scaled(fresh.pooled, temperature)
+    records.add(
+        SCALING,
+        {"method": ENSEMBLE},
+        len(fresh),
         temperature=temperature,
-        ece_before=expected_calibration_error(pooled, labels),
+        ece_before=expected_calibration_error(fresh.pooled, labels),
         ece=expected_calibration_error(probabilities, labels),
         perfect_ece=perfect_ece(probabilities.max(axis=1), seed=seed),
         accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
     )
+
+
+def add_selective(records: Records, name: str, scored: Scored) -> None:
+    """Add the error among the 90% of a set's tiles that are least likely to be wrong."""
+    risk = selective_risk(scored.scores, scored.wrong)
+    records.add(SELECTIVE, {"set": name}, len(scored), selective_risk=risk)
+
+
+def add_familiarity(records: Records, outputs: Predictions, min_familiarity: float) -> None:
+    """Add AUROCs of every shifted set with stored OOD p-values, against known lots' new regions."""
+    known = outputs.get((TILE_RANDOM, NEW_REGIONS))
+    if known is None or known.familiarity is None:
+        return
+    before = entropy(known.answers[ENSEMBLE].probabilities)
+    for split, name in in_order(outputs):
+        shifted = outputs[split, name]
+        if split != TILE_RANDOM or name in (TEST, NEW_REGIONS) or shifted.familiarity is None:
+            continue
+        area = auroc(-known.familiarity, -shifted.familiarity)
+        records.add(
+            FAMILIARITY,
+            {"set": name, "against": NEW_REGIONS},
+            len(shifted.tiles),
+            known_tiles=len(known.tiles),
+            familiarity_auroc=(area, auroc_interval(area, len(known.tiles), len(shifted.tiles))),
+            entropy_auroc=auroc(before, entropy(shifted.answers[ENSEMBLE].probabilities)),
+            unfamiliar=float((shifted.familiarity < min_familiarity).mean()),
+            known_unfamiliar=float((known.familiarity < min_familiarity).mean()),
+        )
 
 
 def perfect_ece(confidence: Array, *, seed: int = 0, quantile: float = 0.95) -> float:
@@ -143,34 +108,6 @@ def scored_fresh(fresh: FreshPredictions, temperature: float) -> Scored:
     )
 
 
-def familiarity_figures(outputs: Predictions, min_familiarity: float) -> list[FamiliarityFigures]:
-    """Of every shifted set whose familiarity is stored, against known lots in new regions."""
-    known = outputs.get((TILE_RANDOM, NEW_REGIONS))
-    if known is None or known.familiarity is None:
-        return []
-    figures = []
-    before = entropy(known.answers[ENSEMBLE].probabilities)
-    for split, name in in_order(outputs):
-        asked = outputs[split, name]
-        if split != TILE_RANDOM or name in (TEST, NEW_REGIONS) or asked.familiarity is None:
-            continue
-        area = auroc(-known.familiarity, -asked.familiarity)
-        figures.append(
-            FamiliarityFigures(
-                set=name,
-                against=NEW_REGIONS,
-                tiles=len(asked.tiles),
-                known_tiles=len(known.tiles),
-                auroc=area,
-                auroc_interval=auroc_interval(area, len(known.tiles), len(asked.tiles)),
-                entropy_auroc=auroc(before, entropy(asked.answers[ENSEMBLE].probabilities)),
-                referred=float((asked.familiarity < min_familiarity).mean()),
-                known_referred=float((known.familiarity < min_familiarity).mean()),
-            )
-        )
-    return figures
-
-
 def auroc_interval(area: float, negatives: int, positives: int) -> Interval:
     """95% interval of an AUROC by its standard error (Hanley & McNeil 1982).
 
@@ -184,11 +121,3 @@ def auroc_interval(area: float, negatives: int, positives: int) -> Interval:
     ) / (negatives * positives)
     half = 1.96 * float(np.sqrt(max(variance, 0.0)))
     return max(0.0, area - half), min(1.0, area + half)
-
-
-def selective_figures(name: str, scored: Scored) -> SelectiveFigures:
-    """Error among the 90% of tiles that are least likely to be wrong."""
-    curve = risk_coverage(scored.scores, scored.wrong)
-    accepted = int(np.ceil(COVERAGE * len(scored) - 1e-9))
-    error = curve.at(COVERAGE)
-    return SelectiveFigures(name, len(scored), error, wilson(error * accepted, accepted))

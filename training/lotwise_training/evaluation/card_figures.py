@@ -1,38 +1,43 @@
-"""The committee's figures as its model card shows them, and whether a card agrees with them."""
+"""The committee's metrics as its model card shows them, and a check that a card agrees."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from lotwise_training.evaluation.classification import Tables, compute
+from lotwise_training.evaluation.classification import SECTION, SHIFTS, compute_classification
 from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, Predictions
-from lotwise_training.evaluation.tile_sets import METHOD_WORDS
+from lotwise_training.evaluation.tile_sets import words
 
 
 class CardDisagrees(RuntimeError):
-    """A model card shows other figures than the stored answers give."""
+    """A model card shows other figures than the stored predictions give."""
 
 
 def card_figures(outputs: Predictions, manifest: Mapping[str, Any]) -> dict[str, str]:
     """Rows of the card, by name.
 
     Args:
-        outputs: Stored answers.
+        outputs: Stored predictions.
         manifest: Of the run.
     """
-    tables = compute(outputs, manifest)
+    records = compute_classification(outputs, manifest)
     rows: dict[str, str] = {}
-    for figures in tables.figures:
-        if figures.set == TEST and figures.accuracy is not None:
-            assert figures.nll is not None
-            assert figures.ece is not None
-            assert figures.error_at_90 is not None
-            rows[f"{figures.split}, {METHOD_WORDS[figures.method]}"] = (
-                f"accuracy {figures.accuracy:.1%}, NLL {figures.nll:.3f}, ECE {figures.ece:.1%}, "
-                f"error at 90% coverage {figures.error_at_90:.1%}, {figures.tiles:,} tiles"
+    for row in records.rows(SECTION, set=TEST):
+        if "accuracy" in row.metrics:
+            rows[f"{row.of['split']}, {words(row.of['method'])}"] = (
+                f"accuracy {row.value('accuracy'):.1%}, NLL {row.value('nll'):.3f}, "
+                f"ECE {row.value('ece'):.1%}, "
+                f"error at 90% coverage {row.value('selective_risk'):.1%}, "
+                f"{row.metrics['accuracy'].count:,} tiles"
             )
-    rows |= _shifts(tables)
+    for row in records.rows(SHIFTS, method=ENSEMBLE):
+        drop = row.metrics["accuracy_drop"].value
+        fell = "" if drop is None else f"accuracy {-100 * drop:+.1f} points, "
+        auroc = row.metrics["entropy_auroc"]
+        rows[f"{row.of['set']} against {row.of['against']}, {words(ENSEMBLE)}"] = (
+            f"{fell}AUROC of entropy {auroc.value:.3f}, {auroc.count:,} tiles"
+        )
     return rows
 
 
@@ -52,16 +57,3 @@ def check_card(card: str, figures: Mapping[str, str]) -> None:
                 f"the committee's model card does not say '{name}: {value}'; "
                 "`lotwise-train export --only committee` writes it anew"
             )
-
-
-def _shifts(tables: Tables) -> dict[str, str]:
-    rows = {}
-    for shift in tables.shifts:
-        if shift.method != ENSEMBLE:
-            continue
-        drop = shift.accuracy_drop
-        fell = "" if drop is None else f"accuracy {-100 * drop:+.1f} points, "
-        rows[f"{shift.set} against {shift.against}, {METHOD_WORDS[ENSEMBLE]}"] = (
-            f"{fell}AUROC of entropy {shift.entropy_auroc:.3f}, {shift.tiles:,} tiles"
-        )
-    return rows

@@ -1,16 +1,16 @@
-"""Figures of every split, set and method, computed from stored answers alone."""
+"""Metrics of every split, set and method, computed from stored predictions alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lotwise.core.uncertainty import entropy
-from lotwise_training.evaluation.bootstrap import Interval, bootstrap_means, wilson
+from lotwise_training.evaluation.bootstrap import bootstrap_means, wilson
 from lotwise_training.evaluation.predictions import (
     ENSEMBLE,
     METHODS,
@@ -21,6 +21,7 @@ from lotwise_training.evaluation.predictions import (
     Predictions,
     SetPredictions,
 )
+from lotwise_training.evaluation.records import Key, Measured, Records
 from lotwise_training.evaluation.tile_sets import (
     NEW_REGIONS,
     Places,
@@ -41,8 +42,11 @@ from lotwise_training.metrics import (
     risk_coverage,
 )
 
+SECTION: Final = "classification"
+DIFFERENCES: Final = "differences"
+SHIFTS: Final = "shifts"
 COVERAGE: Final = 0.9
-"""Share of tiles accepted where the error is stated, as in Zhang et al. 2020."""
+"""Share of tiles accepted where the selective risk is stated, as in Zhang et al. 2020."""
 _DIGITS: Final = 9
 """Entropies are compared to 1e-9 nats: sums that differ in their last bit are ties."""
 
@@ -51,12 +55,12 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What one method says of N tiles, as the figures need it.
+    """What one method predicts for N tiles.
 
     Attributes:
         probabilities: float64 [N, K].
         entropy: float64 [N], predictive entropy in nats.
-        mutual_information: float64 [N], predictive less member entropy, in nats.
+        mutual_information: float64 [N], predictive minus mean member entropy, in nats.
     """
 
     probabilities: Array
@@ -64,146 +68,8 @@ class Scores:
     mutual_information: Array
 
 
-@dataclass(frozen=True)
-class MethodFigures:
-    """Figures of one method on one set; None where tiles have no label, or nothing is known.
-
-    Attributes:
-        split, set, method: Whose.
-        tiles: How many.
-        regions: Scenes that they come from.
-        mean_entropy: Predictive entropy, nats.
-        mean_confidence: Mean probability of the likeliest lot.
-        accuracy: Share of right answers, 0 to 1, as all shares here.
-        accuracy_interval: 95%; bootstrap over regions where they are known, else Wilson over tiles.
-        nll: Nats.
-        ece: 20 bins of equal width.
-        adaptive_ece: 20 bins of equally many tiles.
-        brier: Sum over lots, 0 to 2.
-        aurc, excess_aurc: Area under the risk-coverage curve, and what the best order would save.
-        error_at_90: Error among the 90% of tiles with the least predictive entropy.
-        error_at_90_interval: 95%, Wilson over the accepted tiles.
-        recipe_accuracy: The lot or a repeat of its recipe was named.
-    """
-
-    split: str
-    set: str
-    method: str
-    tiles: int
-    regions: int | None
-    mean_entropy: float
-    mean_confidence: float
-    accuracy: float | None = None
-    accuracy_interval: Interval | None = None
-    nll: float | None = None
-    ece: float | None = None
-    adaptive_ece: float | None = None
-    brier: float | None = None
-    aurc: float | None = None
-    excess_aurc: float | None = None
-    error_at_90: float | None = None
-    error_at_90_interval: Interval | None = None
-    recipe_accuracy: float | None = None
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The ensemble less another method on the same tiles, with paired bootstrap 95% intervals.
-
-    Attributes:
-        split, set: Where.
-        other: The other method.
-        tiles: How many.
-        accuracy: Share; above 0 the ensemble is better.
-        nll: Nats; below 0 the ensemble is better.
-        ece: Share; below 0 the ensemble is better.
-    """
-
-    split: str
-    set: str
-    other: str
-    tiles: int
-    accuracy: float
-    accuracy_interval: Interval
-    nll: float
-    nll_interval: Interval
-    ece: float
-
-    @property
-    def beaten(self) -> bool:
-        """Whether the ensemble is better in accuracy and in NLL."""
-        return self.accuracy > 0 and self.nll < 0
-
-    @property
-    def clear(self) -> bool:
-        """Whether it is so all over both intervals."""
-        return self.accuracy_interval[0] > 0 and self.nll_interval[1] < 0
-
-
-@dataclass(frozen=True)
-class Shift:
-    """How a set of shifted tiles is answered, against known tiles that the same networks answered.
-
-    Attributes:
-        split, set, method: Whose.
-        against: The set of known tiles.
-        tiles, known_tiles: How many.
-        accuracy_drop: Of the known tiles' accuracy, share.
-        entropy_auroc: Of predictive entropy; 0.5 tells nothing apart.
-        entropy_fpr95: Share of known tiles flagged where 95% of the shifted ones are.
-        mutual_information_auroc, mutual_information_fpr95: The same of the members' disagreement,
-            which a single network does not have.
-    """
-
-    split: str
-    set: str
-    method: str
-    against: str
-    tiles: int
-    known_tiles: int
-    accuracy_drop: float | None
-    entropy_auroc: float
-    entropy_fpr95: float
-    mutual_information_auroc: float | None
-    mutual_information_fpr95: float | None
-
-
-@dataclass(frozen=True)
-class Tables:
-    """All figures.
-
-    Attributes:
-        figures: Of every split, set and method, in the order in which they are shown.
-        differences: Of every labelled set.
-        shifts: Of every set that is not the test tiles.
-        by_region: Whether intervals are over regions rather than tiles.
-    """
-
-    figures: tuple[MethodFigures, ...]
-    differences: tuple[Difference, ...]
-    shifts: tuple[Shift, ...]
-    by_region: bool
-
-    def find(self, split: str, method: str, name: str = TEST) -> MethodFigures | None:
-        """The figures of a method on a set, if it was asked."""
-        wanted = (split, name, method)
-        return next((f for f in self.figures if (f.split, f.set, f.method) == wanted), None)
-
-    def as_json(self) -> dict[str, Any]:
-        """The same in JSON's types."""
-        return {
-            "intervals": "regions" if self.by_region else "tiles",
-            "sets": [asdict(each) for each in self.figures],
-            "differences": [
-                {**asdict(each), "beaten": each.beaten, "clear": each.clear}
-                for each in self.differences
-            ],
-            "shifts": [asdict(each) for each in self.shifts],
-        }
-
-
 def scores(answers: Answers) -> Scores:
-    """Probabilities and uncertainties of a method's answers."""
+    """Probabilities and uncertainties of a method's predictions."""
     probabilities = answers.probabilities
     predictive = entropy(probabilities)
     disagreement = np.maximum(predictive - answers.member_entropy, 0.0)
@@ -211,44 +77,45 @@ def scores(answers: Answers) -> Scores:
 
 
 def misclassified(scored: Scores, labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Where the likeliest lot is not the labelled one: bool [N]."""
+    """Where the most likely lot is not the true one: bool [N]."""
     return np.asarray(scored.probabilities.argmax(axis=1) != labels)
 
 
-def compute(
+def compute_classification(
     outputs: Predictions,
     manifest: Mapping[str, Any],
     places: Places | None = None,
     *,
     seed: int = 0,
-) -> Tables:
-    """All figures of stored outputs.
+) -> Records:
+    """All metrics of stored predictions of lots.
+
+    Sections: SECTION by split, set and method; DIFFERENCES of the ensemble from the other methods,
+    with paired bootstrap intervals, by split and set; SHIFTS of shifted sets against known tiles
+    that the same networks predicted.
 
     Args:
-        outputs: What the networks answered.
+        outputs: Stored predictions.
         manifest: What else is known of the run; lots and recipes are read from it.
-        places: Where tiles come from; with it, intervals are over regions.
+        places: Where tiles come from; with it, intervals are over regions instead of tiles.
         seed: Of the bootstrap.
 
     Raises:
-        ResultsError: The outputs cannot be read as answers, or are not the manifest's.
+        ResultsError: The predictions are unusable, or are not the manifest's.
     """
     check_outputs(outputs)
-    figures: list[MethodFigures] = []
-    differences: list[Difference] = []
+    records = Records()
     for split, name in in_order(outputs):
-        answered = outputs[split, name]
-        regions = regions_of(answered, name, places)
-        if is_labelled(answered):
-            more, compared = _labelled(split, name, answered, manifest, regions, seed)
-            figures += more
-            differences += compared
-        else:
-            figures += [
-                _unlabelled(split, name, method, scores(answers), regions)
-                for method, answers in answered.answers.items()
-            ]
-    return Tables(tuple(figures), tuple(differences), tuple(_shifts(outputs)), places is not None)
+        predicted = outputs[split, name]
+        regions = regions_of(predicted, name, places)
+        if is_labelled(predicted):
+            _add_labelled(records, split, name, predicted, manifest, regions, seed)
+            continue
+        for method, answers in predicted.answers.items():
+            of = {"split": split, "set": name, "method": method}
+            records.add(SECTION, of, len(predicted.tiles), **_of_any(scores(answers), regions))
+    _add_shifts(records, outputs)
+    return records
 
 
 def known_set(outputs: Predictions, split: str, name: str) -> str | None:
@@ -260,18 +127,24 @@ def known_set(outputs: Predictions, split: str, name: str) -> str | None:
     return NEW_REGIONS
 
 
-def _labelled(
+def intervals_over(records: Records) -> str:
+    """What the intervals of accuracy are over: "regions" or "tiles"."""
+    return "tiles" if records.value(SECTION, "regions") is None else "regions"
+
+
+def _add_labelled(
+    records: Records,
     split: str,
     name: str,
-    answered: SetPredictions,
+    predicted: SetPredictions,
     manifest: Mapping[str, Any],
     regions: npt.NDArray[np.int64] | None,
     seed: int,
-) -> tuple[list[MethodFigures], list[Difference]]:
-    labels = answered.labels.astype(np.int64)
-    rows = np.arange(len(labels))
-    methods = [method for method in METHODS if method in answered.answers]
-    scored = {method: scores(answered.answers[method]) for method in methods}
+) -> None:
+    labels = predicted.labels.astype(np.int64)
+    n, rows = len(labels), np.arange(len(labels))
+    methods = [method for method in METHODS if method in predicted.answers]
+    scored = {method: scores(predicted.answers[method]) for method in methods}
     right = {method: (~misclassified(scored[method], labels)).astype(float) for method in methods}
     loss = {
         method: -np.log(np.clip(scored[method].probabilities[rows, labels], 1e-300, 1.0))
@@ -282,83 +155,76 @@ def _labelled(
     for other in others:
         columns += [right[ENSEMBLE] - right[other], loss[ENSEMBLE] - loss[other]]
     intervals = bootstrap_means(np.stack(columns, axis=1), regions, seed=seed)
-
-    figures = []
+    ece = {}
     for method, by_region in zip(methods, intervals, strict=False):
-        of_method = scored[method]
-        p = of_method.probabilities
+        p, uncertainty = scored[method].probabilities, scored[method].entropy
         names = lot_names(manifest, split, p.shape[1])
         recipes = recipe_numbers(manifest, names)
         wrong = right[method] == 0
-        curve = risk_coverage(of_method.entropy, wrong)
-        accepted = int(np.ceil(COVERAGE * len(labels) - 1e-9))
-        error = curve.at(COVERAGE)
-        by_tile = wilson(float(right[method].sum()), len(labels))
-        figures.append(
-            MethodFigures(
-                split=split,
-                set=name,
-                method=method,
-                **_of_any(of_method, regions),
-                accuracy=float(right[method].mean()),
-                accuracy_interval=by_tile if regions is None else by_region,
-                nll=float(loss[method].mean()),
-                ece=expected_calibration_error(p, labels),
-                adaptive_ece=adaptive_calibration_error(p, labels),
-                brier=brier_score(p, labels),
-                aurc=curve.area,
-                excess_aurc=excess_aurc(of_method.entropy, wrong),
-                error_at_90=error,
-                error_at_90_interval=wilson(error * accepted, accepted),
-                recipe_accuracy=(
-                    None
-                    if recipes is None
-                    else float((recipes[p.argmax(axis=1)] == recipes[labels]).mean())
-                ),
-            )
+        ece[method] = expected_calibration_error(p, labels)
+        by_tile = wilson(float(right[method].sum()), n)
+        records.add(
+            SECTION,
+            {"split": split, "set": name, "method": method},
+            n,
+            **_of_any(scored[method], regions),
+            accuracy=(float(right[method].mean()), by_tile if regions is None else by_region),
+            recipe_accuracy=None
+            if recipes is None
+            else float((recipes[p.argmax(axis=1)] == recipes[labels]).mean()),
+            nll=float(loss[method].mean()),
+            brier=brier_score(p, labels),
+            ece=ece[method],
+            adaptive_ece=adaptive_calibration_error(p, labels),
+            selective_risk=selective_risk(uncertainty, wrong),
+            aurc=risk_coverage(uncertainty, wrong).area,
+            excess_aurc=excess_aurc(uncertainty, wrong),
         )
-    calibration = {each.method: each.ece or 0.0 for each in figures}
-    differences = [
-        Difference(
-            split=split,
-            set=name,
-            other=other,
-            tiles=len(labels),
-            accuracy=float((right[ENSEMBLE] - right[other]).mean()),
-            accuracy_interval=intervals[len(methods) + 2 * number],
-            nll=float((loss[ENSEMBLE] - loss[other]).mean()),
-            nll_interval=intervals[len(methods) + 2 * number + 1],
-            ece=calibration[ENSEMBLE] - calibration[other],
+    for number, other in enumerate(others):
+        of_accuracy, of_nll = intervals[len(methods) + 2 * number :][:2]
+        gain = float((right[ENSEMBLE] - right[other]).mean())
+        nll = float((loss[ENSEMBLE] - loss[other]).mean())
+        records.add(
+            DIFFERENCES,
+            {"split": split, "set": name, "other": other},
+            n,
+            accuracy_gain=(gain, of_accuracy),
+            nll_gain=(nll, of_nll),
+            ece_gain=ece[ENSEMBLE] - ece[other],
+            better=gain > 0 > nll,
+            significant=of_accuracy[0] > 0 > of_nll[1],
         )
-        for number, other in enumerate(others)
-    ]
-    return figures, differences
 
 
-def _unlabelled(
-    split: str, name: str, method: str, scored: Scores, regions: npt.NDArray[np.int64] | None
-) -> MethodFigures:
-    return MethodFigures(split=split, set=name, method=method, **_of_any(scored, regions))
+def selective_risk(uncertainty: Array, wrong: npt.NDArray[np.bool_]) -> Measured:
+    """Error among the COVERAGE of tiles with the least uncertainty, with its Wilson interval.
+
+    Args:
+        uncertainty: float64 [N].
+        wrong: bool [N].
+    """
+    accepted = int(np.ceil(COVERAGE * len(wrong) - 1e-9))
+    error = risk_coverage(uncertainty, wrong).at(COVERAGE)
+    return error, wilson(error * accepted, accepted)
 
 
-def _of_any(scored: Scores, regions: npt.NDArray[np.int64] | None) -> dict[str, Any]:
+def _of_any(scored: Scores, regions: npt.NDArray[np.int64] | None) -> dict[str, Measured]:
     return {
-        "tiles": len(scored.entropy),
         "regions": None if regions is None else len(np.unique(regions)),
-        "mean_entropy": float(scored.entropy.mean()),
-        "mean_confidence": float(scored.probabilities.max(axis=1).mean()),
+        "entropy": float(scored.entropy.mean()),
+        "confidence": float(scored.probabilities.max(axis=1).mean()),
     }
 
 
-def _shifts(outputs: Predictions) -> list[Shift]:
-    shifts = []
+def _add_shifts(records: Records, outputs: Predictions) -> None:
     for split, name in in_order(outputs):
         against = known_set(outputs, split, name)
         if against is None:
             continue
         shifted, known = outputs[split, name], outputs[split, against]
-        both = [m for m in METHODS if m in shifted.answers and m in known.answers]
-        for method in both:
+        for method in METHODS:
+            if method not in shifted.answers or method not in known.answers:
+                continue
             ours, theirs = scores(shifted.answers[method]), scores(known.answers[method])
             drop = None
             if is_labelled(shifted) and is_labelled(known):
@@ -367,19 +233,15 @@ def _shifts(outputs: Predictions) -> list[Shift]:
             # One network has no members that could disagree; what is left of it is rounding.
             pair = (theirs.mutual_information, ours.mutual_information)
             alone = method == SINGLE
-            shifts.append(
-                Shift(
-                    split=split,
-                    set=name,
-                    method=method,
-                    against=against,
-                    tiles=len(shifted.tiles),
-                    known_tiles=len(known.tiles),
-                    accuracy_drop=drop,
-                    entropy_auroc=auroc(theirs.entropy, ours.entropy),
-                    entropy_fpr95=false_positive_rate(theirs.entropy, ours.entropy),
-                    mutual_information_auroc=None if alone else auroc(*pair),
-                    mutual_information_fpr95=None if alone else false_positive_rate(*pair),
-                )
+            of: dict[str, Key] = {"split": split, "set": name, "against": against, "method": method}
+            records.add(
+                SHIFTS,
+                of,
+                len(shifted.tiles),
+                known_tiles=len(known.tiles),
+                accuracy_drop=drop,
+                entropy_auroc=auroc(theirs.entropy, ours.entropy),
+                entropy_fpr95=false_positive_rate(theirs.entropy, ours.entropy),
+                mi_auroc=None if alone else auroc(*pair),
+                mi_fpr95=None if alone else false_positive_rate(*pair),
             )
-    return shifts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,54 +17,16 @@ from lotwise_training.calibration.conformal import HeldOut, calibrated
 from lotwise_training.config.schema import IntervalRecipe
 from lotwise_training.evaluation.bootstrap import Interval
 from lotwise_training.evaluation.interval_predictions import NewLots
+from lotwise_training.evaluation.records import Measured, Records
 
 NOMINAL: Final = (0.80, 0.90, 0.95)
+SECTION: Final = "coverage"
 ALL_LOTS: Final = "all held-out lots"
 REFERENCE: Final = "benchmark's lots alone"
 """Which lots calibrate. The second shows what a laboratory of so few lots can say."""
 _TAILS: Final = (0.025, 0.975)
 
 Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class CoverageFigures:
-    """How often intervals of one kind held the property of a new lot.
-
-    Attributes:
-        calibrated: By which lots.
-        kind: "tile" or "lot".
-        coverage: Nominal.
-        calibration_lots, calibration_recipes: How many.
-        recipes_needed: To certify this coverage.
-        guaranteed: What theory guarantees.
-        lots, tiles: New ones; tiles of a lot count as one lot together.
-        measured: Share that was held; None where it cannot be certified, as the next three.
-        band: 95% of binomial draws of so many lots at the nominal coverage.
-        band_of_both: The same where the calibration lots are drawn, too.
-        width: Mean width as a share of the point.
-    """
-
-    calibrated: str
-    kind: str
-    coverage: float
-    calibration_lots: int
-    calibration_recipes: int
-    recipes_needed: int
-    guaranteed: float
-    lots: int
-    tiles: int
-    measured: float | None
-    band: Interval
-    band_of_both: Interval | None
-    width: float | None
-
-    @property
-    def within(self) -> bool | None:
-        """Whether the measured coverage lies within the binomial band; None if not measured."""
-        if self.measured is None:
-            return None
-        return self.band[0] <= self.measured <= self.band[1]
 
 
 @dataclass(frozen=True)
@@ -87,26 +49,23 @@ def calibrations(held: HeldOut, manifest: Mapping[str, Any]) -> dict[str, Interv
     """By whom they are calibrated: the calibration that is served first, then by few lots."""
     folds = int(held.folds.max()) + 1
     recipe = IntervalRecipe(coverage=manifest["coverage"], lot_tiles=manifest["lot_tiles"])
-    stated = {
-        "logarithmic": manifest["logarithmic"],
-        "weights_sha256": manifest["weights_sha256"],
-    }
+    stated = {"logarithmic": manifest["logarithmic"], "weights_sha256": manifest["weights_sha256"]}
     return {
         ALL_LOTS: calibrated(held, recipe, folds, **stated),
         REFERENCE: calibrated(held.only(manifest["reference_lots"]), recipe, folds, **stated),
     }
 
 
-def coverage_figures(
-    held: HeldOut, new: NewLots, manifest: Mapping[str, Any]
-) -> list[CoverageFigures]:
-    """Every kind, calibration and nominal coverage, in the order in which they are shown."""
-    return [
-        _figures(name, calibration, kind, coverage, new)
-        for name, calibration in calibrations(held, manifest).items()
-        for kind in (IntervalKind.LOT, IntervalKind.TILE)
-        for coverage in NOMINAL
-    ]
+def coverage_records(held: HeldOut, new: NewLots, manifest: Mapping[str, Any]) -> Records:
+    """Coverage of intervals on new lots, by calibration, kind ("lot" or "tile") and nominal."""
+    records = Records()
+    for name, calibration in calibrations(held, manifest).items():
+        for kind in (IntervalKind.LOT, IntervalKind.TILE):
+            for coverage in NOMINAL:
+                of = {"calibrated": name, "kind": kind.value, "nominal": coverage}
+                measured = _coverage(calibration, kind, coverage, new)
+                records.add(SECTION, of, len(np.unique(new.lots)), **measured)
+    return records
 
 
 def lot_intervals(
@@ -145,48 +104,42 @@ def beta_binomial_band(coverage: float, lots: int, units: int) -> Interval:
     return low, high
 
 
-def conformal_json(figures: list[CoverageFigures]) -> list[dict[str, Any]]:
-    """All figures in JSON's types."""
-    return [{**asdict(each), "within_band": each.within} for each in figures]
-
-
-def card_rows(figures: list[CoverageFigures]) -> dict[str, str]:
+def card_rows(records: Records) -> dict[str, str]:
     """Rows of the fold networks' model card, by name."""
-    return {
-        f"{each.kind} interval, {each.coverage:.0%} nominal": (
-            f"held {each.measured:.1%} of {each.lots} new lots ({each.tiles:,} tiles; binomial "
-            f"band {each.band[0]:.1%} to {each.band[1]:.1%}), mean width {each.width:.1%} of the "
-            "point"
-        )
-        for each in figures
-        if each.calibrated == ALL_LOTS and each.measured is not None and each.width is not None
-    }
+    rows = {}
+    for row in records.rows(SECTION, calibrated=ALL_LOTS):
+        held, band = row.metrics["held"], row.metrics["binomial"].interval
+        if held.value is not None and band is not None:
+            rows[f"{row.of['kind']} interval, {row.of['nominal']:.0%} nominal"] = (
+                f"held {held.value:.1%} of {held.count} new lots ({row.value('tiles'):,.0f} tiles; "
+                f"binomial band {band[0]:.1%} to {band[1]:.1%}), mean width "
+                f"{row.value('width'):.1%} of the point"
+            )
+    return rows
 
 
-def _figures(
-    name: str, calibration: IntervalCalibration, kind: IntervalKind, coverage: float, new: NewLots
-) -> CoverageFigures:
+def _coverage(
+    calibration: IntervalCalibration, kind: IntervalKind, coverage: float, new: NewLots
+) -> dict[str, Measured]:
     units, lots = calibration.recipes, len(np.unique(new.lots))
-    needed = units_needed(coverage)
-    measured = width = both = None
+    needed, band = units_needed(coverage), binomial_band(coverage, lots)
+    held = width = both = within = None
     if needed <= units:
-        measured, width = _measured(calibration, kind, coverage, new)
-        both = beta_binomial_band(coverage, lots, units)
-    return CoverageFigures(
-        calibrated=name,
-        kind=kind.value,
-        coverage=coverage,
-        calibration_lots=len(calibration.lots),
-        calibration_recipes=units,
-        recipes_needed=needed,
-        guaranteed=guaranteed_coverage(coverage, units, calibration.folds),
-        lots=lots,
-        tiles=len(new.lots),
-        measured=measured,
-        band=binomial_band(coverage, lots),
-        band_of_both=both,
-        width=width,
-    )
+        held, width = _measured(calibration, kind, coverage, new)
+        both, within = beta_binomial_band(coverage, lots, units), band[0] <= held <= band[1]
+    return {
+        "calibration_lots": len(calibration.lots),
+        "calibration_recipes": units,
+        "recipes_needed": needed,
+        "guaranteed": guaranteed_coverage(coverage, units, calibration.folds),
+        "lots": lots,
+        "tiles": len(new.lots),
+        "held": held,
+        "binomial": (None, band),
+        "beta_binomial": (None, both),
+        "within_band": within,
+        "width": width,
+    }
 
 
 def _measured(

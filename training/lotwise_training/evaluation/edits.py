@@ -1,17 +1,19 @@
-"""What edits change beside what was asked for, computed from stored measurements alone."""
+"""What edits change beside what was requested, computed from stored measurements alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lotwise_training.evaluation.bootstrap import RESAMPLES
 from lotwise_training.evaluation.edit_records import SIMULATOR, EditSet
+from lotwise_training.evaluation.records import Measured, Records
 
+SECTION: Final = "edits"
 LEAST_DIAGONAL: Final = 0.8
 MOST_OFF_DIAGONAL: Final = 0.15
 LEAST_PSNR_DB: Final = 28.0
@@ -21,19 +23,44 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
+class Response:
+    """What changes for each unit of an attribute that an edit asks for.
+
+    Attributes:
+        value: float64 [A, A], row j: changes of all attributes per unit of requested change of
+            attribute j. The unit matrix is perfect.
+        low, high: float64 [A, A], 95% interval, bootstrap over lots.
+    """
+
+    value: Array
+    low: Array
+    high: Array
+
+    @property
+    def least_diagonal(self) -> float:
+        """Response of the attribute that changes least of what was requested."""
+        return float(np.diag(self.value).min())
+
+    @property
+    def most_off_diagonal(self) -> float:
+        """Largest leak into another attribute, either way."""
+        return float(np.abs(self.value[~np.eye(len(self.value), dtype=bool)]).max())
+
+    def leak(self, row: int) -> float:
+        """Largest change of another attribute than the requested one."""
+        return float(np.abs(np.delete(self.value[row], row)).max())
+
+
+@dataclass(frozen=True, eq=False)
 class EditFigures:
-    """What one editor is worth.
+    """Edits by one editor.
 
     Attributes:
         kind: Of the editor, or SIMULATOR.
         tiles, lots: How many were edited.
-        response: float64 [A, A], row j: by how much the meter's readings of all attributes change
-            for each unit of attribute j that was asked for. The unit matrix is perfect.
-        low, high: float64 [A, A], 95% interval of `response`, bootstrap over lots.
-        corrected: float64 [A, A], as `response`, without the meter's own errors: see
-            :func:`edit_figures`. None for the simulator.
-        corrected_low, corrected_high: Its 95% interval, from the same draws of lots.
-        slopes: float64 [A], change of the property for each unit of each attribute.
+        response: As the meter reads it.
+        corrected: Without the meter's own errors: see `edit_figures`. None for the simulator.
+        slopes: float64 [A], change of the property per unit of each attribute.
         true_signs: float64 [A], share of edits that move the property in the true direction.
         redrawn_psnr_db, returned_psnr_db: Mean over tiles; None for the simulator.
         shift: Mean absolute change of the prediction by redrawing, as a share of it; None as above.
@@ -42,54 +69,23 @@ class EditFigures:
     kind: str
     tiles: int
     lots: int
-    response: Array
-    low: Array
-    high: Array
-    corrected: Array | None
-    corrected_low: Array | None
-    corrected_high: Array | None
+    response: Response
+    corrected: Response | None
     slopes: Array
     true_signs: Array
     redrawn_psnr_db: float | None
     returned_psnr_db: float | None
     shift: float | None
 
-    @property
-    def least_diagonal(self) -> float:
-        """Response of the attribute that answers least."""
-        return least_diagonal(self.response)
-
-    @property
-    def most_off_diagonal(self) -> float:
-        """Largest leak into another attribute, either way."""
-        return most_off_diagonal(self.response)
-
-    def as_json(self) -> dict[str, Any]:
-        """The same in JSON's types."""
-        return {
-            key: value.round(4).tolist() if isinstance(value, np.ndarray) else value
-            for key, value in asdict(self).items()
-        }
-
-
-def least_diagonal(response: Array) -> float:
-    """Smallest entry on the diagonal of float64 [A, A]."""
-    return float(np.diag(response).min())
-
-
-def most_off_diagonal(response: Array) -> float:
-    """Largest absolute entry off the diagonal of float64 [A, A]."""
-    return float(np.abs(response[~np.eye(len(response), dtype=bool)]).max())
-
 
 def edit_figures(sets: Mapping[str, EditSet], *, seed: int = 0) -> dict[str, EditFigures]:
     """Figures of every editor and of the simulator, by kind.
 
-    A meter that guesses where it cannot see answers to a change by less than the change, and one
+    A meter that guesses where it cannot see reads less than the true change, and one
     that mixes up two attributes sees a leak where there is none. Both show when the simulator makes
-    the same change, whose truth is known: with M [A true, A read] what the meter answers to a true
-    change and E [A asked, A read] what it answers to an edit, the true change that would make it
-    answer so is E M^-1. That holds as far as its answer is linear.
+    the same change, whose truth is known: with M [A true, A read] what the meter reads of a true
+    change and E [A requested, A read] what it reads of an edit, the true change that would give
+    that reading is E M^-1. That holds as far as its reading is linear.
 
     Args:
         sets: Stored measurements; the simulator's hold the truth.
@@ -126,10 +122,10 @@ def _responses(each: EditSet, seed: int) -> Array:
     return responses
 
 
-def _interval(draws: Array) -> tuple[Array, Array]:
-    """Bounds that hold 95% of draws, [n, A, A]."""
-    low, high = np.percentile(draws, [2.5, 97.5], axis=0)
-    return low, high
+def _response(draws: Array) -> Response:
+    """The first of [1 + n, A, A], and bounds that hold 95% of the others."""
+    low, high = np.percentile(draws[1:], [2.5, 97.5], axis=0)
+    return Response(draws[0], low, high)
 
 
 def _figures(
@@ -141,25 +137,18 @@ def _figures(
 ) -> EditFigures:
     requested = each.requested.astype(np.float64)
     rise = (requested * each.property).sum(axis=(0, 2)) / np.square(requested).sum(axis=(0, 2))
-    # An attribute at the end of its range is not asked to go beyond.
+    # An attribute at the end of its range is not changed beyond it.
     moved = (requested != 0.0) & (truth != 0.0)
     right = (np.sign(each.property) == np.sign(truth)) & moved
     drew = len(each.redrawn_psnr_db) > 0
-    low, high = _interval(responses[1:])
-    corrected = corrected_low = corrected_high = None
-    if of_the_meter is not None:
-        changes = responses @ np.linalg.pinv(of_the_meter)
-        corrected, (corrected_low, corrected_high) = changes[0], _interval(changes[1:])
     return EditFigures(
         kind=kind,
         tiles=len(requested),
         lots=len(np.unique(each.lots)),
-        response=responses[0],
-        low=low,
-        high=high,
-        corrected=corrected,
-        corrected_low=corrected_low,
-        corrected_high=corrected_high,
+        response=_response(responses),
+        corrected=None
+        if of_the_meter is None
+        else _response(responses @ np.linalg.pinv(of_the_meter)),
         slopes=rise,
         true_signs=right.sum(axis=(0, 2)) / np.maximum(1, moved.sum(axis=(0, 2))),
         redrawn_psnr_db=float(each.redrawn_psnr_db.mean()) if drew else None,
@@ -168,21 +157,73 @@ def _figures(
     )
 
 
-def served_edit_figures(figures: EditFigures, attributes: Sequence[str]) -> dict[str, str]:
+def edit_records(
+    figures: Mapping[str, EditFigures], attributes: Sequence[str], unit: str
+) -> Records:
+    """All figures, responses rounded to 0.0001.
+
+    Args:
+        figures: By editor.
+        attributes: A names.
+        unit: Of the property.
+    """
+    records = Records()
+    for kind, each in figures.items():
+        records.add(
+            SECTION,
+            {"editor": kind},
+            each.tiles,
+            lots=each.lots,
+            redrawn_psnr=each.redrawn_psnr_db,
+            redrawn_shift=each.shift,
+            returned_psnr=each.returned_psnr_db,
+        )
+        for row, name in enumerate(attributes):
+            of = {"editor": kind, "attribute": name}
+            records.add(
+                SECTION,
+                of,
+                each.tiles,
+                unit,
+                slope=round(float(each.slopes[row]), 4),
+                true_sign=round(float(each.true_signs[row]), 4),
+                diagonal=_rounded(each.response, row, row),
+                leak=round(each.response.leak(row), 4),
+            )
+            if each.corrected is not None:
+                diagonal, leak = _rounded(each.corrected, row, row), each.corrected.leak(row)
+                corrected = {"corrected_diagonal": diagonal, "corrected_leak": round(leak, 4)}
+                records.add(SECTION, of, each.tiles, **corrected)
+            for column, measured in enumerate(attributes):
+                cells = {"response": _rounded(each.response, row, column)}
+                if each.corrected is not None:
+                    cells["corrected"] = _rounded(each.corrected, row, column)
+                records.add(SECTION, {**of, "measured": measured}, each.tiles, **cells)
+    return records
+
+
+def _rounded(response: Response, row: int, column: int) -> Measured:
+    value, low, high = (
+        round(float(each[row, column]), 4) for each in (response.value, response.low, response.high)
+    )
+    return value, (low, high)
+
+
+def editor_card_rows(figures: EditFigures, attributes: Sequence[str]) -> dict[str, str]:
     """Rows of the editor's model cards, by name."""
+    of = figures.response
     rows = {
         f"{name}, of 1 asked": (
-            f"{figures.response[n, n]:.2f} measured "
-            f"({figures.low[n, n]:.2f} to {figures.high[n, n]:.2f}); "
+            f"{of.value[n, n]:.2f} measured ({of.low[n, n]:.2f} to {of.high[n, n]:.2f}); "
             f"property in the true direction in {figures.true_signs[n]:.0%} of edits"
         )
         for n, name in enumerate(attributes)
     }
-    rows["largest leak into another attribute"] = f"{figures.most_off_diagonal:.2f} of 1 asked"
+    rows["largest leak into another attribute"] = f"{of.most_off_diagonal:.2f} of 1 asked"
     if figures.corrected is not None:
         rows["without the meter's own errors"] = (
-            f"{least_diagonal(figures.corrected):.2f} at least of 1 asked, "
-            f"leaks of {most_off_diagonal(figures.corrected):.2f} at most"
+            f"{figures.corrected.least_diagonal:.2f} at least of 1 asked, "
+            f"leaks of {figures.corrected.most_off_diagonal:.2f} at most"
         )
     if figures.redrawn_psnr_db is not None and figures.shift is not None:
         rows["redrawn with its own attributes"] = (
@@ -193,16 +234,14 @@ def served_edit_figures(figures: EditFigures, attributes: Sequence[str]) -> dict
     return rows
 
 
-def meter_figures(simulated: EditFigures, attributes: Sequence[str]) -> dict[str, str]:
-    """Rows of the meter's model card: what it makes of real changes, by name."""
-    return {
+def meter_card_rows(simulated: EditFigures, attributes: Sequence[str]) -> dict[str, str]:
+    """Rows of the meter's model card: its response to real changes, by name."""
+    of = simulated.response
+    rows = {
         f"{name}, of a real change of 1": (
-            f"{simulated.response[n, n]:.2f} measured "
-            f"({simulated.low[n, n]:.2f} to {simulated.high[n, n]:.2f})"
+            f"{of.value[n, n]:.2f} measured ({of.low[n, n]:.2f} to {of.high[n, n]:.2f})"
         )
         for n, name in enumerate(attributes)
-    } | {
-        "largest leak of a real change into another attribute": (
-            f"{simulated.most_off_diagonal:.2f} of 1"
-        )
     }
+    leak = f"{of.most_off_diagonal:.2f} of 1"
+    return rows | {"largest leak of a real change into another attribute": leak}

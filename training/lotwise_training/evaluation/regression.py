@@ -1,15 +1,15 @@
-"""Errors of predicted properties, of tiles and of lots, computed from stored predictions alone."""
+"""Errors of predicted properties, of tiles and of lots, from stored predictions alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lotwise_training.evaluation.bootstrap import RESAMPLES, Interval, bootstrap_means
+from lotwise_training.evaluation.bootstrap import RESAMPLES, bootstrap_means
 from lotwise_training.evaluation.property_predictions import (
     BASELINES,
     LOT_HELD_OUT,
@@ -19,6 +19,7 @@ from lotwise_training.evaluation.property_predictions import (
     TILE_RANDOM,
     PropertySet,
 )
+from lotwise_training.evaluation.records import Records
 from lotwise_training.metrics import mape, rmse
 
 MOST_MAPE_PERCENT: Final = 3.07
@@ -26,55 +27,17 @@ MOST_MAPE_PERCENT: Final = 3.07
 LEAST_GAIN: Final = 0.24
 """Below the best baseline's MAPE, on lots that were held out."""
 
+SECTION: Final = "property"
+GAIN: Final = "property gain"
+LOTS: Final = "property of lots"
 _TINY: Final = 1e-12
 
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class PropertyFigures:
-    """Errors of one method on one set.
-
-    Attributes:
-        set, method: Whose.
-        tiles, lots: How many.
-        rmse: Of tiles, in the property's unit.
-        mape_percent: Of tiles.
-        mape_interval: 95%, bootstrap over lots: tiles of a lot stand or fall together.
-        lot_rmse, lot_mape_percent: Of lots, whose prediction is the mean over their tiles.
-    """
-
-    set: str
-    method: str
-    tiles: int
-    lots: int
-    rmse: float
-    mape_percent: float
-    mape_interval: Interval
-    lot_rmse: float
-    lot_mape_percent: float
-
-
-@dataclass(frozen=True)
-class Gain:
-    """By how much the network's MAPE is below the best baseline's.
-
-    Attributes:
-        set: On which set.
-        baseline: Which is best there.
-        share: 1 less the ratio of the two; below 0 the baseline is better.
-        interval: 95%, bootstrap over lots.
-    """
-
-    set: str
-    baseline: str
-    share: float
-    interval: Interval
-
-
-@dataclass(frozen=True)
 class LotPredictions:
-    """What one method says of each lot of a set.
+    """What one method predicts for each lot of a set.
 
     Attributes:
         lot_ids: L names.
@@ -91,76 +54,83 @@ class LotPredictions:
     mape_percent: Array
 
 
-def property_figures(sets: Mapping[str, PropertySet], *, seed: int = 0) -> list[PropertyFigures]:
-    """Errors of every set and method, in the order in which they are shown.
+def property_records(
+    sets: Mapping[str, PropertySet], unit: str = "property", *, seed: int = 0
+) -> Records:
+    """Errors of every set and method, gain over the best baseline, and predictions of lots.
 
     Args:
         sets: Stored predictions.
+        unit: Of the property.
         seed: Of the bootstrap.
     """
-    rows = []
+    records = Records()
     for name in (each for each in SETS if each in sets):
-        answered = sets[name]
-        true = answered.true
-        for method in (m for m in METHODS if m in answered.predicted):
-            predicted = answered.predicted[method].astype(np.float64)
-            lots = lot_predictions(answered, method)
-            relative = 100.0 * np.abs(predicted - true) / true
-            rows.append(
-                PropertyFigures(
-                    set=name,
-                    method=method,
-                    tiles=len(true),
-                    lots=len(lots.lot_ids),
-                    rmse=rmse(predicted, true),
-                    mape_percent=mape(predicted, true),
-                    mape_interval=bootstrap_means(relative[:, None], answered.lots, seed=seed)[0],
-                    lot_rmse=rmse(lots.mean, lots.true),
-                    lot_mape_percent=mape(lots.mean, lots.true),
-                )
+        predicted = sets[name]
+        true = predicted.true
+        for method in (m for m in METHODS if m in predicted.predicted):
+            values = predicted.predicted[method].astype(np.float64)
+            lots = lot_predictions(predicted, method)
+            relative = 100.0 * np.abs(values - true) / true
+            interval = bootstrap_means(relative[:, None], predicted.lots, seed=seed)[0]
+            records.add(
+                SECTION,
+                {"set": name, "method": method},
+                len(true),
+                unit,
+                lots=len(lots.lot_ids),
+                mape=(mape(values, true), interval),
+                rmse=rmse(values, true),
+                lot_mape=mape(lots.mean, lots.true),
+                lot_rmse=rmse(lots.mean, lots.true),
             )
-    return rows
+    if LOT_HELD_OUT in sets:
+        add_gain(records, sets[LOT_HELD_OUT], seed=seed)
+    for name in (each for each in SETS if each in sets):
+        _add_lots(records, name, sets[name], unit)
+    return records
 
 
-def gain(answered: PropertySet, name: str = LOT_HELD_OUT, *, seed: int = 0) -> Gain | None:
-    """The network against the best baseline, by the MAPE of tiles.
+def add_gain(
+    records: Records, predicted: PropertySet, name: str = LOT_HELD_OUT, *, seed: int = 0
+) -> None:
+    """Add by how much the MAPE of the network is below the best baseline's, if there is one.
 
     Args:
-        answered: A set.
+        records: Are added to; in section GAIN.
+        predicted: A set.
         name: Its name.
-        seed: Of the bootstrap.
-
-    Returns:
-        None where there is no baseline.
+        seed: Of the bootstrap over lots.
     """
-    true = answered.true
+    true = predicted.true
     relative = {
-        method: np.abs(answered.predicted[method] - true) / true
+        method: np.abs(predicted.predicted[method] - true) / true
         for method in (NETWORK, *BASELINES)
-        if method in answered.predicted
+        if method in predicted.predicted
     }
     others = [method for method in BASELINES if method in relative]
     if not others or NETWORK not in relative:
-        return None
+        return
     best = min(others, key=lambda method: float(relative[method].mean()))
     # Sums by lot, drawn together: both methods see the same lots in every draw.
-    _, of_lot = np.unique(answered.lots, return_inverse=True)
+    _, of_lot = np.unique(predicted.lots, return_inverse=True)
     # No baseline is perfect but in a test or by a slip; then the network is infinitely worse.
     network, baseline = (np.bincount(of_lot, relative[m] + _TINY) for m in (NETWORK, best))
     drawn = np.random.default_rng(seed).integers(0, len(network), (RESAMPLES, len(network)))
     shares = 1.0 - network[drawn].sum(axis=1) / baseline[drawn].sum(axis=1)
     low, high = np.percentile(shares, [2.5, 97.5]).tolist()
-    return Gain(name, best, float(1.0 - network.sum() / baseline.sum()), (low, high))
+    share = float(1.0 - network.sum() / baseline.sum())
+    records.add(GAIN, {"set": name, "baseline": best}, len(true), gain=(share, (low, high)))
 
 
-def lot_predictions(answered: PropertySet, method: str) -> LotPredictions:
+def lot_predictions(predicted_set: PropertySet, method: str) -> LotPredictions:
     """A method's predictions lot by lot, in the order of the lots' numbers."""
-    predicted = answered.predicted[method].astype(np.float64)
-    lots = np.unique(answered.lots)
-    of = [predicted[answered.lots == lot] for lot in lots]
-    true = answered.values[lots]
+    predicted = predicted_set.predicted[method].astype(np.float64)
+    lots = np.unique(predicted_set.lots)
+    of = [predicted[predicted_set.lots == lot] for lot in lots]
+    true = predicted_set.values[lots]
     return LotPredictions(
-        lot_ids=tuple(answered.lot_ids[lot] for lot in lots),
+        lot_ids=tuple(predicted_set.lot_ids[lot] for lot in lots),
         true=true,
         mean=np.array([tiles.mean() for tiles in of]),
         spread=np.array([tiles.std() for tiles in of]),
@@ -169,30 +139,30 @@ def lot_predictions(answered: PropertySet, method: str) -> LotPredictions:
     )
 
 
-def property_json(sets: Mapping[str, PropertySet]) -> dict[str, Any]:
-    """All figures in JSON's types."""
-    found = gain(sets[LOT_HELD_OUT]) if LOT_HELD_OUT in sets else None
-    return {
-        "sets": [asdict(each) for each in property_figures(sets)],
-        "gain": None if found is None else asdict(found),
-        "lots": {
-            name: {
-                key: value.round(3).tolist() if isinstance(value, np.ndarray) else list(value)
-                for key, value in asdict(lot_predictions(sets[name], NETWORK)).items()
-            }
-            for name in SETS
-            if name in sets
-        },
-    }
-
-
-def served_figures(figures: list[PropertyFigures]) -> dict[str, str]:
+def card_rows(records: Records) -> dict[str, str]:
     """Rows of the regressor's model card, by name; MAPE and RMSE of tiles."""
     return {
-        f"{each.set}, {each.method}": (
-            f"MAPE {each.mape_percent:.2f}%, RMSE {each.rmse:.0f}, "
-            f"{each.tiles:,} tiles of {each.lots} lots"
+        f"{row.of['set']}, {row.of['method']}": (
+            f"MAPE {row.value('mape'):.2f}%, RMSE {row.value('rmse'):.0f}, "
+            f"{row.metrics['mape'].count:,} tiles of {row.value('lots'):.0f} lots"
         )
-        for each in figures
-        if each.method == NETWORK or each.set != TILE_RANDOM
+        for row in records.rows(SECTION)
+        if row.of["method"] == NETWORK or row.of["set"] != TILE_RANDOM
     }
+
+
+def _add_lots(records: Records, name: str, predicted: PropertySet, unit: str) -> None:
+    """Add the network's prediction of every lot, rounded to 0.001."""
+    lots = lot_predictions(predicted, NETWORK)
+    for number, lot_id in enumerate(lots.lot_ids):
+        records.add(
+            LOTS,
+            {"set": name, "lot": lot_id},
+            None,
+            unit,
+            true=round(float(lots.true[number]), 3),
+            mean=round(float(lots.mean[number]), 3),
+            spread=round(float(lots.spread[number]), 3),
+            rmse=round(float(lots.rmse[number]), 3),
+            mape=round(float(lots.mape_percent[number]), 3),
+        )

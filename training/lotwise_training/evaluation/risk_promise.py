@@ -27,6 +27,7 @@ from lotwise.core.uncertainty import Array
 from lotwise_training.data.calibration_sets import SCENE
 from lotwise_training.data.tiles import Numbers
 from lotwise_training.evaluation.bootstrap import Interval, wilson
+from lotwise_training.evaluation.records import Records
 from lotwise_training.store.arrays import ResultsError
 
 Draw = Literal["every lot equally", "scenes at random", "lots at random"]
@@ -39,6 +40,8 @@ RECALIBRATIONS: Final = 250
 SCENES_OF_A_LOT: Final = 3
 """That lots drawn at random are calibrated on, as the shipped committee is."""
 LEAST_RISK: Final = 0.001
+PROMISE: Final = "promise"
+ACCEPTED: Final = "accepted"
 
 
 @dataclass(frozen=True)
@@ -283,3 +286,37 @@ def scenes_of(labels: npt.NDArray[np.integer[Any]], scene: int) -> Scenes:
 
 def _accept(ordered: Array, threshold: float | None) -> int:
     return 0 if threshold is None else int(np.searchsorted(ordered, threshold, side="right"))
+
+
+def add_promise(records: Records, check: PromiseCheck) -> None:
+    """Add what a check found."""
+    records.add(
+        PROMISE,
+        {"quantity": check.quantity, "draw": check.draw},
+        check.recalibrations,
+        limit=check.limit,
+        level=check.confidence,
+        pool=check.pool,
+        scenes=check.scenes,
+        calibration_tiles=check.tiles,
+        recalibrations=check.recalibrations,
+        unreachable=check.unreachable,
+        violations=check.violations,
+        violation_rate=(check.violations / check.recalibrations, check.interval),
+        most_violations=check.most_violations,
+        kept=check.kept,
+        coverage=check.coverage,
+        bonferroni_coverage=check.bonferroni_coverage,
+    )
+
+
+def add_accepted(records: Records, shares: AcceptedShares) -> None:
+    """Add what the served policy accepts."""
+    records.add(
+        ACCEPTED,
+        {"tiles of": "known lots"},
+        shares.tiles,
+        lots=shares.lots,
+        accepted_share=shares.marginal,
+        worst_accepted_share=shares.worst,
+    )

@@ -1,4 +1,4 @@
-"""The sets of tiles that were asked: their order, their words, and where their tiles come from."""
+"""Sets of predicted tiles: their order, their names, and where their tiles come from."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ SET_WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         TEST: "test tiles",
         NEW_REGIONS: "known lots, new regions",
-        "filament_soft": "new filament: soft beam",
-        "filament_dim": "new filament: dim",
-        "filament_bright": "new filament: bright",
-        "ground": "ground lots",
+        "filament_soft": "new filament, soft beam",
+        "filament_dim": "new filament, dim",
+        "filament_bright": "new filament, bright",
+        "ground": "ground powder",
         "between": "lots between known ones",
-        "unrelated": "pictures of no powder",
+        "unrelated": "unrelated pictures",
         "new": "new lots",
         UNSEEN: "lots held out",
     }
@@ -67,9 +67,9 @@ def splits_of(outputs: Predictions) -> list[str]:
     return [split for split, name in in_order(outputs) if name == TEST]
 
 
-def words(name: str) -> str:
-    """What a set holds, in words."""
-    return SET_WORDS.get(name, name)
+def words(name: object) -> str:
+    """A set or a method in words; anything else as it is."""
+    return {**SET_WORDS, **METHOD_WORDS}.get(str(name), str(name))
 
 
 def dataset_of(name: str) -> str:
@@ -77,12 +77,12 @@ def dataset_of(name: str) -> str:
     return "reference" if name in (TEST, UNSEEN) else name
 
 
-def is_labelled(answered: SetPredictions) -> bool:
+def is_labelled(predicted: SetPredictions) -> bool:
     """Whether every tile belongs to a lot that the networks know."""
-    return bool((answered.labels >= 0).all())
+    return bool((predicted.labels >= 0).all())
 
 
-def regions_of(answered: SetPredictions, name: str, places: Places | None) -> Numbers | None:
+def regions_of(predicted: SetPredictions, name: str, places: Places | None) -> Numbers | None:
     """Region (scene) of every tile, int64 [N]; None where places are not known.
 
     Raises:
@@ -91,13 +91,13 @@ def regions_of(answered: SetPredictions, name: str, places: Places | None) -> Nu
     if places is None:
         return None
     lots, scenes, _ = places(dataset_of(name))
-    if answered.tiles.min() < 0 or answered.tiles.max() >= len(lots):
+    if predicted.tiles.min() < 0 or predicted.tiles.max() >= len(lots):
         raise ResultsError(f"{name}: there are tiles that the benchmark does not have")
-    return (lots * (int(scenes.max()) + 1) + scenes)[answered.tiles]
+    return (lots * (int(scenes.max()) + 1) + scenes)[predicted.tiles]
 
 
 def lot_names(manifest: Mapping[str, Any], split: str, n_lots: int) -> tuple[str, ...]:
-    """Names of the lots that a split's networks know, in the order of their answers.
+    """Names of the lots that a split's networks know, in the order of the predictions.
 
     Raises:
         ResultsError: The manifest names another number of lots.
@@ -108,7 +108,7 @@ def lot_names(manifest: Mapping[str, Any], split: str, n_lots: int) -> tuple[str
         return tuple(str(number + 1) for number in range(n_lots))
     if len(names) != n_lots:
         raise ResultsError(
-            f"{split}: the answers know {n_lots} lots, the manifest names {len(names)}"
+            f"{split}: the predictions know {n_lots} lots, the manifest names {len(names)}"
         )
     return tuple(str(name) for name in names)
 
@@ -123,19 +123,19 @@ def recipe_numbers(manifest: Mapping[str, Any], names: Iterable[str]) -> Numbers
 
 
 def check_outputs(outputs: Predictions) -> None:
-    """Refuse outputs from which no figure can be computed.
+    """Refuse predictions from which nothing can be computed.
 
     Raises:
-        ResultsError: No test tiles, arrays that do not fit each other, or answers that are none.
+        ResultsError: No test tiles, arrays of other lengths, or values that are no numbers.
     """
     if not splits_of(outputs):
         raise ResultsError("the outputs hold no set named 'test'")
-    for (split, name), answered in outputs.items():
+    for (split, name), predicted in outputs.items():
         where = f"{split}/{name}"
-        n = len(answered.tiles)
-        if n == 0 or len(answered.labels) != n or not answered.answers:
+        n = len(predicted.tiles)
+        if n == 0 or len(predicted.labels) != n or not predicted.answers:
             raise ResultsError(f"{where} holds no tiles, or not a label and an answer for each")
-        for method, answers in answered.answers.items():
+        for method, answers in predicted.answers.items():
             shape = answers.log_probabilities.shape
             if len(shape) != 2 or shape[0] != n or answers.member_entropy.shape != (n,):
                 raise ResultsError(f"{where}: {method} does not answer {n} tiles")
@@ -143,5 +143,5 @@ def check_outputs(outputs: Predictions) -> None:
                 raise ResultsError(f"{where}: {method} has answers that are no numbers")
             if not np.isfinite(answers.member_entropy).all():
                 raise ResultsError(f"{where}: {method} has entropies that are no numbers")
-            if is_labelled(answered) and answered.labels.max() >= shape[1]:
+            if is_labelled(predicted) and predicted.labels.max() >= shape[1]:
                 raise ResultsError(f"{where}: a label names none of the {shape[1]} lots")

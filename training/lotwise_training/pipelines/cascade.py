@@ -36,7 +36,12 @@ from lotwise_training.evaluation.shift_predictions import (
     ShiftPredictions,
     diagnosed_tiles,
 )
-from lotwise_training.evaluation.shifts import balanced_accuracy, kind_figures
+from lotwise_training.evaluation.shifts import (
+    KINDS_OF_LOTS,
+    KINDS_OF_TILES,
+    balanced_accuracy,
+    kind_records,
+)
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.store.arrays import ResultsError
 
@@ -91,16 +96,16 @@ def cascade_exported(
         said = predictor.served(benchmark_set(name, workspace.cache).images, f"{name}, ensemble")
         answers[name] = answered(said, fitted, found)
         by_first[name] = diagnosed_tiles(first_members(said, found.members), found.first, diagnosis)
-    kinds = kind_figures(ShiftPredictions(by_first, diagnosis.lots, found.policy))
-    (new,) = (each for each in kinds if each.name == NEW)
+    kinds = kind_records(ShiftPredictions(by_first, diagnosis.lots, found.policy))
+    (new,) = kinds.rows(KINDS_OF_LOTS, set=NEW)
     stored = StoredCascade(
         answers,
         found.cascade.calibration.calibration_version,
         found.members,
         outputs.logits.shape[1],
-        balanced_accuracy(kinds, "by_tile"),
-        balanced_accuracy(kinds, "by_lot"),
-        new.instrument_alarms,
+        balanced_accuracy(kinds, KINDS_OF_TILES),
+        balanced_accuracy(kinds, KINDS_OF_LOTS),
+        int(new.value("instrument_alarms")),
     )
     write_cascade_decisions(results, stored)
     return found

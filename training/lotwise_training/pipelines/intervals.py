@@ -9,11 +9,11 @@ from lotwise_simulator.benchmark import VERSION, reference_lots
 from lotwise_training.calibration.conformal import FOLDS
 from lotwise_training.config.schema import RegressorRecipe
 from lotwise_training.data.tiles import TileDataset
-from lotwise_training.evaluation.conformal import card_rows, coverage_figures
+from lotwise_training.evaluation.conformal import card_rows, coverage_records
 from lotwise_training.evaluation.interval_predictions import interval_predictions, write_intervals
 from lotwise_training.export.model_card import EVALUATION
-from lotwise_training.report.conformal_page import conformal_sheet
-from lotwise_training.report.sheets import Sheet
+from lotwise_training.report.intervals import coverage_table
+from lotwise_training.report.render import Table
 
 
 def evaluate_intervals(
@@ -23,7 +23,7 @@ def evaluate_intervals(
     runs: Path,
     results: Path,
     profile: str,
-) -> Sheet:
+) -> Table:
     """Store what the fold networks say, and their figures for the model card; show the coverage.
 
     Args:
@@ -43,8 +43,8 @@ def evaluate_intervals(
         data, new, recipe, runs, profile=profile, benchmark=VERSION, reference=reference
     )
     write_intervals(results, *answered)
-    figures = coverage_figures(*answered)
+    records = coverage_records(*answered)
     path = runs / FOLDS / EVALUATION
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(card_rows(figures), indent=2) + "\n", encoding="utf-8")
-    return conformal_sheet(figures)
+    path.write_text(json.dumps(card_rows(records), indent=2) + "\n", encoding="utf-8")
+    return coverage_table(records)

@@ -28,12 +28,17 @@ from lotwise_training.data.tiles import (
     TileDataset,
 )
 from lotwise_training.evaluation.edit_records import SIMULATOR, write_edits
-from lotwise_training.evaluation.edits import edit_figures, meter_figures, served_edit_figures
+from lotwise_training.evaluation.edits import (
+    edit_figures,
+    edit_records,
+    editor_card_rows,
+    meter_card_rows,
+)
 from lotwise_training.evaluation.fresh_predictions import write_fresh_predictions
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.evaluation.predictions import TEST, Predictions, write_predictions
 from lotwise_training.evaluation.property_predictions import write_property
-from lotwise_training.evaluation.regression import property_figures, served_figures
+from lotwise_training.evaluation.regression import card_rows, property_records
 from lotwise_training.inference.predict import load_members
 from lotwise_training.pipelines.class_predictions import (
     manifest,
@@ -41,9 +46,9 @@ from lotwise_training.pipelines.class_predictions import (
     split_predictions,
 )
 from lotwise_training.pipelines.workspace import Workspace
-from lotwise_training.report.edit_page import edits_sheet, redrawn_sheet
-from lotwise_training.report.property_page import property_sheet
-from lotwise_training.report.screen import show
+from lotwise_training.report.edits import edits_table, redrawn_table
+from lotwise_training.report.property import property_table
+from lotwise_training.report.render import show
 from lotwise_training.training.editor.runs import RUN as EDITOR
 from lotwise_training.training.tasks.attribute_meter import SERVED as METER
 from lotwise_training.training.tasks.ensemble import SERVED, variants
@@ -149,9 +154,9 @@ def evaluate_regressor(
         tiles, recipe, workspace.runs, workspace.profile, benchmark=benchmark
     )
     write_property(results, sets, stated)
-    figures = property_figures(sets)
-    show(property_sheet(figures, stated["unit"]), out)
-    _write_json(workspace.run(REGRESSOR) / EVALUATION_FILE, served_figures(figures))
+    records = property_records(sets, stated["unit"])
+    show(property_table(records, stated["unit"]), out)
+    _write_json(workspace.run(REGRESSOR) / EVALUATION_FILE, card_rows(records))
     if new is not None:
         show(
             evaluate_intervals(tiles, new, recipe, workspace.runs, results, workspace.profile), out
@@ -167,14 +172,14 @@ def _evaluate_familiarity(
         familiarity_predictions,
         write_familiarity_predictions,
     )
-    from lotwise_training.report.known_tiles_section import ood_figures, ood_sheet
+    from lotwise_training.report.familiarity import ood_records, ood_table
 
     answered = familiarity_predictions(
         new, workspace.runs, profile=workspace.profile, version=VERSION
     )
     if answered is not None:
         write_familiarity_predictions(results, *answered)
-        show(ood_sheet(ood_figures(answered[0])), out)
+        show(ood_table(ood_records(answered[0])), out)
 
 
 def evaluate_editor(workspace: Workspace, out: Console, results: Path) -> None:
@@ -193,13 +198,14 @@ def evaluate_editor(workspace: Workspace, out: Console, results: Path) -> None:
     said = edit_manifest(editors, workspace.runs, workspace.profile, UNIT, VERSION)
     write_edits(results, edits, said)
     measured = edit_figures(edits)
-    show(edits_sheet(measured, said), out)
-    show(redrawn_sheet(measured), out)
-    served = served_edit_figures(measured[editors.served], said["attributes"])
+    records = edit_records(measured, said["attributes"], UNIT)
+    show(edits_table(records, UNIT), out)
+    show(redrawn_table(records), out)
+    served = editor_card_rows(measured[editors.served], said["attributes"])
     _write_json(workspace.run(EDITOR) / EVALUATION_FILE, served)
     _write_json(
         workspace.run(METER) / EVALUATION_FILE,
-        meter_figures(measured[SIMULATOR], said["attributes"]),
+        meter_card_rows(measured[SIMULATOR], said["attributes"]),
     )
 
 

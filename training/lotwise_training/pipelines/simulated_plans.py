@@ -11,7 +11,7 @@ from rich.console import Console
 from lotwise_simulator.benchmark import VERSION, new_lots
 from lotwise_simulator.benchmark_files import PROPERTY, UNIT
 from lotwise_training.active_learning.embedding import lot_means
-from lotwise_training.active_learning.savings import forecast_figures, plan_figures
+from lotwise_training.active_learning.savings import plan_records
 from lotwise_training.active_learning.simulation import (
     FILE,
     KnownLots,
@@ -23,8 +23,8 @@ from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.benchmark import benchmark_set
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.pipelines.workspace import Workspace
-from lotwise_training.report.lot_plan_section import forecast_sheet, plan_sheet
-from lotwise_training.report.screen import show
+from lotwise_training.report.plans import forecasts_table, plans_table
+from lotwise_training.report.render import show
 from lotwise_training.training.tasks.ensemble import SERVED as COMMITTEE
 
 SET: Final = "new"
@@ -91,6 +91,7 @@ def measure_plans(workspace: Workspace, repository: Path, results: Path, out: Co
     """
     made, stated = simulate_benchmark_plans(workspace, repository)
     write_simulated_plans(results, made, stated)
-    show(plan_sheet(plan_figures(made), made, stated), out)
-    show(forecast_sheet(forecast_figures(made)), out)
+    records = plan_records(made, stated["unit"])
+    show(plans_table(records, made, stated), out)
+    show(forecasts_table(records), out)
     out.print(f"wrote {results / FILE}")

@@ -28,8 +28,8 @@ from lotwise_training.data.tiles import LOTS_FILE, TileDataset, write_table
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.pipelines.runs import begin_run
 from lotwise_training.pipelines.workspace import Workspace
-from lotwise_training.report.plan_sheets import curve_sheet, need_sentences
-from lotwise_training.report.screen import show
+from lotwise_training.report.learning_curve import curve_table, need_sentences
+from lotwise_training.report.render import show
 from lotwise_training.training import distributed
 from lotwise_training.training.editor.runs import RUN as EDITOR
 from lotwise_training.training.editor.runs import write_served
@@ -161,7 +161,7 @@ def train_learning_curve(
     # The results beside the shipped models are the benchmark's alone.
     path = results / CURVE if own_lots is None else workspace.run(PLAN) / CURVE
     curve.write(path)
-    show(curve_sheet(curve), out)
+    show(curve_table(curve), out)
     for sentence in need_sentences(curve, accuracies):
         out.print(sentence)
     out.print(f"wrote {path}")

@@ -1,4 +1,4 @@
-"""What the committees' stored answers come to: figures, tables, a page, and a check by doing again.
+"""The report on stored predictions: tables, figures, a page, and a check that asks served models.
 
-Needs no torch: it reads what `evaluation/predictions.py` stores, and asks the served models.
+Needs no torch: it reads what `lotwise_training.evaluation` stores.
 """

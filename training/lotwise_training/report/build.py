@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import track
@@ -19,121 +18,203 @@ from lotwise_simulator.benchmark import VERSION
 from lotwise_simulator.benchmark_files import frozen
 from lotwise_training.data.benchmark import render_places, tile_places
 from lotwise_training.evaluation.card_figures import CardDisagrees, card_figures, check_card
-from lotwise_training.evaluation.classification import Tables, compute
-from lotwise_training.evaluation.predictions import Predictions, read_predictions
-from lotwise_training.report.calibration_page import calibration_section
-from lotwise_training.report.cascade_section import cascade_section
-from lotwise_training.report.conformal_section import conformal_section
-from lotwise_training.report.diagnosis_section import diagnosis_section
-from lotwise_training.report.edit_section import edit_section
-from lotwise_training.report.known_tiles_section import known_tiles_section
-from lotwise_training.report.lot_plan_section import lot_plan_section
-from lotwise_training.report.page import index_html, plots
-from lotwise_training.report.plan_section import plan_section
-from lotwise_training.report.property_section import property_section
-from lotwise_training.report.screen import show
-from lotwise_training.report.served_models import RecheckFailed, served_committee
-from lotwise_training.report.sheets import (
-    accuracy_sheet,
-    differences_sheet,
-    referral_sheet,
-    shifted_predictions_sheet,
-    shifts_sheet,
-    targets_sheet,
+from lotwise_training.evaluation.classification import compute_classification, intervals_over
+from lotwise_training.evaluation.predictions import TEST, Predictions, read_predictions
+from lotwise_training.evaluation.records import METRICS, Records, Row
+from lotwise_training.evaluation.tile_sets import TILE_RANDOM, splits_of
+from lotwise_training.report.calibration import calibration_section
+from lotwise_training.report.cascade import cascade_section
+from lotwise_training.report.classification import classification_sections, runs_table
+from lotwise_training.report.diagnosis import diagnosis_section
+from lotwise_training.report.edits import edit_section
+from lotwise_training.report.familiarity import familiarity_section
+from lotwise_training.report.intervals import intervals_section
+from lotwise_training.report.learning_curve import learning_section
+from lotwise_training.report.plans import plans_section
+from lotwise_training.report.property import property_section
+from lotwise_training.report.render import (
+    NONE,
+    Inputs,
+    Section,
+    numbered,
+    paragraph,
+    render_page,
+    show,
+    table,
 )
-from lotwise_training.report.targets import Target, targets
-from lotwise_training.report.verify import Rechecked, recheck
+from lotwise_training.report.served_models import RecheckFailed, served_committee
+from lotwise_training.report.targets import Target
+from lotwise_training.report.verify import ABSOLUTE, RELATIVE, Rechecked, recheck
 from lotwise_training.store.arrays import ResultsError
 
 RESULTS = Path("training/results")
 MODELS = Path("model_repository")
 OUT = Path("out/evaluation")
-WIDTH = 132
+WIDTH: Final = 150
 """Characters of the widest table."""
+STATED: Final = ("benchmark", "profile", "data_version", "outputs_sha256", "runs")
+SECTIONS: Final = (
+    calibration_section,
+    property_section,
+    intervals_section,
+    familiarity_section,
+    edit_section,
+    diagnosis_section,
+    cascade_section,
+    learning_section,
+    plans_section,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; 1 where the stored answers are not to be trusted."""
+    """Entry point; 1 where stored predictions, served models and model card do not agree."""
     options = _parser().parse_args(arguments)
-    # Wide tables, also where they go into a file or a small window: figures must not be cut.
+    # Wide tables, also where they go into a file or a small window: numbers must not be cut.
     out = Console(width=max(Console().width, WIDTH))
     err = Console(stderr=True)
     try:
         outputs, manifest = read_predictions(options.results)
-        # Where a laboratory's own tiles come from is not known here.
-        places = tile_places if manifest.get("benchmark") == VERSION else None
-        tables = compute(outputs, manifest, places, seed=options.seed)
         models = None if options.no_recheck else options.models
-        # A laboratory may train a committee alone.
-        sections = [
-            section
-            for section in (
-                calibration_section(options.results, outputs, models, seed=options.seed),
-                property_section(options.results, models, seed=options.seed),
-                edit_section(options.results, models, seed=options.seed),
-                conformal_section(options.results, models, seed=options.seed),
-                known_tiles_section(options.results, models),
-                diagnosis_section(options.results, outputs, models, seed=options.seed),
-                cascade_section(options.results, models),
-                plan_section(options.results),
-                lot_plan_section(options.results, models, seed=options.seed),
-            )
-            if section is not None
-        ]
-        reached = targets(tables) + tuple(t for section in sections for t in section.targets)
-        for sheet in (
-            accuracy_sheet(tables),
-            differences_sheet(tables),
-            referral_sheet(tables),
-            shifted_predictions_sheet(tables),
-            shifts_sheet(tables),
-            *(sheet for section in sections for sheet in section.sheets),
-            targets_sheet(reached),
-        ):
-            if sheet.rows:
-                show(sheet, out)
+        sections = build_sections(Inputs(options.results, models, outputs, options.seed), manifest)
+        numbers = numbered(sections)
+        for section in sections:
+            for each in section.tables:
+                show(each, out, numbers)
         rechecked = None
-        if not options.no_recheck:
-            rechecked = _recheck(outputs, manifest, options.models, options.seed, err)
-            card = options.models / "committee" / "MODEL_CARD.md"
+        if models is not None:
+            rechecked = _recheck(outputs, manifest, models, options.seed, err)
+            card = models / "committee" / "MODEL_CARD.md"
             check_card(card.read_text(encoding="utf-8"), card_figures(outputs, manifest))
             out.print(
-                f"made anew: {sum(rechecked.tiles.values()):,} tiles; log-probabilities within "
-                f"{rechecked.largest_difference:.4f} nats of the stored ones"
+                f"rendered and predicted again: {sum(rechecked.tiles.values()):,} tiles; "
+                f"log-probabilities within {rechecked.largest_difference:.4f} nats of the stored "
+                "ones"
             )
         for section in sections:
-            if section.said:
-                out.print(section.said)
+            if section.verified:
+                out.print(section.verified)
     except (ResultsError, RecheckFailed, CardDisagrees) as error:
         err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     options.out.mkdir(parents=True, exist_ok=True)
-    content = metrics(manifest, tables, reached, rechecked)
-    content |= {section.name: section.content for section in sections}
-    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    (options.out / "metrics.json").write_text(text, encoding="utf-8")
-    drawn = plots(outputs, manifest, tables)
-    further = [part for section in sections for part in section.parts]
-    page = index_html(outputs, manifest, tables, reached, drawn, rechecked, further)
+    content: dict[str, Any] = {key: manifest[key] for key in STATED if key in manifest}
+    content |= metrics(sections)
+    content["recheck"] = None if rechecked is None else rechecked.as_json()
+    (options.out / "metrics.json").write_text(_json(content), encoding="utf-8")
+    provenance = provenance_section(manifest, rechecked)
+    page = render_page(
+        f"Evaluation on benchmark v{manifest.get('benchmark', '?')}",
+        describe(outputs, manifest),
+        [*sections, provenance],
+    )
     (options.out / "index.html").write_text(page, encoding="utf-8")
     out.print(f"wrote {options.out / 'metrics.json'} and {options.out / 'index.html'}")
     return 0
 
 
-def metrics(
-    manifest: Mapping[str, Any],
-    tables: Tables,
-    reached: Sequence[Target],
-    rechecked: Rechecked | None,
-) -> dict[str, Any]:
-    """All figures in JSON's types, with what they were computed from."""
-    stated = ("benchmark", "profile", "data_version", "outputs_sha256", "runs")
+def build_sections(inputs: Inputs, manifest: Mapping[str, Any]) -> list[Section]:
+    """All sections of which something is stored, targets first."""
+    # Where tiles of a user's lots lie is not known here.
+    places = tile_places if manifest.get("benchmark") == VERSION else None
+    records = compute_classification(inputs.outputs, manifest, places, seed=inputs.seed)
+    sections = classification_sections(inputs.outputs, manifest, records)
+    # Models other than the ensemble may not have been trained.
+    sections += [section for make in SECTIONS if (section := make(inputs)) is not None]
+    targets = [target for section in sections for target in section.targets]
+    return [targets_section(targets), *sections]
+
+
+def targets_section(targets: Sequence[Target]) -> Section:
+    """Targets beside what was measured and what was published."""
+
+    def field(name: str) -> Callable[[Row], str]:
+        return lambda row: getattr(targets[int(row.of["target"])], name) or NONE
+
+    names = ("what", "verdict", "wanted", "measured", "published")
+    rows = [Row({"target": number}, {}) for number in range(len(targets))]
+    shown = table("targets", rows, {name: field(name) for name in names})
+    reached = sum(target.reached is True for target in targets)
+    unknown = sum(target.reached is None for target in targets)
+    left = f"; {unknown} could not be measured" if unknown else ""
+    summary = paragraph("targets", reached=reached, targets=len(targets), left=left)
+    return Section("targets", "Targets", (summary, shown), targets=tuple(targets))
+
+
+def metrics(sections: Sequence[Section]) -> dict[str, Any]:
+    """Everything that was measured, in JSON's types, with definitions."""
+    records = Records()
+    for section in sections:
+        records.extend(section.records)
     return {
-        **{key: manifest[key] for key in stated if key in manifest},
-        "targets": [target.as_json() for target in reached],
-        **tables.as_json(),
-        "recheck": None if rechecked is None else rechecked.as_json(),
+        "intervals": intervals_over(records),
+        "targets": [target.as_json() for target in sections[0].targets],
+        "stated": {each.name: dict(each.stated) for each in sections if each.stated},
+        "definitions": {
+            name: {"unit": unit, "definition": what} for name, (unit, what) in METRICS.items()
+        },
+        "records": records.as_json(),
     }
+
+
+def describe(outputs: Predictions, manifest: Mapping[str, Any]) -> str:
+    """What was measured on what, in a paragraph."""
+    run = manifest.get("runs", {}).get(TILE_RANDOM, {})
+    lots, recipes = len(manifest.get("lot_ids", [])), len(set(manifest.get("recipes", [])))
+    made_of = f" ({lots} lots of {recipes} recipes)" if lots and recipes else ""
+    tests = sum(len(outputs[split, TEST].tiles) for split in splits_of(outputs))
+    others = sum(len(each.tiles) for (_, name), each in outputs.items() if name != TEST)
+    return (
+        f"Measured on benchmark v{manifest.get('benchmark', '?')}: simulated lots{made_of}; no "
+        "number here is of a real micrograph. Networks (WRN-16-2) identify the lot of a tile of "
+        f"64 by 64 pixels, 4 µm each. Training profile “{manifest.get('profile', '?')}”: a deep "
+        f"ensemble of {run.get('members', '?')} members, MC dropout with "
+        f"{run.get('dropout_passes', '?')} passes, and one member alone; {tests:,} test tiles of "
+        f"{len(splits_of(outputs))} splits and {others:,} shifted tiles. tile-random splits tiles "
+        "at random, as published: overlapping tiles are in training and test, which flatters. "
+        "region-blocked keeps regions of a lot apart; lot-held-out keeps whole recipes apart."
+    )
+
+
+def provenance_section(manifest: Mapping[str, Any], rechecked: Rechecked | None) -> Section:
+    """What the report rests on."""
+    stored = (
+        "All numbers are computed from stored predictions of the trained networks, tile by tile: "
+        "averaged log-probabilities in half precision."
+    )
+    if rechecked is None:
+        stored += " No prediction was made again for this page."
+    else:
+        accuracy = ""
+        if rechecked.accuracy is not None and rechecked.stored_accuracy is not None:
+            accuracy = (
+                f" Its accuracy on the labelled ones is {rechecked.accuracy:.2%}; by the stored "
+                f"predictions {rechecked.stored_accuracy:.2%}."
+            )
+        sets = ", ".join(f"{name} {count:,}" for name, count in rechecked.tiles.items())
+        stored += (
+            f" For this page {sum(rechecked.tiles.values()):,} tiles (seed {rechecked.seed}: "
+            f"{sets}) were rendered again and predicted by the served ensemble. Its "
+            "log-probabilities differ from the stored ones by at most "
+            f"{rechecked.largest_difference:.4f} nats ({rechecked.largest_at}); {ABSOLUTE:g} nats "
+            f"and {100 * RELATIVE:g}% of the value are allowed.{accuracy}"
+        )
+    hashes = {
+        "benchmark data": manifest.get("data_version"),
+        "stored predictions": manifest.get("outputs_sha256"),
+    }
+    for split, run in manifest.get("runs", {}).items():
+        for method, digest in run.get("weights_sha256", {}).items():
+            hashes[f"weights of {split}, {method}"] = digest
+    rows = [Row({"of": name, "sha": digest}, {}) for name, digest in hashes.items() if digest]
+    blocks = (stored, runs_table(manifest), table("hashes", rows), paragraph("sources"))
+    return Section("provenance", "Provenance and sources", blocks)
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    """JSON with one record a line."""
+    records = [json.dumps(each, allow_nan=False) for each in content["records"]]
+    text = json.dumps({**content, "records": ["@"]}, indent=1, allow_nan=False)
+    return text.replace('"@"', ",\n  ".join(records)) + "\n"
 
 
 def _recheck(
@@ -142,7 +223,7 @@ def _recheck(
     def shown(batches: Sequence[slice], title: str) -> Iterable[slice]:
         return track(batches, title, console=err)
 
-    _, data_version, _ = frozen()
+    version = frozen()[1]
     with served_committee(models) as committee:
         return recheck(
             outputs,
@@ -150,7 +231,7 @@ def _recheck(
             committee,
             tile_places,
             render_places,
-            data_version,
+            version,
             seed=seed,
             track=shown,
         )
@@ -159,17 +240,13 @@ def _recheck(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lotwise_training.report",
-        description="Compute the report from stored answers, and make some of them anew.",
+        description="Build the report from stored predictions, and check some with served models.",
     )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of stored answers")
-    parser.add_argument("--models", type=Path, default=MODELS, help="the served model repository")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="stored predictions")
+    parser.add_argument("--models", type=Path, default=MODELS, help="served model repository")
     parser.add_argument("--out", type=Path, default=OUT, help="where the report is written")
     parser.add_argument(
-        "--no-recheck", action="store_true", help="make no answers anew (minutes on two cores)"
+        "--no-recheck", action="store_true", help="ask no served models (saves minutes)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the sample and of the bootstrap")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample and of bootstraps")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

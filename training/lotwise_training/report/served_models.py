@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,10 @@ import numpy.typing as npt
 from lotwise.core.errors import LotwiseError
 from lotwise.core.signature import ModelMetadata, ModelSignature
 from lotwise.runtime.assemble import assemble_repository, has_parts
-from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 from lotwise_training.data.tiles import Images
+
+if TYPE_CHECKING:
+    from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 
 COMMITTEE: Final = "committee"
 """Its name in a model repository."""
@@ -25,6 +27,22 @@ Tensors = dict[str, npt.NDArray[Any]]
 
 class RecheckFailed(RuntimeError):
     """What was made anew is not what is stored; the message says where, and both values."""
+
+
+def check_same(what: str, served: object, measured: object, command: str) -> None:
+    """Refuse to report on other models than those that are served.
+
+    Args:
+        what: Is compared.
+        served: Version or content; None where there is none.
+        measured: The same of what was measured.
+        command: That makes them agree.
+
+    Raises:
+        RecheckFailed: They differ.
+    """
+    if served != measured:
+        raise RecheckFailed(f"another {what} is served than was measured; run `{command}`")
 
 
 class Committee(Protocol):
@@ -91,6 +109,9 @@ def served_models(repository: Path) -> Iterator[ServedModels]:
     Raises:
         RecheckFailed: One that is asked cannot be loaded.
     """
+    # Here, because who measures on a machine without the packages of serving has no engine.
+    from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
+
     # An own loop that is not made the thread's: a caller may have one.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         engine = OnnxRuntimeInference(repository)

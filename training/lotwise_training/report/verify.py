@@ -1,8 +1,8 @@
-"""Some stored answers made anew: tiles rendered again, shown to the served committee, compared.
+"""Renders some tiles again and compares predictions of the served committee with stored ones.
 
 Stored figures need hours to be made; this takes minutes and fails where the models that are served,
-the benchmark or the stored answers are not those of one run. It covers what is served: the ensemble
-of the tile-random split, and its first member as the single network.
+the benchmark or the stored predictions are not those of one run. It covers what is served: the
+ensemble of the tile-random split, and its first member as the single network.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ class Rechecked:
 
     Attributes:
         seed: Of the choice.
-        tiles: How many tiles were made anew, by set.
-        weights_sha256: Of the committee that was asked.
+        tiles: How many tiles were rendered again, by set.
+        weights_sha256: Of the served committee.
         largest_difference: Between stored and new log-probabilities, in nats.
         largest_at: Where it was: split, set, tile.
         accuracy: Ensemble's, on the labelled ones of these tiles, 0 to 1; None without any.
-        stored_accuracy: The same from the stored answers.
+        stored_accuracy: The same from the stored predictions.
     """
 
     seed: int
@@ -88,7 +88,7 @@ class Rechecked:
 
 
 def choose(outputs: Predictions, seed: int, places: Places, n_tiles: int = N_TILES) -> list[Choice]:
-    """Which stored answers are made anew: whole groups of one scene, so that few are rendered.
+    """Choose predictions to check: whole groups of one scene, so that few are rendered.
 
     Some test tiles and pictures of no powder first, then the other sets a scene each in turn.
 
@@ -140,33 +140,33 @@ def recheck(
     n_tiles: int = N_TILES,
     track: Track | None = None,
 ) -> Rechecked:
-    """Make some stored answers anew and compare.
+    """Predict some tiles again and compare.
 
     Args:
         outputs: What is stored.
         manifest: Of the run that stored it.
         committee: The served one.
         places: Where tiles come from.
-        render: Makes tiles anew.
+        render: Renders tiles.
         data_version: Of the benchmark here.
         seed: Of the choice.
         n_tiles: About how many.
         track: Shows how far it is.
 
     Raises:
-        RecheckFailed: Weights, lots, benchmark, labels or answers differ.
+        RecheckFailed: Weights, lots, benchmark, labels or predictions differ.
     """
     weights = _check_identity(manifest, committee.metadata, data_version)
     chosen = choose(outputs, seed, places, n_tiles)
     if not chosen:
-        raise RecheckFailed(f"no answers of the {TILE_RANDOM} split are stored")
+        raise RecheckFailed(f"no predictions of the {TILE_RANDOM} split are stored")
     worst, worst_at = 0.0, ""
     right = stored_right = labelled = near_ties = 0
     for split, name, rows in chosen:
         stored = outputs[split, name]
         _check_labels(stored, name, rows, places(dataset_of(name))[0])
         images = render(dataset_of(name), stored.tiles[rows].astype(np.int64))
-        logits = _ask(committee, images, f"ask about {name}", track)
+        logits = _ask(committee, images, f"predict {name}", track)
         difference, row = _compare(stored, rows, logits, f"{split}/{name}")
         if difference >= worst:
             worst, worst_at = difference, f"{split}/{name} tile {stored.tiles[row]}"
@@ -179,10 +179,11 @@ def recheck(
             labelled += len(rows)
             first, second = np.sort(kept, axis=1)[:, -1], np.sort(kept, axis=1)[:, -2]
             near_ties += int((first - second <= 2 * _allowed(second)).sum())
-    # Within the tolerance only answers that nearly tie can change.
+    # Within the tolerance only near ties can change.
     if abs(right - stored_right) > near_ties:
         raise RecheckFailed(
-            f"{right} of {labelled} tiles are named right, by the stored answers {stored_right}"
+            f"{right} of {labelled} tiles are identified correctly, by the stored predictions "
+            f"{stored_right}"
         )
     return Rechecked(
         seed=seed,
@@ -199,21 +200,21 @@ def _check_identity(manifest: Mapping[str, Any], served: ModelMetadata, data_ver
     stated = manifest.get("data_version")
     if stated != data_version:
         raise RecheckFailed(
-            f"the answers are of benchmark data {stated}, the benchmark here is {data_version}"
+            f"the predictions are of benchmark data {stated}, the benchmark here is {data_version}"
         )
     run = manifest.get("runs", {}).get(TILE_RANDOM, {})
     weights = run.get("weights_sha256", {}).get(ENSEMBLE)
     if weights != served.weights_sha256:
         raise RecheckFailed(
-            f"the answers are of the weights {weights}, the served committee has "
+            f"the predictions are of the weights {weights}, the served committee has "
             f"{served.weights_sha256}"
         )
     lots = list(run.get("lot_ids") or manifest.get("lot_ids", []))
     served_lots = [lot.lot_id for lot in served.reference_lots]
     if lots and lots != served_lots:
         raise RecheckFailed(
-            f"the answers are of the lots {', '.join(map(str, lots))}, the served committee knows "
-            f"{', '.join(served_lots)}"
+            f"the predictions are of the lots {', '.join(map(str, lots))}, the served committee "
+            f"knows {', '.join(served_lots)}"
         )
     return str(weights)
 
@@ -251,7 +252,7 @@ def _compare(
         if kept.log_probabilities.shape[1] != members.shape[2]:
             raise RecheckFailed(
                 f"{where}: {method} has {kept.log_probabilities.shape[1]} lots stored, "
-                f"{members.shape[2]} anew"
+                f"{members.shape[2]} now"
             )
         # As `pool_logits` pools them, before it rounds.
         pooled = np.log(np.maximum(committee_probabilities(members), 1e-300))
@@ -267,13 +268,13 @@ def _compare(
             before = np.maximum(old.astype(np.float64), LEAST_COMPARED)
             after = np.maximum(again, LEAST_COMPARED)
             difference = np.abs(before - after)
-            # Not "over": an answer that is no number is no agreement either.
+            # Not "over": a value that is no number does not agree either.
             if not (difference <= _allowed(before)).all():
                 row, lot = np.argwhere(~(difference <= _allowed(before)))[0]
                 of_lot = f" of lot {lot}" if old.shape[1] > 1 else ""
                 raise RecheckFailed(
                     f"{where} tile {stored.tiles[rows[row]]}: {what}{of_lot} by {method} is stored "
-                    f"as {old[row, lot]:.4f} nats, made anew it is {again[row, lot]:.4f}"
+                    f"as {old[row, lot]:.4f} nats, predicted again it is {again[row, lot]:.4f}"
                 )
             if difference.max() >= worst:
                 worst = float(difference.max())

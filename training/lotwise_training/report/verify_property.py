@@ -1,17 +1,22 @@
-"""Asks the served regressor again about some tiles whose predictions are stored."""
+"""Asks served regressors about tiles whose predictions are stored, and compares."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lotwise.core.errors import Contradiction
+from lotwise.core.intervals import IntervalCalibration
 from lotwise_simulator import benchmark
+from lotwise_training.calibration.conformal import FOLDS, INTERVALS_FILE
 from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
 from lotwise_training.data.render_cache import RenderOrder, render
 from lotwise_training.data.tiles import Images
+from lotwise_training.evaluation.interval_predictions import NewLots
 from lotwise_training.evaluation.property_predictions import NETWORK, PropertySet
 from lotwise_training.report.served_models import RecheckFailed, ServedModels
 
@@ -19,80 +24,111 @@ CHECKED_LOTS: Final = 12
 """A lot's scene is drawn whole, two seconds each."""
 MOST_DIFFERENCE: Final = 1e-3
 """Of the range of the stored predictions: the engine sums in another order than torch."""
+MOST_RESIDUAL: Final = 1e-3
+"""Relative to the largest: stored predictions may come from another device."""
 BATCH: Final = 8
 
+Render = Callable[[RenderOrder], Images]
 
-def check_property(models: ServedModels, stored: PropertySet, *, seed: int) -> tuple[int, float]:
-    """Make tiles of some new lots anew and compare.
+
+def check_property(
+    models: ServedModels, stored: PropertySet, *, seed: int, draw: Render = render
+) -> tuple[int, float]:
+    """Render tiles of some of the benchmark's new lots again and compare the regressor.
 
     Args:
         models: Of the repository.
-        stored: What is stored of the benchmark's new lots.
-        seed: Of the choice.
+        stored: What is stored of the new lots.
+        seed: Of the choice of lots.
+        draw: Renders the tiles of a lot.
 
     Returns:
         How many tiles; the largest difference, in the property's unit.
 
     Raises:
         RecheckFailed: A prediction differs.
-        LotwiseError: The regressor cannot be asked.
+        LotwiseError: The model cannot be loaded.
     """
-    return compare_anew(
-        lambda images: models.ask("regressor", {"image": images})["property"],
-        stored.lots,
-        stored.lot_ids,
-        stored.predicted[NETWORK].astype(np.float64)[:, None],
-        "regressor differs",
-        seed=seed,
-    )
+    kept = stored.predicted[NETWORK].astype(np.float64)[:, None]
+    return _compare(models, "regressor", stored, kept, seed, draw)
 
 
-def compare_anew(
-    ask: Callable[[Images], npt.NDArray[np.float32]],
-    numbers: npt.NDArray[np.int16],
-    lot_ids: Sequence[str],
-    kept: npt.NDArray[np.float64],
-    what: str,
-    *,
-    seed: int,
+def check_folds(
+    models: ServedModels, stored: NewLots, *, seed: int, draw: Render = render
 ) -> tuple[int, float]:
-    """Make the tiles of some of the benchmark's new lots anew and compare answers.
+    """The same for the networks of the intervals; see `check_property`."""
+    return _compare(models, FOLDS, stored, stored.predicted.astype(np.float64), seed, draw)
 
-    Args:
-        ask: Answers [n, K] to uint8 [n, 1, H, W].
-        numbers: int16 [N], lot of every stored tile, in the order of the lot's tiles.
-        lot_ids: Names of the lots.
-        kept: float64 [N, K], stored answers.
-        what: Who differs, for the message.
-        seed: Of the choice of lots.
 
-    Returns:
-        How many tiles; the largest difference.
+def check_calibration(models: Path, stored: IntervalCalibration) -> None:
+    """Compare the calibration of a repository with the one that follows from stored predictions.
 
     Raises:
-        RecheckFailed: An answer differs.
+        RecheckFailed: It is missing, of other networks, or has other lots or residuals.
     """
+    try:
+        served = IntervalCalibration.read(models / FOLDS / INTERVALS_FILE)
+    except Contradiction as error:
+        raise RecheckFailed(error.message) from None
+    for what, mine, theirs in (
+        ("weights", served.weights_sha256, stored.weights_sha256),
+        ("lots", _lots(served), _lots(stored)),
+        ("coverage", served.coverage, stored.coverage),
+        ("scale", served.logarithmic, stored.logarithmic),
+    ):
+        if mine != theirs:
+            raise RecheckFailed(
+                f"the served calibration {served.calibration_version} has other {what} than the "
+                "stored predictions. Run `lotwise-train evaluate` and `lotwise-train export`."
+            )
+    kept, found = _residuals(stored), _residuals(served)
+    worst = float(np.abs(found - kept).max())
+    if not worst <= MOST_RESIDUAL * max(1.0, float(kept.max())):
+        raise RecheckFailed(
+            f"the served calibration {served.calibration_version} differs from the stored "
+            f"predictions by {worst:.4g}. Run `lotwise-train evaluate` and `lotwise-train export`."
+        )
+
+
+def _compare(
+    models: ServedModels,
+    model: str,
+    stored: PropertySet | NewLots,
+    kept: npt.NDArray[np.float64],
+    seed: int,
+    draw: Render,
+) -> tuple[int, float]:
+    """Compare predictions of K networks with those kept, float64 [N, K]."""
     lots = {lot.lot_id: lot for lot in benchmark.new_lots()}
     allowed = MOST_DIFFERENCE * float(np.ptp(kept))
     tiles, worst = 0, 0.0
-    for number in np.random.default_rng(seed).permutation(np.unique(numbers))[:CHECKED_LOTS]:
-        rows = np.flatnonzero(numbers == number)
-        order = RenderOrder(
-            lots[lot_ids[number]],
-            0,
-            len(rows),
-            STRENGTH_GEOMETRY.px,
-            tiles_per_side=benchmark.TILES_PER_SIDE,
+    chosen = np.random.default_rng(seed).permutation(np.unique(stored.lots))[:CHECKED_LOTS]
+    for number in chosen:
+        rows, lot_id = np.flatnonzero(stored.lots == number), stored.lot_ids[number]
+        side = benchmark.TILES_PER_SIDE
+        images = draw(
+            RenderOrder(lots[lot_id], 0, len(rows), STRENGTH_GEOMETRY.px, tiles_per_side=side)
         )
-        images = render(order)[:, None]
-        batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-        answers = np.concatenate([ask(batch) for batch in batches])
-        difference = np.abs(answers - kept[rows]).max(axis=1)
+        found = [
+            models.ask(model, {"image": images[start : start + BATCH, None]})["property"]
+            for start in range(0, len(images), BATCH)
+        ]
+        predicted = np.concatenate(found).reshape(len(rows), -1)
+        difference = np.abs(predicted - kept[rows]).max(axis=1)
         if not difference.max() <= allowed:
+            what = "fold networks differ" if model == FOLDS else "regressor differs"
             raise RecheckFailed(
-                f"lot {lot_ids[number]}, tile {int(difference.argmax())}: the served {what} from "
-                f"the stored prediction by {difference.max():.1f}, more than {allowed:.1f}. Run "
+                f"lot {lot_id}, tile {int(difference.argmax())}: the served {what} from the stored "
+                f"prediction by {difference.max():.1f}, more than {allowed:.1f}. Run "
                 "`lotwise-train evaluate` and `lotwise-train export`."
             )
         tiles, worst = tiles + len(rows), max(worst, float(difference.max()))
     return tiles, worst
+
+
+def _lots(calibration: IntervalCalibration) -> list[tuple[str, str, int, int]]:
+    return [(lot.lot_id, lot.recipe, lot.fold, len(lot.tile_residuals)) for lot in calibration.lots]
+
+
+def _residuals(calibration: IntervalCalibration) -> np.ndarray:
+    return np.array([(*lot.tile_residuals, lot.lot_residual) for lot in calibration.lots])

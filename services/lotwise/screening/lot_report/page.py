@@ -7,7 +7,6 @@ import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from markupsafe import Markup
 from lotwise.core.pressure import convert
 from lotwise.plots.inline import as_svg
 from lotwise.plots.style import WIDTH_IN
+from lotwise.report import environment
 from lotwise.screening.lot_report import wording
 from lotwise.screening.lot_report.figures import histogram_figure, map_figure
 from lotwise.screening.lot_report.gathering import Gathered
@@ -93,11 +93,7 @@ def render(template: str, made: datetime, **context: Any) -> str:
         made: When, UTC.
         context: What the template speaks of.
     """
-    return (
-        _environment()
-        .get_template(template)
-        .render(made=made, lotwise=version("lotwise"), wording=wording, **context)
-    )
+    return _environment().get_template(template).render(made=made, wording=wording, **context)
 
 
 def drawn(figure: Any, name: str, description: str) -> Markup:
@@ -118,13 +114,7 @@ def drawn(figure: Any, name: str, description: str) -> Markup:
 
 @cache
 def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = environment(_TEMPLATES)
     made.filters |= {
         "readable": wording.readable,
         "number": wording.number,

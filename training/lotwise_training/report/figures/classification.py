@@ -1,4 +1,4 @@
-"""Figures on tiles of known lots: accuracy, referral, calibration, confusion, learning."""
+"""Figures on tiles of known lots: accuracy, risk-coverage, calibration, confusion."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, StrMethodFormatter
 
 from lotwise_training.evaluation.bootstrap import wilson
-from lotwise_training.evaluation.classification import COVERAGE, Tables, misclassified, scores
+from lotwise_training.evaluation.classification import COVERAGE, SECTION, misclassified, scores
 from lotwise_training.evaluation.predictions import ENSEMBLE, METHODS, SINGLE, TEST, Predictions
+from lotwise_training.evaluation.records import Records
 from lotwise_training.evaluation.tile_sets import (
-    METHOD_WORDS,
     TILE_RANDOM,
     lot_names,
     recipe_numbers,
     splits_of,
+    words,
 )
 from lotwise_training.metrics import ECE_BINS, reliability, risk_coverage
 from lotwise_training.report.figures.style import (
@@ -31,10 +32,11 @@ from lotwise_training.report.figures.style import (
     REPEAT,
     blank,
     legend_below,
+    method_marks,
     percent,
     styled,
 )
-from lotwise_training.report.targets import LEAST_ACCURACY, MOST_ERROR_AT_90, PUBLISHED
+from lotwise_training.report.targets import LEAST_ACCURACY, MOST_SELECTIVE_RISK, published
 
 _LEAST_TILES: Final = 10
 """A bin of fewer is drawn hollow: its accuracy says little."""
@@ -42,52 +44,27 @@ _CURVE_POINTS: Final = 300
 
 
 @styled
-def accuracy_figure(tables: Tables, splits: Sequence[str]) -> Figure:
+def accuracy_figure(records: Records, splits: Sequence[str]) -> Figure:
     """Accuracy on test tiles, by split and method, with intervals and the published values."""
     figure = blank(0.9 + 0.75 * len(splits))
     axes = figure.subplots()
-    ticks = []
-    for row, split in enumerate(splits):
-        tiles = 0
-        for step, method in enumerate(METHODS):
-            found = tables.find(split, method)
-            if found is None or found.accuracy is None or found.accuracy_interval is None:
-                continue
-            tiles, y = found.tiles, row + 0.24 * (step - 1)
-            axes.plot(found.accuracy_interval, (y, y), color=COLOURS[method], solid_capstyle="butt")
-            axes.plot(
-                found.accuracy,
-                y,
-                MARKERS[method],
-                color=COLOURS[method],
-                label=METHOD_WORDS[method] if row == 0 else None,
-            )
-            # In a column beside the panel, where no marker can lie under it.
-            axes.text(
-                1.01,
-                y,
-                f"{found.accuracy:.1%}",
-                transform=axes.get_yaxis_transform(),
-                va="center",
-                fontsize=7,
-                color=COLOURS[method] if method == ENSEMBLE else "#374151",
-            )
-            if split == TILE_RANDOM:
-                axes.plot(
-                    PUBLISHED[method].accuracy,
-                    y,
-                    MARKERS[method],
-                    mfc="white",
-                    mec=COLOURS[method],
-                    label="published, on the lots of Zhang et al. 2020" if step == 2 else None,
-                )
-        ticks.append(f"{split}\n{tiles:,} tiles")
+    rows = [
+        (str(row.of["split"]), str(row.of["method"]), row.metrics["accuracy"])
+        for row in records.rows(SECTION, set=TEST)
+        if "accuracy" in row.metrics
+    ]
+    tiles = {split: metric.count for split, _, metric in rows}
+    labels = {split: f"{split}\n{tiles.get(split, 0):,} tiles" for split in splits}
+    looks = {method: (COLOURS[method], MARKERS[method]) for method in METHODS}
+    heights = method_marks(axes, rows, labels, looks, "{:.1%}")
+    for (split, method), y in heights.items():
+        if split == TILE_RANDOM:
+            label = "published (Zhang et al. 2020, other lots)" if method == ENSEMBLE else None
+            at, colour = published("accuracy", method), COLOURS[method]
+            axes.plot(at, y, MARKERS[method], mfc="white", mec=colour, label=label)
     axes.axvline(LEAST_ACCURACY, color=GREY, lw=0.8, ls=":", zorder=0.5)
-    axes.set_yticks(range(len(splits)), ticks)
-    axes.set_ylim(len(splits) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_formatter(percent)
-    axes.set_xlabel("accuracy: share of test tiles whose lot is named right (bars: 95% interval)")
+    axes.set_xlabel("accuracy: share of test tiles whose lot is identified (bars: 95% interval)")
     axes.set_title("Accuracy on test tiles, by split and method")
     legend_below(figure, axes, 4)
     return figure
@@ -100,10 +77,10 @@ def risk_coverage_figure(outputs: Predictions) -> Figure:
     figure = blank(3.0)
     panels = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
     for axes, split in zip(panels, splits, strict=True):
-        answered = outputs[split, TEST]
-        for method, answers in answered.answers.items():
+        predicted = outputs[split, TEST]
+        for method, answers in predicted.answers.items():
             scored = scores(answers)
-            curve = risk_coverage(scored.entropy, misclassified(scored, answered.labels))
+            curve = risk_coverage(scored.entropy, misclassified(scored, predicted.labels))
             # From 5% on: the first few tiles alone jump.
             n = len(curve.coverage)
             shown = np.unique(np.linspace(max(n // 20, 1) - 1, n - 1, _CURVE_POINTS).astype(int))
@@ -112,27 +89,27 @@ def risk_coverage_figure(outputs: Predictions) -> Figure:
                 curve.risk[shown],
                 LINES[method],
                 color=COLOURS[method],
-                label=METHOD_WORDS[method],
+                label=words(method),
             )
             axes.plot(COVERAGE, curve.at(COVERAGE), MARKERS[method], color=COLOURS[method], ms=4)
         if split == TILE_RANDOM:
             for method in (SINGLE, ENSEMBLE):
                 axes.plot(
                     COVERAGE,
-                    PUBLISHED[method].error_at_90,
+                    published("selective_risk", method),
                     MARKERS[method],
                     mfc="white",
                     mec=COLOURS[method],
                     ms=5,
                     label="published, at 90%" if method == ENSEMBLE else None,
                 )
-        axes.plot([0, COVERAGE], [MOST_ERROR_AT_90] * 2, color=GREY, lw=0.8, ls=":")
+        axes.plot([0, COVERAGE], [MOST_SELECTIVE_RISK] * 2, color=GREY, lw=0.8, ls=":")
         axes.axvline(COVERAGE, color=GREY, lw=0.8, ls=":")
         axes.set_xlim(0, 1)
         axes.xaxis.set_major_formatter(percent)
         axes.xaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1.0]))
         axes.yaxis.set_major_formatter(percent)
-        axes.set_title(f"{split}, {len(answered.tiles):,} tiles")
+        axes.set_title(f"{split}, {len(predicted.tiles):,} tiles")
         axes.set_xlabel("coverage: share of tiles accepted")
     # Last, because it ends the scaling to what is drawn, in all panels.
     panels[0].set_ylim(bottom=0)
@@ -144,19 +121,19 @@ def risk_coverage_figure(outputs: Predictions) -> Figure:
 @styled
 def reliability_figure(outputs: Predictions, split: str) -> Figure:
     """Accuracy against confidence in 20 bins with their counts, a column for each method."""
-    answered = outputs[split, TEST]
-    labels = answered.labels.astype(np.int64)
+    predicted = outputs[split, TEST]
+    labels = predicted.labels.astype(np.int64)
     figure = blank(3.6)
     rows = figure.subplots(
         2,
-        len(answered.answers),
+        len(predicted.answers),
         sharex=True,
         sharey="row",
         squeeze=False,
         gridspec_kw={"height_ratios": [3, 1]},
     )
     edges = np.linspace(0, 1, ECE_BINS + 1)
-    for column, (method, answers) in enumerate(answered.answers.items()):
+    for column, (method, answers) in enumerate(predicted.answers.items()):
         bins = reliability(answers.probabilities, labels)
         above, below = rows[0, column], rows[1, column]
         above.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":")
@@ -180,7 +157,7 @@ def reliability_figure(outputs: Predictions, split: str) -> Figure:
                 mfc=COLOURS[method] if tiles >= _LEAST_TILES else "white",
                 ms=4,
             )
-        above.set_title(METHOD_WORDS[method])
+        above.set_title(words(method))
         above.text(0.96, 0.05, f"ECE {bins.error:.2%}", transform=above.transAxes, ha="right")
         above.set_ylim(-0.02, 1.02)
         above.yaxis.set_major_formatter(percent)
@@ -193,7 +170,7 @@ def reliability_figure(outputs: Predictions, split: str) -> Figure:
         below.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         below.set_xlim(0, 1)
         below.xaxis.set_major_formatter(percent)
-        below.set_xlabel("confidence: p(likeliest lot)")
+        below.set_xlabel("confidence: max p(lot)")
     figure.suptitle(f"{split}, {len(labels):,} test tiles", x=0.01, ha="left", fontsize=8.5)
     rows[0, 0].set_ylabel("accuracy in the bin")
     rows[1, 0].set_ylabel("tiles")
@@ -202,9 +179,9 @@ def reliability_figure(outputs: Predictions, split: str) -> Figure:
 
 @styled
 def confusion_figure(outputs: Predictions, manifest: Mapping[str, Any], split: str) -> Figure:
-    """Which lots the ensemble takes for which, recipe by recipe, and what becomes of each lot."""
-    answered = outputs[split, TEST]
-    answers = answered.answers[ENSEMBLE if ENSEMBLE in answered.answers else SINGLE]
+    """Confusion matrix of the ensemble, recipe by recipe, and the predictions of each lot."""
+    predicted = outputs[split, TEST]
+    answers = predicted.answers[ENSEMBLE if ENSEMBLE in predicted.answers else SINGLE]
     n_lots = answers.log_probabilities.shape[1]
     names = lot_names(manifest, split, n_lots)
     recipes = recipe_numbers(manifest, names)
@@ -214,7 +191,7 @@ def confusion_figure(outputs: Predictions, manifest: Mapping[str, Any], split: s
     order = np.array(sorted(range(n_lots), key=lambda lot: (first[recipes[lot]], lot)))
     counts = np.zeros((n_lots, n_lots))
     guessed = answers.probabilities.argmax(axis=1)
-    np.add.at(counts, (answered.labels, guessed), 1)
+    np.add.at(counts, (predicted.labels, guessed), 1)
     counts = counts[np.ix_(order, order)]
     n_tiles = counts.sum(axis=1)
     shares = counts / np.maximum(n_tiles, 1)[:, None]
@@ -241,16 +218,16 @@ def confusion_figure(outputs: Predictions, manifest: Mapping[str, Any], split: s
     matrix.set_yticks(range(n_lots), labels, **small)
     matrix.tick_params(length=0)
     matrix.grid(visible=False)
-    matrix.set_xlabel("lot named (frames: repeats of one recipe)")
+    matrix.set_xlabel("predicted lot (frames: repeats of one recipe)")
     matrix.set_ylabel("true lot")
-    matrix.set_title(f"{split}: true and named lot")
+    matrix.set_title(f"{split}: true and predicted lot")
 
     right = np.diag(shares)
     repeat = (shares * same).sum(axis=1) - right
     # Not what is left of 1: a lot may have no tiles here.
     other = (shares * ~same).sum(axis=1)
     y = np.arange(n_lots)
-    bars.barh(y, right, 0.8, color=COLOURS[ENSEMBLE], label="right")
+    bars.barh(y, right, 0.8, color=COLOURS[ENSEMBLE], label="correct")
     bars.barh(y, repeat, 0.8, left=right, color=REPEAT, label="repeat of its recipe")
     bars.barh(y, other, 0.8, left=right + repeat, color=COLOURS[SINGLE], label="another recipe")
     bars.set_xlim(0, 1)
@@ -260,7 +237,7 @@ def confusion_figure(outputs: Predictions, manifest: Mapping[str, Any], split: s
     few, many = int(n_tiles.min()), int(n_tiles.max())
     each = f"{few}" if few == many else f"{few} to {many}"
     bars.set_xlabel(f"share of the lot's tiles ({each} a lot)")
-    bars.set_title("Answers, lot by lot")
+    bars.set_title("Predictions, lot by lot")
     legend_below(figure, bars, 3)
     return figure
 

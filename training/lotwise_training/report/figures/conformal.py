@@ -6,9 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lotwise_training.evaluation.conformal import LotIntervals
-from lotwise_training.report.figures.style import GREY, blank, legend_below, styled
-
-_HELD, _MISSED = "#004488", "#BB5566"
+from lotwise_training.report.figures.style import BLUE, GREY, RED, blank, legend_below, styled
 
 
 @styled
@@ -20,7 +18,7 @@ def lot_intervals_figure(made: LotIntervals, name: str, unit: str) -> Figure:
     figure = blank(2.8)
     axes = figure.subplots()
     places = np.arange(len(true))
-    for kept, colour, label in ((held, _HELD, "holds it"), (~held, _MISSED, "misses it")):
+    for kept, colour, label in ((held, BLUE, "covers it"), (~held, RED, "misses it")):
         axes.vlines(places[kept], lower[kept], upper[kept], color=colour, lw=1.2, label=label)
     axes.plot(places, true, ".", ms=2.5, color=GREY, label=f"measured {name}")
     axes.set_xlim(-1, len(true))

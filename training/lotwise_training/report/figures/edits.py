@@ -14,33 +14,41 @@ from matplotlib.figure import Figure
 
 from lotwise_training.evaluation.edit_records import SIMULATOR
 from lotwise_training.evaluation.edits import EditFigures
-from lotwise_training.report.figures.style import WIDTH_IN, blank, legend_below, styled
+from lotwise_training.report.figures.style import (
+    BLUE,
+    GREY,
+    RED,
+    WIDTH_IN,
+    blank,
+    legend_below,
+    styled,
+)
 
 KIND_WORDS: Final = {
-    SIMULATOR: "the lot made again",
+    SIMULATOR: "simulator (truth)",
     "difference": "difference editor",
     "attgan": "AttGAN",
 }
-_COLOURS: Final = {"difference": "#004488", "attgan": "#BB5566"}
+_COLOURS: Final = {"difference": BLUE, "attgan": RED}
 _CURVES: Final = (
-    ("redrawing", "redrawn tile, mean error, grey levels"),
-    ("reading", "reader on real tiles, RMSE, 0 to 1"),
-    ("edits", "reader on edited tiles, RMSE, 0 to 1"),
-    ("texture", "change of texture still losses, share"),
-    ("critic", "critic's hinge loss (2: cannot tell)"),
+    ("redrawing", "reconstruction: mean error, grey levels"),
+    ("reading", "attribute reader, real tiles: RMSE"),
+    ("edits", "attribute reader, edited tiles: RMSE"),
+    ("texture", "texture loss, share"),
+    ("critic", "critic's hinge loss (2: chance)"),
 )
 CHANCE: Final = 12**-0.5
 
 
 @styled
 def response_figure(figures: Mapping[str, EditFigures], attributes: Sequence[str]) -> Figure:
-    """Matrices of what changed for what was asked, a panel a kind."""
+    """Edit-response matrices, a panel a kind of editor."""
     shown = [kind for kind in KIND_WORDS if kind in figures]
     figure = blank(2.9)
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
     places = range(len(attributes))
     for axes, kind in zip(panels, shown, strict=True):
-        response = figures[kind].response
+        response = figures[kind].response.value
         axes.imshow(response, cmap="RdBu", vmin=-1.1, vmax=1.1)
         for row in places:
             for column in places:
@@ -48,7 +56,7 @@ def response_figure(figures: Mapping[str, EditFigures], attributes: Sequence[str
                 axes.text(
                     column,
                     row,
-                    f"{value:.2f}".replace("-", "−"),
+                    f"{round(value, 2) + 0.0:.2f}".replace("-", "−"),
                     ha="center",
                     va="center",
                     color="white" if abs(value) > 0.6 else "black",
@@ -59,7 +67,7 @@ def response_figure(figures: Mapping[str, EditFigures], attributes: Sequence[str
         axes.set_title(KIND_WORDS[kind], fontsize=8)
         axes.grid(visible=False)
         axes.tick_params(length=0)
-    panels[0].set_ylabel("asked to change by 1")
+    panels[0].set_ylabel("requested change of 1")
     figure.supxlabel("measured change", size=8)
     return figure
 
@@ -75,7 +83,7 @@ def curves_figure(curves: Mapping[str, Mapping[str, Sequence[Sequence[float]]]])
                 step, value = np.array(of_kind[name], dtype=float).T
                 axes.plot(step, value, color=_COLOURS[kind], lw=0.9, label=KIND_WORDS[kind])
         if name in ("reading", "edits"):
-            axes.axhline(CHANCE, color="#6b7280", lw=0.8, ls=":")
+            axes.axhline(CHANCE, color=GREY, lw=0.8, ls=":")
         axes.set_title(words, fontsize=7)
         axes.set_ylim(bottom=0.0)
         axes.set_xlim(left=0)

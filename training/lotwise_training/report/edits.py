@@ -1,0 +1,113 @@
+"""The report's section on edits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lotwise_training.evaluation.edit_records import FILE, SIMULATOR, read_edits
+from lotwise_training.evaluation.edits import (
+    LEAST_DIAGONAL,
+    LEAST_PSNR_DB,
+    MOST_OFF_DIAGONAL,
+    MOST_SHIFT,
+    SECTION,
+    EditFigures,
+    edit_figures,
+    edit_records,
+)
+from lotwise_training.evaluation.records import Records, Row
+from lotwise_training.report.figures.edits import KIND_WORDS, curves_figure, response_figure
+from lotwise_training.report.figures.style import Plot
+from lotwise_training.report.render import (
+    NONE,
+    Block,
+    Inputs,
+    Section,
+    Table,
+    cell,
+    paragraph,
+    plot,
+    table,
+)
+from lotwise_training.report.served_models import served_models
+from lotwise_training.report.targets import Target, at_least, at_most
+from lotwise_training.report.verify_edits import served_edits
+
+
+def edit_section(inputs: Inputs) -> Section | None:
+    """The section, see `Inputs`; asks the served editor again and shows what it draws."""
+    if not (inputs.results / FILE).exists():
+        return None
+    sets, manifest = read_edits(inputs.results)
+    unit, served = manifest["unit"], manifest["served"]
+    figures = edit_figures(sets, seed=inputs.seed)
+    records = edit_records(figures, manifest["attributes"], unit)
+    plots, verified = edit_plots(figures, manifest), ""
+    if inputs.models is not None:
+        with served_models(inputs.models) as models:
+            sheets, worst = served_edits(models, sets[served], manifest)
+        plots += sheets
+        verified = f"edited anew: property within {worst:.1f} {unit} of the stored changes"
+    truth, name = figures[SIMULATOR], KIND_WORDS[served]
+    lead = paragraph("edits", served=name, tiles=truth.tiles, lots=truth.lots)
+    tables = (edits_table(records, unit), redrawn_table(records))
+    blocks: list[Block] = [lead, *tables, *plots]
+    stated = {"served": served, "networks": manifest["networks"]}
+    targets = edit_targets(figures[served])
+    return Section("edits", "Edits", blocks, records, targets, stated, verified)
+
+
+def edits_table(records: Records, unit: str) -> Table:
+    """What every editor does to attributes and to the property."""
+    rows = [row for kind in KIND_WORDS for row in records.rows(SECTION, editor=kind) if _one(row)]
+    return table("edits", rows, {"editor": _editor, "sign": _sign}, unit=unit)
+
+
+def redrawn_table(records: Records) -> Table:
+    """What editors do where nothing is to change."""
+    found = [row for kind in KIND_WORDS for row in records.rows(SECTION, editor=kind)]
+    rows = [row for row in found if len(row.of) == 1 and row.of["editor"] != SIMULATOR]
+    return table("redrawn", rows, {"editor": _editor})
+
+
+def edit_targets(served: EditFigures) -> tuple[Target, ...]:
+    """The project's targets for the editor that is served."""
+    responses = {"edit response": served.response, "edit response, corrected": served.corrected}
+    targets = []
+    for name, response in responses.items():
+        if response is not None:
+            least, most = response.least_diagonal, response.most_off_diagonal
+            targets += [
+                at_least(f"{name}, least diagonal entry", least, LEAST_DIAGONAL, ""),
+                at_most(f"{name}, largest off-diagonal entry", most, MOST_OFF_DIAGONAL, ""),
+            ]
+    decibels, shift = served.redrawn_psnr_db, served.shift
+    return (
+        *targets,
+        at_least("PSNR of redrawn tiles", decibels, LEAST_PSNR_DB, "dB", 1),
+        at_most("change of the prediction by redrawing", shift, MOST_SHIFT),
+    )
+
+
+def edit_plots(figures: Mapping[str, EditFigures], manifest: Mapping[str, Any]) -> list[Plot]:
+    """Figures of edits."""
+    return [
+        plot("edit-response", response_figure(figures, manifest["attributes"])),
+        plot("edit-curves", curves_figure(manifest["curves"])),
+    ]
+
+
+def _editor(row: Row) -> str:
+    return KIND_WORDS[str(row.of["editor"])]
+
+
+def _sign(row: Row) -> str:
+    # The truth is not measured against itself.
+    truth = row.of["editor"] == SIMULATOR
+    return NONE if truth else cell(row.metrics["true_sign"].value, "%0")
+
+
+def _one(row: Row) -> bool:
+    """Whether a row is of one attribute, not of an editor or of a pair of attributes."""
+    return "attribute" in row.of and "measured" not in row.of

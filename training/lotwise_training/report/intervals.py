@@ -1,0 +1,108 @@
+"""The report's section on intervals of the property: their coverage beside the nominal one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lotwise.core.conformal import units_needed
+from lotwise.core.intervals import IntervalCalibration
+from lotwise_training.evaluation.conformal import (
+    ALL_LOTS,
+    SECTION,
+    calibrations,
+    coverage_records,
+    lot_intervals,
+)
+from lotwise_training.evaluation.interval_predictions import FILE, NewLots, read_intervals
+from lotwise_training.evaluation.records import Records, Row
+from lotwise_training.report.figures.conformal import lot_intervals_figure
+from lotwise_training.report.figures.style import Plot
+from lotwise_training.report.render import (
+    NONE,
+    Inputs,
+    Section,
+    Table,
+    cell,
+    interval,
+    paragraph,
+    plot,
+    table,
+)
+from lotwise_training.report.served_models import served_models
+from lotwise_training.report.targets import Target, in_unit
+from lotwise_training.report.verify_property import check_calibration, check_folds
+
+
+def intervals_section(inputs: Inputs) -> Section | None:
+    """The section, see `Inputs`; asks the served fold networks about tiles of new lots again."""
+    if not (inputs.results / FILE).exists():
+        return None
+    held, new, manifest = read_intervals(inputs.results)
+    stored, verified = calibrations(held, manifest)[ALL_LOTS], ""
+    if inputs.models is not None:
+        check_calibration(inputs.models, stored)
+        with served_models(inputs.models) as served:
+            tiles, worst = check_folds(served, new, seed=inputs.seed)
+        verified = (
+            f"asked the fold networks again about {tiles} tiles of new lots: property within "
+            f"{worst:.2f} {manifest['unit']} of the stored predictions"
+        )
+    records = coverage_records(held, new, manifest)
+    lead = paragraph("intervals", property=manifest["property"], profile=manifest["profile"])
+    blocks = (lead, coverage_table(records), intervals_plot(stored, new, manifest))
+    targets = coverage_targets(records, stored.coverage)
+    stated = {key: getattr(stored, key) for key in ("calibration_version", "tiles_per_lot")}
+    title = "Intervals of the property"
+    return Section("intervals", title, blocks, records, targets, stated, verified)
+
+
+def coverage_table(records: Records) -> Table:
+    """Coverage by calibration, kind and nominal coverage."""
+
+    def lots(row: Row) -> str:
+        return f"{row.value('calibration_lots'):,.0f} ({row.value('calibration_recipes'):,.0f})"
+
+    def held(row: Row) -> str:
+        value = row.metrics["held"].value
+        needs = f"needs {row.value('recipes_needed'):.0f}"
+        return needs if value is None else cell(value, "%1")
+
+    def theory(row: Row) -> str:
+        known = row.metrics["held"].value is not None
+        return cell(row.value("guaranteed"), "%1") if known else NONE
+
+    rows, forms = records.rows(SECTION), {"lots": lots, "held": held, "theory": theory}
+    new = {key: rows[0].value(key) for key in ("lots", "tiles")}
+    return table("intervals", rows, forms, **new)
+
+
+def coverage_targets(records: Records, coverage: float) -> tuple[Target, ...]:
+    """Coverage of the intervals that are served, at their nominal coverage."""
+    targets = []
+    for row in records.rows(SECTION, calibrated=ALL_LOTS, nominal=coverage):
+        held, within = row.metrics["held"], row.metrics["within_band"].value
+        value = None if held.value is None else float(held.value)
+        targets.append(
+            Target(
+                f"coverage of {row.of['kind']} intervals on {held.count} new lots, "
+                f"{coverage:.0%} nominal",
+                f"{interval(row.metrics['binomial'].interval, '%1')}% (binomial)",
+                in_unit(value, "%", 1),
+                reached=None if within is None else bool(within),
+                value=value,
+            )
+        )
+    return tuple(targets)
+
+
+def intervals_plot(
+    calibration: IntervalCalibration, new: NewLots, manifest: Mapping[str, Any]
+) -> Plot | None:
+    """Intervals of new lots; None where the nominal coverage cannot be certified."""
+    if units_needed(calibration.coverage) > calibration.recipes:
+        return None
+    made = lot_intervals(calibration, new)
+    name = manifest["property"]
+    figure = lot_intervals_figure(made, name, manifest["unit"])
+    return plot("conformal-lots", figure, coverage=made.coverage, property=name)

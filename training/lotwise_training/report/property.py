@@ -1,0 +1,100 @@
+"""The report's section on the predicted property."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lotwise_training.evaluation.property_predictions import (
+    FILE,
+    LOT_HELD_OUT,
+    NETWORK,
+    NEW_LOTS,
+    TILE_RANDOM,
+    PropertySet,
+    read_property,
+)
+from lotwise_training.evaluation.records import Records
+from lotwise_training.evaluation.regression import (
+    GAIN,
+    LEAST_GAIN,
+    MOST_MAPE_PERCENT,
+    SECTION,
+    property_records,
+)
+from lotwise_training.report.figures.regression import lots_figure, methods_figure, predicted_figure
+from lotwise_training.report.figures.style import Plot
+from lotwise_training.report.render import Block, Inputs, Section, Table, paragraph, plot, table
+from lotwise_training.report.served_models import served_models
+from lotwise_training.report.targets import Target, at_least, at_most
+from lotwise_training.report.verify_property import check_property
+
+
+def property_section(inputs: Inputs) -> Section | None:
+    """The section, see `Inputs`; asks the served regressor about tiles of new lots again."""
+    if not (inputs.results / FILE).exists():
+        return None
+    sets, manifest = read_property(inputs.results)
+    verified, unit = "", manifest["unit"]
+    # Tiles of a user's lots cannot be rendered again.
+    if inputs.models is not None and NEW_LOTS in sets:
+        with served_models(inputs.models) as served:
+            tiles, worst = check_property(served, sets[NEW_LOTS], seed=inputs.seed)
+        verified = (
+            f"asked again about {tiles} tiles of new lots: property within {worst:.2f} {unit} of "
+            "the stored predictions"
+        )
+    records = property_records(sets, unit)
+    trained = [run["train_lots"] for run in manifest["networks"].values()]
+    learned = f"{max(trained)} simulated lots" if trained else "simulated lots"
+    fields = {key: manifest[key] for key in ("property", "unit", "profile")}
+    lead = paragraph("property", learned=learned, **fields)
+    plots = property_plots(sets, manifest, records)
+    blocks: list[Block] = [lead, property_table(records, unit), *plots]
+    stated, targets = {"networks": manifest["networks"]}, property_targets(records)
+    return Section("property", "Predicted property", blocks, records, targets, stated, verified)
+
+
+def property_table(records: Records, unit: str) -> Table:
+    """Errors by set and method."""
+    return table("property", records.rows(SECTION), unit=unit)
+
+
+def property_targets(records: Records) -> tuple[Target, ...]:
+    """The project's targets for the property beside what was measured."""
+    mape = records.value(SECTION, "mape", set=TILE_RANDOM, method=NETWORK)
+    gains = records.rows(GAIN, set=LOT_HELD_OUT)
+    gain = gains[0].value("gain") if gains else None
+    bound = f"{MOST_MAPE_PERCENT:.2f}%"
+    return (
+        Target(
+            "MAPE of the property, tile-random",
+            f"at most {bound}",
+            "" if mape is None else f"{mape:.2f}%",
+            bound,
+            at_most("", mape, MOST_MAPE_PERCENT).reached,
+            mape,
+        ),
+        Target(
+            "MAPE of held-out lots, below the best baseline",
+            f"by at least {LEAST_GAIN:.0%}",
+            "" if gain is None else f"by {gain:.0%} ({gains[0].of['baseline']})",
+            reached=at_least("", gain, LEAST_GAIN).reached,
+            value=gain,
+        ),
+    )
+
+
+def property_plots(
+    sets: Mapping[str, PropertySet], manifest: Mapping[str, Any], records: Records
+) -> list[Plot]:
+    """Figures of the property."""
+    name, unit = manifest["property"], manifest["unit"]
+    plots = [
+        plot("property-methods", methods_figure(records)),
+        plot("property-predicted", predicted_figure(sets, name, unit)),
+    ]
+    if LOT_HELD_OUT in sets:
+        title = "Error of every lot when it was held out"
+        plots.append(plot("property-lots", lots_figure(sets[LOT_HELD_OUT], title, unit)))
+    return plots
