@@ -14,14 +14,14 @@ from lotwise_training.calibration import familiarity as known_tiles
 from lotwise_training.calibration.policy import committee_sha256
 from lotwise_training.evaluation.familiarity_predictions import (
     NEW_LOTS,
-    read_familiarity_predictions,
-    write_familiarity_predictions,
+    FamiliarityResult,
 )
 from lotwise_training.export.repository import write_repository
 from lotwise_training.models.heads import ObservedRegressor
 from lotwise_training.models.wide_resnet import TileRegressor, target_scaling
 from lotwise_training.report.known_tiles_section import known_tiles_section, ood_figures
 from lotwise_training.report.served_models import RecheckFailed
+from lotwise_training.store.arrays import read, write
 from lotwise_training.training.tasks.property import SERVED, regressor_splits, served_name
 from tests.training.small_runs import small_network, write_regressor
 from tests.training.striped_lots import RECIPE, striped_lots
@@ -155,15 +155,14 @@ def test_the_report_has_the_section_and_refuses_other_known_tiles(fitted, tmp_pa
     results, models = tmp_path / "results", tmp_path / "models"
     assert known_tiles_section(results, models) is None
     results.mkdir()
-    stated = known.statement.model_dump(mode="json")
-    write_familiarity_predictions(results, SAID, {"benchmark": 1, "known_tiles": stated})
-    assert read_familiarity_predictions(results)[0].keys() == SAID.keys()
+    write(results, FamiliarityResult(1, "tiny", known.statement, SAID))
+    assert read(FamiliarityResult, results).sets.keys() == SAID.keys()
     known.write(models / "regressor" / KNOWN_TILES_FILE)
     section = known_tiles_section(results, models)
     assert [row[0] for row in section.sheets[0].rows] == list(SAID)
     assert section.content["sets"][1]["auroc"] == pytest.approx(0.9995)
-    other = {**stated, "version": "another"}
-    write_familiarity_predictions(results, SAID, {"benchmark": 1, "known_tiles": other})
+    other = known.statement.model_copy(update={"version": "another"})
+    write(results, FamiliarityResult(1, "tiny", other, SAID))
     with pytest.raises(RecheckFailed, match="another"):
         known_tiles_section(results, models)
 

@@ -9,10 +9,11 @@ import pytest
 from lotwise.core.intervals import IntervalCalibration
 from lotwise_training.cli import app as cli
 from lotwise_training.evaluation.conformal import ALL_LOTS, calibrations
-from lotwise_training.evaluation.interval_predictions import read_intervals
+from lotwise_training.evaluation.interval_predictions import IntervalResult
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.conformal_section import conformal_section
 from lotwise_training.report.verify_conformal import check_calibration
+from lotwise_training.store.arrays import read
 from tests.training.commands import REGRESSOR, in_this_process, said
 from tests.training.striped_lots import striped_lots
 
@@ -59,7 +60,8 @@ def test_the_commands_say_what_calibrated_and_what_was_covered(followed):
 
 def test_what_is_exported_is_what_was_measured(followed):
     home, _ = followed
-    held, new, manifest = read_intervals(home / "results")
+    stored_result = read(IntervalResult, home / "results")
+    held, new, manifest = stored_result.held, stored_result.new, stored_result.manifest()
     assert set(held.lot_ids) == set(KNOWN)
     assert np.bincount(held.lots).tolist() == [6] * 5
     assert new.predicted.shape == (12, 2)

@@ -5,7 +5,8 @@ import pytest
 
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training.cli import app as cli
-from lotwise_training.evaluation.property_predictions import read_property
+from lotwise_training.evaluation.property_predictions import PropertyResult
+from lotwise_training.store.arrays import read
 from tests.support.laboratories import lots_csv, write
 from tests.training.commands import LOTS, REGRESSOR, in_this_process, said
 
@@ -53,7 +54,8 @@ def test_a_laboratorys_tests_become_a_model_of_its_property(tested):
 
 def test_its_errors_stand_beside_those_of_forests(tested):
     home, steps = tested
-    sets, manifest = read_property(home / "results")
+    stored = read(PropertyResult, home / "results")
+    sets, manifest = stored.sets, stored.manifest()
     assert list(sets) == [
         "tile-random",
         "region-blocked",

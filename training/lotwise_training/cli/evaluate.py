@@ -42,16 +42,14 @@ from lotwise_training.data.tiles import (
     Numbers,
     TileDataset,
 )
-from lotwise_training.evaluation.edit_records import SIMULATOR, write_edits
+from lotwise_training.evaluation.edit_records import SIMULATOR
 from lotwise_training.evaluation.edits import edit_figures, meter_figures, served_edit_figures
-from lotwise_training.evaluation.fresh_predictions import write_fresh_predictions
 from lotwise_training.evaluation.prediction_cache import PredictionCache
-from lotwise_training.evaluation.predictions import TEST, Predictions, write_predictions
-from lotwise_training.evaluation.property_predictions import write_property
+from lotwise_training.evaluation.predictions import TEST, Predictions
 from lotwise_training.evaluation.regression import property_figures, served_figures
 from lotwise_training.inference.predict import load_members
 from lotwise_training.pipelines.class_predictions import (
-    manifest,
+    ensemble_result,
     shifted_predictions,
     split_predictions,
 )
@@ -59,6 +57,7 @@ from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.edit_page import edits_sheet, redrawn_sheet
 from lotwise_training.report.property_page import property_sheet
 from lotwise_training.report.screen import show
+from lotwise_training.store.arrays import write
 from lotwise_training.training.editor.runs import RUN as EDITOR
 from lotwise_training.training.tasks.attribute_meter import SERVED as METER
 from lotwise_training.training.tasks.ensemble import SERVED
@@ -85,7 +84,7 @@ def policy(
 
         def answered(images: Images, lots: Numbers, title: str) -> PredictedTiles:
             truth = labels(lots, classes(split, tiles))
-            return PredictedTiles(images, truth, predictor.served(images, title))
+            return PredictedTiles(images, truth, predictor.predict(images, title))
 
         if own_lots is None:
             fresh = workspace.fresh_tiles(CALIBRATION)
@@ -129,16 +128,15 @@ def answers(
             outputs |= split_predictions(tiles, name, predictor)
         if own_lots is None:
             outputs |= shifted_predictions(workspace.cache, predictor)
-        stated = manifest(tiles, predictor, profile, benchmark=own_lots is None)
-        write_predictions(results, outputs, stated)
+        benchmark = own_lots is None
+        write(results, ensemble_result(outputs, tiles, predictor, profile, benchmark=benchmark))
         if own_lots is None and fresh:
             split = SPLITS[recipe.split](tiles, recipe.network.seed)
             further = workspace.fresh_tiles(FRESH)
             truth = labels(further.lots, classes(split, tiles))
             fitted = read_fitted(workspace.run(SERVED))
-            write_fresh_predictions(
-                results, predictor.judged(further.images, truth, fitted.calibrated, fitted.policy)
-            )
+            check = predictor.predict_fresh(further.images, truth, fitted.calibrated, fitted.policy)
+            write(results, check)
         out.print(f"wrote {results}; `python -m lotwise_training.report` shows it")
 
 
@@ -218,7 +216,7 @@ def evaluate(
 def _evaluate_regressor(workspace: Workspace, own_lots: Path | None, results: Path) -> None:
     # Here, because the forests take seconds to import and no other command needs them.
     from lotwise_training.pipelines.intervals import evaluate_intervals
-    from lotwise_training.pipelines.property_predictions import property_manifest, property_sets
+    from lotwise_training.pipelines.property_predictions import property_result, property_sets
 
     recipe = workspace.recipe(RegressorRecipe, "regressor")
     tiles = workspace.strength_tiles(own_lots)
@@ -227,12 +225,12 @@ def _evaluate_regressor(workspace: Workspace, own_lots: Path | None, results: Pa
     counted = None if own_lots else [lot.lot_id for lot in reference_lots()]
     sets = property_sets(tiles, new, recipe, workspace.runs, measured=counted)
     benchmark = None if own_lots else VERSION
-    stated = property_manifest(
-        tiles, recipe, workspace.runs, workspace.profile, benchmark=benchmark
+    stored = property_result(
+        sets, tiles, recipe, workspace.runs, workspace.profile, benchmark=benchmark
     )
-    write_property(results, sets, stated)
+    write(results, stored)
     figures = property_figures(sets)
-    show(property_sheet(figures, stated["unit"]), out)
+    show(property_sheet(figures, stored.unit), out)
     _write_json(workspace.run(REGRESSOR) / EVALUATION_FILE, served_figures(figures))
     if new is not None:
         show(
@@ -243,28 +241,26 @@ def _evaluate_regressor(workspace: Workspace, own_lots: Path | None, results: Pa
 
 def _evaluate_known_tiles(workspace: Workspace, new: TileDataset, results: Path) -> None:
     # Here, as above.
-    from lotwise_training.evaluation.familiarity_predictions import (
-        familiarity_predictions,
-        write_familiarity_predictions,
-    )
+    from lotwise_training.evaluation.familiarity_predictions import familiarity_predictions
     from lotwise_training.report.known_tiles_section import ood_figures, ood_sheet
 
     answered = familiarity_predictions(
         new, workspace.runs, profile=workspace.profile, version=VERSION
     )
     if answered is not None:
-        write_familiarity_predictions(results, *answered)
-        show(ood_sheet(ood_figures(answered[0])), out)
+        write(results, answered)
+        show(ood_sheet(ood_figures(answered.sets)), out)
 
 
 def _evaluate_editor(workspace: Workspace, results: Path) -> None:
     # Here, as above.
-    from lotwise_training.pipelines.edit_measurements import edit_manifest, edit_sets
+    from lotwise_training.pipelines.edit_measurements import edit_result, edit_sets
 
     edits = edit_sets(new_lots()[:EDITED_LOTS], workspace.runs, workspace.cache)
     editors = workspace.recipe(EditorRecipe, "editor")
-    said = edit_manifest(editors, workspace.runs, workspace.profile, UNIT, VERSION)
-    write_edits(results, edits, said)
+    stored = edit_result(edits, editors, workspace.runs, workspace.profile, UNIT, VERSION)
+    write(results, stored)
+    said = stored.manifest()
     measured = edit_figures(edits)
     show(edits_sheet(measured, said), out)
     show(redrawn_sheet(measured), out)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lotwise_training.active_learning.simulation import FILE, write_simulated_plans
+from lotwise_training.active_learning.simulation import SimulatedPlans
 from lotwise_training.cli.options import (
     HOME,
     MODELS,
@@ -26,6 +26,7 @@ from lotwise_training.pipelines.plan_table import show_plan
 from lotwise_training.pipelines.simulated_plans import simulate_benchmark_plans
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.screen import show
+from lotwise_training.store.arrays import write
 
 Lots = Annotated[
     Path | None,
@@ -75,11 +76,12 @@ def plan_lots(
             from lotwise_training.active_learning.savings import forecast_figures, plan_figures
             from lotwise_training.report.lot_plan_section import forecast_sheet, plan_sheet
 
-            made, stated = simulate_benchmark_plans(workspace, repository)
-            write_simulated_plans(results, made, stated)
+            made = simulate_benchmark_plans(workspace, repository)
+            write(results, made)
+            stated = made.manifest()
             show(plan_sheet(plan_figures(made), made, stated), out)
             show(forecast_sheet(forecast_figures(made)), out)
-            out.print(f"wrote {results / FILE}")
+            out.print(f"wrote {results / SimulatedPlans.stem}")
             return
         plan = plan_lot_folder(
             workspace, lots, repository, count, standard_error=standard_error / 100

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lotwise_simulator.benchmark import VERSION
-from lotwise_training.active_learning.learning_curve import FILE, RUN, curve_jobs, measure_curve
+from lotwise_training.active_learning.learning_curve import RUN, curve_jobs, measure_curve
 from lotwise_training.cli.options import (
     HOME,
     RESULTS,
@@ -28,6 +28,7 @@ from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.plan_sheets import curve_sheet, need_sentences
 from lotwise_training.report.screen import show
+from lotwise_training.store.arrays import write
 from lotwise_training.training.parallel import train_networks
 from lotwise_training.training.tasks.classifier import ClassifierTrainer
 
@@ -64,9 +65,9 @@ def plan_tiles(
         benchmark = VERSION if own_lots is None else None
         curve = measure_curve(tiles, recipe, predictor, benchmark=benchmark, profile=profile)
         # The results beside the shipped models are the benchmark's alone.
-        path = results / FILE if own_lots is None else workspace.run(RUN) / FILE
-        curve.write(path)
+        folder = results if own_lots is None else workspace.run(RUN)
+        write(folder, curve)
         show(curve_sheet(curve), out)
         for sentence in need_sentences(curve, accuracy or ()):
             out.print(sentence)
-        out.print(f"wrote {path}")
+        out.print(f"wrote {folder / curve.stem}.json")

@@ -15,8 +15,13 @@ from lotwise.core.selective_risk import bonferroni_bisection, candidates, certif
 from lotwise.core.temperature import error_probability, scaled
 from lotwise.core.uncertainty import Array, entropy
 from lotwise_training.evaluation.bootstrap import Interval, wilson
-from lotwise_training.evaluation.fresh_predictions import CalibrationCheck, FreshPredictions
-from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, Predictions
+from lotwise_training.evaluation.predictions import (
+    ENSEMBLE,
+    TEST,
+    CalibrationCheck,
+    FreshPredictions,
+    Predictions,
+)
 from lotwise_training.evaluation.tile_sets import NEW_REGIONS, TILE_RANDOM, in_order
 from lotwise_training.metrics import (
     ECE_BINS,

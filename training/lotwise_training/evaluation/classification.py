@@ -17,7 +17,7 @@ from lotwise_training.evaluation.predictions import (
     SINGLE,
     TEST,
     UNSEEN,
-    Answers,
+    ClassPredictions,
     Predictions,
     SetPredictions,
 )
@@ -202,7 +202,7 @@ class Tables:
         }
 
 
-def scores(answers: Answers) -> Scores:
+def scores(answers: ClassPredictions) -> Scores:
     """Probabilities and uncertainties of a method's answers."""
     probabilities = answers.probabilities
     predictive = entropy(probabilities)

@@ -1,16 +1,16 @@
-"""Plans of tests on the benchmark's new lots, played through and kept for `make evaluate`."""
+"""Simulates plans of tests on the benchmark's new lots."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from lotwise_simulator.benchmark import VERSION, new_lots
 from lotwise_simulator.benchmark_files import PROPERTY, UNIT
 from lotwise_training.active_learning.embedding import lot_means
-from lotwise_training.active_learning.simulation import KnownLots, SimulatedPlans, played
+from lotwise_training.active_learning.simulation import KnownLots, SimulatedPlans, simulate_plans
 from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.benchmark import benchmark_set
 from lotwise_training.evaluation.prediction_cache import PredictionCache
@@ -23,18 +23,13 @@ RELATIVE_SCATTER: Final = 0.02
 """Of one strength test, as `lotwise_simulator.traits.strength_tests` draws it."""
 
 
-def simulate_benchmark_plans(
-    workspace: Workspace, repository: Path
-) -> tuple[SimulatedPlans, dict[str, Any]]:
-    """Play plans of tests through on the benchmark's new lots.
+def simulate_benchmark_plans(workspace: Workspace, repository: Path) -> SimulatedPlans:
+    """Simulate plans of tests on the benchmark's new lots.
 
     Args:
-        workspace: Recipes and rendered tiles; the lots' 20,000 tiles are rendered and asked about
-            where that was not done before.
+        workspace: Recipes and rendered tiles; the lots' 20,000 tiles are rendered and predicted
+            unless they are cached.
         repository: The model repository.
-
-    Returns:
-        What came of it, and what it rests on.
 
     Raises:
         LotwiseError: The repository cannot be used.
@@ -48,7 +43,7 @@ def simulate_benchmark_plans(
         workspace.runs, workspace.recipe(CommitteeRecipe, COMMITTEE), exported=committee
     )
     tiles = benchmark_set(SET, workspace.cache)
-    means = lot_means(predictor.served(tiles.images, f"{SET}, ensemble"), tiles.lots)
+    means = lot_means(predictor.predict(tiles.images, f"{SET}, ensemble"), tiles.lots)
     lots = new_lots()
     known = KnownLots(
         means,
@@ -56,12 +51,11 @@ def simulate_benchmark_plans(
         true=np.array([lot.peak_stress_psi for lot in lots]),
         standard_error=RELATIVE_SCATTER / TESTS**0.5,
     )
-    stated = {
-        "benchmark": VERSION,
-        "property": PROPERTY,
-        "unit": UNIT,
-        "standard_error": known.standard_error,
-        "weights_sha256": committee.weights_sha256,
-        "data_version": tiles.version,
-    }
-    return played(known), stated
+    return simulate_plans(
+        known,
+        benchmark=VERSION,
+        property_name=PROPERTY,
+        unit=UNIT,
+        weights_sha256=committee.weights_sha256,
+        data_version=tiles.version,
+    )

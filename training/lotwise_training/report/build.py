@@ -20,7 +20,7 @@ from lotwise_simulator.benchmark_files import frozen
 from lotwise_training.data.benchmark import render_places, tile_places
 from lotwise_training.evaluation.card_figures import CardDisagrees, card_figures, check_card
 from lotwise_training.evaluation.classification import Tables, compute
-from lotwise_training.evaluation.predictions import Predictions, read_predictions
+from lotwise_training.evaluation.predictions import EnsembleResult, Predictions
 from lotwise_training.report.calibration_page import calibration_section
 from lotwise_training.report.cascade_section import cascade_section
 from lotwise_training.report.conformal_section import conformal_section
@@ -43,7 +43,7 @@ from lotwise_training.report.sheets import (
 )
 from lotwise_training.report.targets import Target, targets
 from lotwise_training.report.verify import Rechecked, recheck
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import ResultsError, read
 
 RESULTS = Path("training/results")
 MODELS = Path("model_repository")
@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = Console(width=max(Console().width, WIDTH))
     err = Console(stderr=True)
     try:
-        outputs, manifest = read_predictions(options.results)
+        stored = read(EnsembleResult, options.results)
+        outputs, manifest = stored.sets, stored.manifest()
         # Where a laboratory's own tiles come from is not known here.
         places = tile_places if manifest.get("benchmark") == VERSION else None
         tables = compute(outputs, manifest, places, seed=options.seed)
@@ -127,7 +128,7 @@ def metrics(
     rechecked: Rechecked | None,
 ) -> dict[str, Any]:
     """All figures in JSON's types, with what they were computed from."""
-    stated = ("benchmark", "profile", "data_version", "outputs_sha256", "runs")
+    stated = ("benchmark", "profile", "data_version", "arrays_sha256", "runs")
     return {
         **{key: manifest[key] for key in stated if key in manifest},
         "targets": [target.as_json() for target in reached],

@@ -25,8 +25,7 @@ from lotwise_training.evaluation.calibration import (
     scored_fresh,
     selective_figures,
 )
-from lotwise_training.evaluation.fresh_predictions import CalibrationCheck, read_fresh_predictions
-from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, Predictions
+from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, CalibrationCheck, Predictions
 from lotwise_training.evaluation.tile_sets import TILE_RANDOM, words
 from lotwise_training.report.html_parts import table_html
 from lotwise_training.report.section import Section
@@ -34,6 +33,7 @@ from lotwise_training.report.served_models import COMMITTEE, RecheckFailed
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.targets import MOST_ERROR_AT_90, PUBLISHED, Target
 from lotwise_training.report.wording import NONE, number, percent, percent_range
+from lotwise_training.store.arrays import find
 
 MOST_SCALED_ECE = 0.005
 FRESH_TILES = 50_000
@@ -56,7 +56,7 @@ def calibration_section(
         ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: The served calibration is not the one that was judged.
     """
-    judged = read_fresh_predictions(results)
+    judged = find(CalibrationCheck, results)
     if judged is None:
         return None
     said = ""

@@ -9,7 +9,7 @@ from typing import Final
 
 from lotwise.core.cascade import CASCADE_FILE, Cascade
 from lotwise.core.cascade_fit import evaluations
-from lotwise_training.evaluation.cascade import REFERRED, StoredCascade, read_cascade_decisions
+from lotwise_training.evaluation.cascade import REFERRED, StoredCascade
 from lotwise_training.evaluation.shift_predictions import KNOWN
 from lotwise_training.evaluation.tile_sets import words
 from lotwise_training.report.html_parts import table_html
@@ -18,6 +18,7 @@ from lotwise_training.report.served_models import COMMITTEE, RecheckFailed
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.targets import Target
 from lotwise_training.report.wording import percent
+from lotwise_training.store.arrays import find
 
 LEAST_EQUAL: Final = 0.995
 MOST_EVALUATIONS: Final = 1 / 3
@@ -130,7 +131,7 @@ def cascade_section(results: Path, models: Path | None) -> Section | None:
         ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: Another cascade is served than was measured.
     """
-    stored = read_cascade_decisions(results)
+    stored = find(StoredCascade, results)
     if stored is None:
         return None
     if models is not None:

@@ -10,7 +10,7 @@ from lotwise_training.evaluation.conformal import (
     conformal_json,
     coverage_figures,
 )
-from lotwise_training.evaluation.interval_predictions import FILE, read_intervals
+from lotwise_training.evaluation.interval_predictions import IntervalResult
 from lotwise_training.report.conformal_page import (
     conformal_parts,
     conformal_plots,
@@ -20,6 +20,7 @@ from lotwise_training.report.conformal_page import (
 from lotwise_training.report.section import Section
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.verify_conformal import check_calibration, check_folds
+from lotwise_training.store.arrays import find
 
 
 def conformal_section(results: Path, models: Path | None, *, seed: int) -> Section | None:
@@ -35,9 +36,10 @@ def conformal_section(results: Path, models: Path | None, *, seed: int) -> Secti
         ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: The served networks or their calibration are not those that were measured.
     """
-    if not (results / FILE).exists():
+    found = find(IntervalResult, results)
+    if found is None:
         return None
-    held, new, manifest = read_intervals(results)
+    held, new, manifest = found.held, found.new, found.manifest()
     stored = calibrations(held, manifest)[ALL_LOTS]
     said = ""
     if models is not None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from lotwise.core.diagnosis import DIAGNOSIS_FILE, KINDS, Diagnosis, Shift
 from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE, LotCalibration
 from lotwise_training.evaluation.predictions import Predictions
-from lotwise_training.evaluation.shift_predictions import NEW, PER_LOT, read_shift_predictions
+from lotwise_training.evaluation.shift_predictions import NEW, PER_LOT, ShiftPredictions
 from lotwise_training.evaluation.shifts import (
     EarlyFigures,
     KindFigures,
@@ -33,6 +33,7 @@ from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.targets import Target
 from lotwise_training.report.wording import NONE
 from lotwise_training.report.wording import percent as as_percent
+from lotwise_training.store.arrays import find
 
 MOST_ALARMS: Final = 15
 LEAST_LOT_ACCURACY: Final = 0.90
@@ -202,7 +203,7 @@ def diagnosis_section(
         ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: Another diagnosis is served than was measured.
     """
-    answers = read_shift_predictions(results)
+    answers = find(ShiftPredictions, results)
     if answers is None:
         return None
     if models is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lotwise_training.evaluation.edit_records import FILE, read_edits
+from lotwise_training.evaluation.edit_records import EditResult
 from lotwise_training.evaluation.edits import edit_figures
 from lotwise_training.report.edit_page import (
     edit_parts,
@@ -16,6 +16,7 @@ from lotwise_training.report.edit_page import (
 from lotwise_training.report.section import Section
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.verify_edits import served_edits
+from lotwise_training.store.arrays import find
 
 
 def edit_section(results: Path, models: Path | None, *, seed: int) -> Section | None:
@@ -30,9 +31,10 @@ def edit_section(results: Path, models: Path | None, *, seed: int) -> Section | 
         ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: The served editor is not the one that was measured.
     """
-    if not (results / FILE).exists():
+    found = find(EditResult, results)
+    if found is None:
         return None
-    sets, manifest = read_edits(results)
+    sets, manifest = found.sets, found.manifest()
     figures = edit_figures(sets, seed=seed)
     drawn, said = edit_plots(figures, manifest), ""
     if models is not None:

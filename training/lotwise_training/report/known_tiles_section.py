@@ -12,16 +12,16 @@ from sklearn.metrics import roc_auc_score
 from lotwise.core.known_tiles import KNOWN_TILES_FILE, KnownTiles
 from lotwise_training.evaluation.bootstrap import wilson
 from lotwise_training.evaluation.familiarity_predictions import (
-    FILE,
     NEW_LOTS,
+    FamiliarityResult,
     PValues,
-    read_familiarity_predictions,
 )
 from lotwise_training.report.html_parts import table_html
 from lotwise_training.report.section import Section
 from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.wording import NONE, percent
+from lotwise_training.store.arrays import find
 
 LEVELS: Final = (0.005, 0.01, 0.05)
 
@@ -95,9 +95,10 @@ def known_tiles_section(results: Path, models: Path | None) -> Section | None:
         ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: Others are served than were measured.
     """
-    if not (results / FILE).exists():
+    found = find(FamiliarityResult, results)
+    if found is None:
         return None
-    said, stated = read_familiarity_predictions(results)
+    said, stated = found.sets, found.manifest()
     if models is not None:
         served = KnownTiles.read(models / "regressor" / KNOWN_TILES_FILE).statement
         if served.model_dump(mode="json") != stated["known_tiles"]:

@@ -27,7 +27,6 @@ from lotwise_training.active_learning.simulation import (
     FIRST,
     RANDOM,
     SimulatedPlans,
-    read_simulated_plans,
 )
 from lotwise_training.report.figures.style import GREY, blank, percent, styled
 from lotwise_training.report.html_parts import Plot, figure_html, table_html
@@ -37,6 +36,7 @@ from lotwise_training.report.sheets import Sheet
 from lotwise_training.report.targets import Target
 from lotwise_training.report.wording import NONE, signed
 from lotwise_training.report.wording import percent as as_percent
+from lotwise_training.store.arrays import find
 
 MOST_OFF: Final = 0.02
 _NAMED: Final = (8, 12, 20, 60)
@@ -242,10 +242,10 @@ def lot_plan_section(results: Path, models: Path | None, *, seed: int) -> Sectio
         ResultsError: What is stored cannot be read.
         RecheckFailed: Another committee is served than was measured.
     """
-    stored = read_simulated_plans(results)
-    if stored is None:
+    made = find(SimulatedPlans, results)
+    if made is None:
         return None
-    made, stated = stored
+    stated = made.manifest()
     if models is not None:
         served = read_calibration(models / COMMITTEE).calibration.weights_sha256
         if served != stated["weights_sha256"]:

@@ -196,7 +196,7 @@ def _ground(rechecked: Rechecked | None) -> str:
 def _hashes(manifest: Mapping[str, Any]) -> str:
     entries = [
         ("Benchmark data, SHA-256", manifest.get("data_version")),
-        ("Stored answers, SHA-256", manifest.get("outputs_sha256")),
+        ("Stored answers, SHA-256", manifest.get("arrays_sha256")),
     ]
     for split, run in manifest.get("runs", {}).items():
         for method, digest in run.get("weights_sha256", {}).items():

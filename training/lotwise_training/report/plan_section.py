@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from lotwise_training.active_learning.learning_curve import FILE, LearningCurve, figures
+from lotwise_training.active_learning.learning_curve import LearningCurve, figures
 from lotwise_training.report.html_parts import Plot, figure_html, table_html
 from lotwise_training.report.plan_sheets import (
     curve_sheet,
@@ -14,6 +14,7 @@ from lotwise_training.report.plan_sheets import (
     need_sentences,
 )
 from lotwise_training.report.section import Section
+from lotwise_training.store.arrays import find
 
 
 def plan_section(results: Path) -> Section | None:
@@ -25,10 +26,9 @@ def plan_section(results: Path) -> Section | None:
     Raises:
         ResultsError: What is stored is no learning curve.
     """
-    path = results / FILE
-    if not path.exists():
+    curve = find(LearningCurve, results)
+    if curve is None:
         return None
-    curve = LearningCurve.read(path)
     sheet, sentences = curve_sheet(curve), need_sentences(curve, ())
     plot = Plot(
         "learning",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lotwise_training.evaluation.property_predictions import FILE, NEW_LOTS, read_property
+from lotwise_training.evaluation.property_predictions import NEW_LOTS, PropertyResult
 from lotwise_training.evaluation.regression import property_figures, property_json
 from lotwise_training.report.property_page import (
     property_parts,
@@ -15,6 +15,7 @@ from lotwise_training.report.property_page import (
 from lotwise_training.report.section import Section
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.verify_property import check_property
+from lotwise_training.store.arrays import find
 
 
 def property_section(results: Path, models: Path | None, *, seed: int) -> Section | None:
@@ -29,9 +30,10 @@ def property_section(results: Path, models: Path | None, *, seed: int) -> Sectio
         ResultsError: What is stored is not what its manifest speaks of.
         RecheckFailed: The served regressor is not the one that was measured.
     """
-    if not (results / FILE).exists():
+    found = find(PropertyResult, results)
+    if found is None:
         return None
-    sets, manifest = read_property(results)
+    sets, manifest = found.sets, found.manifest()
     said = ""
     # A laboratory's own tiles cannot be made anew.
     if models is not None and NEW_LOTS in sets:
