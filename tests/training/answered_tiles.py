@@ -1,8 +1,10 @@
 """Stored answers that nobody trained for, for tests of the report."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from lotwise_training.evaluation.predictions import set_predictions
+from lotwise_training.evaluation.predictions import EnsembleResult, EnsembleRun, set_predictions
 
 LOTS = ["R1", "R2", "R3", "R4"]
 MANIFEST = {
@@ -23,8 +25,20 @@ MANIFEST = {
         }
         for split in ("tile-random", "region-blocked", "lot-held-out")
     },
-    "outputs_sha256": "a" * 64,
+    "arrays_sha256": "a" * 64,
 }
+
+
+def ensemble_result(sets, manifest=MANIFEST, **changes):
+    """A result to write, whose runs may be known but in part."""
+    known = {**MANIFEST, **manifest, **changes}
+    runs = {
+        name: EnsembleRun(**{**MANIFEST["runs"]["tile-random"], **run})
+        for name, run in known.pop("runs").items()
+    }
+    runs = {name: replace(run, lot_ids=tuple(run.lot_ids)) for name, run in runs.items()}
+    names = {name: tuple(known.pop(name)) for name in ("lot_ids", "recipes")}
+    return EnsembleResult(**known, **names, runs=runs, sets=sets)
 
 
 def one(*rows):

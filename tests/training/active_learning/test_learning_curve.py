@@ -26,7 +26,7 @@ from lotwise_training.report.learning_curve import (
     need_sentences,
 )
 from lotwise_training.report.render import Inputs
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import ResultsError, read, write
 from lotwise_training.store.checkpoint import CheckpointError
 from tests.training.commands import TINY_NETWORK, grey_laboratory, said
 from tests.training.small_lots import NETWORK, RECIPE, grey_lots
@@ -183,12 +183,15 @@ def test_the_labels_of_unlabelled_tiles_predict_nothing():
 
 def test_a_curve_is_read_as_it_was_written(tmp_path):
     curve = a_curve()
-    curve.write(tmp_path / "plan.json")
-    assert LearningCurve.read(tmp_path / "plan.json") == curve
+    write(tmp_path, curve)
+    assert read(LearningCurve, tmp_path) == curve
     for content in ("", "[]", "{}", '{"points": [{"tiles": 3}]}'):
-        (tmp_path / "plan.json").write_text(content)
-        with pytest.raises(ResultsError, match="no readable learning curve"):
-            LearningCurve.read(tmp_path / "plan.json")
+        (tmp_path / "learning_curve.json").write_text(content)
+        with pytest.raises(ResultsError, match="no readable results|is not the file"):
+            read(LearningCurve, tmp_path)
+    (tmp_path / "learning_curve.json").write_text('{"arrays_sha256": "", "points": []}')
+    with pytest.raises(ResultsError, match=r"learning_curve\.json: lots: Field required"):
+        read(LearningCurve, tmp_path)
 
 
 def test_sentences_say_what_is_reached_needed_and_out_of_reach():
@@ -231,7 +234,7 @@ def test_the_target_is_the_largest_difference(wrong_by, reached):
 
 def test_the_section_is_there_where_a_curve_is(tmp_path):
     assert learning_section(Inputs(tmp_path)) is None
-    a_curve().write(tmp_path / "plan.json")
+    write(tmp_path, a_curve())
     section = learning_section(Inputs(tmp_path))
     assert [plot.name for plot in section.plots] == ["learning"]
     assert len(section.records.rows("learning curve")) == len(TILES)
@@ -265,7 +268,7 @@ def test_a_laboratory_plans_with_its_own_lots(tmp_path):
     assert code == 0, text
     assert "Learning curve, predicted from unlabelled tiles" in text
     assert "For 90.0%: " in text
-    curve = LearningCurve.read(tmp_path / "home" / "runs" / "plan" / "plan.json")
+    curve = read(LearningCurve, tmp_path / "home" / "runs" / "plan")
     assert curve.benchmark is None
     assert curve.lots == 3
     assert [point.share for point in curve.points] == [0.2, 0.5, 1.0]

@@ -14,12 +14,11 @@ from lotwise_training.calibration.conformal import (
 )
 from lotwise_training.calibration.policy import committee_sha256
 from lotwise_training.evaluation.interval_predictions import (
+    IntervalResult,
     interval_predictions,
-    read_intervals,
-    write_intervals,
 )
 from lotwise_training.inference.predict import predict_property
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import ResultsError, read, write
 from lotwise_training.store.checkpoint import CheckpointError
 from lotwise_training.training.loop import train_network
 from lotwise_training.training.tasks.property import (
@@ -119,16 +118,18 @@ def test_without_fold_networks_nothing_is_calibrated(tmp_path):
 
 
 def test_answers_are_stored_from_which_the_calibration_follows(runs, tmp_path):
-    held, new, stated = interval_predictions(
+    result = interval_predictions(
         DATA, NEW, RECIPE, runs, profile="tiny", benchmark=1, reference=DATA.table.lot_ids[:2]
     )
+    new = result.new
     assert new.predicted.shape == (len(NEW), 2)
     for number, network in enumerate(load_folds(runs, 2)):
         np.testing.assert_array_equal(
             new.predicted[:, number], predict_property(network, NEW.images)
         )
-    write_intervals(tmp_path, held, new, stated)
-    again, other, manifest = read_intervals(tmp_path)
+    write(tmp_path, result)
+    stored = read(IntervalResult, tmp_path)
+    again, other, manifest = stored.held, stored.new, stored.manifest()
     followed = calibrated(
         again,
         RECIPE.intervals,
@@ -140,6 +141,6 @@ def test_answers_are_stored_from_which_the_calibration_follows(runs, tmp_path):
     np.testing.assert_array_equal(other.predicted, new.predicted)
     assert other.lot_ids == NEW.table.lot_ids
     assert manifest["reference_lots"] == list(DATA.table.lot_ids[:2])
-    (tmp_path / "intervals.npz").write_bytes(b"other")
-    with pytest.raises(ResultsError, match="not the file that its manifest speaks of"):
-        read_intervals(tmp_path)
+    (tmp_path / "interval_predictions.npz").write_bytes(b"other")
+    with pytest.raises(ResultsError, match="not the file that its manifest describes"):
+        read(IntervalResult, tmp_path)

@@ -14,8 +14,7 @@ from lotwise_training.calibration import familiarity as known_tiles
 from lotwise_training.calibration.policy import committee_sha256
 from lotwise_training.evaluation.familiarity_predictions import (
     NEW_LOTS,
-    read_familiarity_predictions,
-    write_familiarity_predictions,
+    FamiliarityResult,
 )
 from lotwise_training.evaluation.tile_sets import words
 from lotwise_training.export.repository import write_repository
@@ -24,6 +23,7 @@ from lotwise_training.models.wide_resnet import TileRegressor, target_scaling
 from lotwise_training.report.familiarity import LEVELS, SECTION, familiarity_section, ood_records
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
+from lotwise_training.store.arrays import read, write
 from lotwise_training.training.tasks.property import SERVED, regressor_splits, served_name
 from tests.training.small_runs import small_network, write_regressor
 from tests.training.striped_lots import RECIPE, striped_lots
@@ -33,7 +33,7 @@ from tests.training.striped_lots import RECIPE, striped_lots
 def regressor():
     torch.manual_seed(3)
     scaling = target_scaling(1000.0, 2000.0, logarithmic=True)
-    return TileRegressor(small_network(3, 4), *scaling, fold=2, logarithmic=True).eval()
+    return TileRegressor(small_network(3, 4), *scaling, unshuffle=2, logarithmic=True).eval()
 
 
 def test_the_map_and_the_features_are_those_of_the_property(regressor):
@@ -161,15 +161,14 @@ def test_the_report_has_the_section_and_refuses_other_known_tiles(fitted, tmp_pa
     results, models = tmp_path / "results", tmp_path / "models"
     assert familiarity_section(Inputs(results, models)) is None
     results.mkdir()
-    stated = known.statement.model_dump(mode="json")
-    write_familiarity_predictions(results, SAID, {"benchmark": 1, "known_tiles": stated})
-    assert read_familiarity_predictions(results)[0].keys() == SAID.keys()
+    write(results, FamiliarityResult(1, "tiny", known.statement, SAID))
+    assert read(FamiliarityResult, results).sets.keys() == SAID.keys()
     known.write(models / "regressor" / KNOWN_TILES_FILE)
     section = familiarity_section(Inputs(results, models))
     assert [row[0] for row in section.tables[0].cells] == [words(name) for name in SAID]
     assert section.records.rows(SECTION)[1].value("auroc") == pytest.approx(0.9995)
-    other = {**stated, "version": "another"}
-    write_familiarity_predictions(results, SAID, {"benchmark": 1, "known_tiles": other})
+    other = known.statement.model_copy(update={"version": "another"})
+    write(results, FamiliarityResult(1, "tiny", other, SAID))
     with pytest.raises(RecheckFailed, match="another"):
         familiarity_section(Inputs(results, models))
 

@@ -16,17 +16,12 @@ from lotwise_training.calibration.policy import (
     fit_committee,
     write_fitted,
 )
-from lotwise_training.evaluation import prediction_cache
-from lotwise_training.evaluation.fresh_predictions import (
-    FILE,
-    read_fresh_predictions,
-    write_fresh_predictions,
-)
 from lotwise_training.evaluation.prediction_cache import PredictionCache
+from lotwise_training.evaluation.predictions import CalibrationCheck
 from lotwise_training.inference.ensemble import MembersPredictor
 from lotwise_training.inference.predict import committee_logits, load_members
 from lotwise_training.models.wide_resnet import WideResNet
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import ResultsError, find, write
 from tests.training.small_lots import RECIPE
 from tests.training.small_runs import LOTS, write_committee
 
@@ -54,7 +49,7 @@ def runs(tmp_path_factory):
 
 def answered(predictor, per_lot, seed):
     images, labels = tiles(per_lot, seed)
-    return PredictedTiles(images, labels, predictor.served(images))
+    return PredictedTiles(images, labels, predictor.predict(images))
 
 
 @pytest.fixture(scope="module")
@@ -89,14 +84,14 @@ def test_members_say_all_that_they_serve(runs):
 def test_the_committee_is_asked_once(runs, monkeypatch):
     predictor = PredictionCache(runs, RECIPE)
     images, _ = tiles(5, 4)
-    first = predictor.served(images)
+    first = predictor.predict(images)
     monkeypatch.setattr(MembersPredictor, "outputs", lambda *_: pytest.fail("asked again"))
-    again = PredictionCache(runs, RECIPE).served(images)
+    again = PredictionCache(runs, RECIPE).predict(images)
     np.testing.assert_array_equal(first.logits, again.logits)
     for name in ("features", "early"):
         np.testing.assert_array_equal(first.blocks[name], again.blocks[name])
     with pytest.raises(pytest.fail.Exception, match="asked again"):
-        PredictionCache(runs, RECIPE).served(images ^ 1)
+        PredictionCache(runs, RECIPE).predict(images ^ 1)
 
 
 def test_the_policy_rests_on_the_calibration_tiles_and_is_measured_on_others(fitted, runs):
@@ -110,7 +105,7 @@ def test_the_policy_rests_on_the_calibration_tiles_and_is_measured_on_others(fit
     assert calibrated.calibration == fitted.calibrated.calibration
     # An untrained committee says the same of every lot; what it says is taken back to chance.
     images, labels = tiles(30, 2)
-    pooled = committee_probabilities(softmax(PredictionCache(runs, RECIPE).served(images).logits))
+    pooled = committee_probabilities(softmax(PredictionCache(runs, RECIPE).predict(images).logits))
     wrong = pooled.argmax(axis=1) != labels
     if policy.measured.coverage == 1.0:
         assert policy.measured.error == pytest.approx(wrong.mean())
@@ -119,45 +114,46 @@ def test_the_policy_rests_on_the_calibration_tiles_and_is_measured_on_others(fit
 def test_fresh_tiles_are_asked_in_parts_and_stored_with_what_they_judge(
     fitted, runs, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(prediction_cache, "FRESH_AT_ONCE", 50)
     images, labels = tiles(30, 5)
     predictor = PredictionCache.with_calibration(runs, RECIPE, needed=True)
-    judged = predictor.judged(images, labels, fitted.calibrated, fitted.policy)
-    outputs = predictor.served(images)
+    judged = predictor.predict_fresh(images, labels, fitted.calibrated, fitted.policy, at_once=50)
+    outputs = predictor.predict(images)
     np.testing.assert_allclose(judged.fresh.pooled, outputs.pooled, atol=1e-3)
     np.testing.assert_allclose(judged.fresh.familiarity, predictor.familiarity(outputs), rtol=1e-6)
-    write_fresh_predictions(tmp_path, judged)
-    again = read_fresh_predictions(tmp_path)
+    write(tmp_path, judged)
+    again = find(CalibrationCheck, tmp_path)
     np.testing.assert_array_equal(again.fresh.labels, labels)
     np.testing.assert_array_equal(again.fresh.log_probabilities, judged.fresh.log_probabilities)
     assert again.calibration == fitted.calibrated.calibration
     assert again.policy == fitted.policy
     # A second call asks nobody.
     monkeypatch.setattr(MembersPredictor, "outputs", lambda *_: pytest.fail("asked again"))
-    PredictionCache(runs, RECIPE).judged(images, labels, fitted.calibrated, fitted.policy)
+    PredictionCache(runs, RECIPE).predict_fresh(images, labels, fitted.calibrated, fitted.policy)
 
 
 def test_fresh_answers_that_were_changed_are_refused(fitted, runs, tmp_path):
-    assert read_fresh_predictions(tmp_path) is None
+    assert find(CalibrationCheck, tmp_path) is None
     images, labels = tiles(5, 6)
-    write_fresh_predictions(
+    write(
         tmp_path,
-        PredictionCache(runs, RECIPE).judged(images, labels, fitted.calibrated, fitted.policy),
+        PredictionCache(runs, RECIPE).predict_fresh(
+            images, labels, fitted.calibrated, fitted.policy
+        ),
     )
-    path = tmp_path / FILE
+    path = tmp_path / "fresh_predictions.npz"
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(ResultsError, match="manifest"):
-        read_fresh_predictions(tmp_path)
+        find(CalibrationCheck, tmp_path)
     path.unlink()
-    with pytest.raises(ResultsError, match=r"fresh\.npz"):
-        read_fresh_predictions(tmp_path)
+    with pytest.raises(ResultsError, match=r"fresh_predictions\.npz"):
+        find(CalibrationCheck, tmp_path)
 
 
 def test_a_committee_that_is_not_calibrated_says_no_familiarity_or_is_refused(fitted, tmp_path):
     write_committee(tmp_path / "committee")
     (tmp_path / "committee" / "referral_policy.json").unlink()
     predictor = PredictionCache.with_calibration(tmp_path, RECIPE, needed=False)
-    assert predictor.familiarity(predictor.served(tiles(2, 1)[0])) is None
+    assert predictor.familiarity(predictor.predict(tiles(2, 1)[0])) is None
     (tmp_path / "committee" / "calibration.json").unlink()
     with pytest.raises(Contradiction) as refused:
         PredictionCache.with_calibration(tmp_path, RECIPE, needed=True)

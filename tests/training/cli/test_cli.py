@@ -9,11 +9,12 @@ from lotwise_training.cli import app as cli
 from lotwise_training.data.calibration_sets import FreshTiles
 from lotwise_training.data.splits import SPLITS
 from lotwise_training.data.tiles import read_table
-from lotwise_training.evaluation.fresh_predictions import read_fresh_predictions
-from lotwise_training.evaluation.predictions import METHODS, read_predictions
+from lotwise_training.evaluation.predictions import METHODS, CalibrationCheck, EnsembleResult
 from lotwise_training.pipelines import measure, train
 from lotwise_training.pipelines import workspace as workshop
 from lotwise_training.pipelines.runs import RunRecord
+from lotwise_training.store.arrays import read
+from tests.training.answered_tiles import ensemble_result
 from tests.training.commands import (
     LOTS,
     TINY_NETWORK,
@@ -103,9 +104,10 @@ def test_its_card_shows_the_figures_of_its_answers(followed):
 
 def test_its_answers_are_those_of_every_split(followed):
     home, _ = followed
-    outputs, manifest = read_predictions(home / "results")
+    stored = read(EnsembleResult, home / "results")
+    outputs, manifest = stored.sets, stored.manifest()
     assert set(outputs) == {*((split, "test") for split in SPLITS), ("lot-held-out", "unseen")}
-    assert all(set(each.answers) == set(METHODS) for each in outputs.values())
+    assert all(set(each.predictions) == set(METHODS) for each in outputs.values())
     served = outputs["tile-random", "test"]
     assert served.familiarity.shape == served.tiles.shape
     assert ((served.familiarity > 0) & (served.familiarity <= 1)).all()
@@ -137,7 +139,7 @@ def test_lots_of_the_benchmark_are_calibrated_and_judged_on_fresh_tiles(
     monkeypatch.setattr(workshop, "fresh_tiles", fresh_tiles)
     for name in ("split_predictions", "shifted_predictions"):
         monkeypatch.setattr(measure, name, lambda *_: {})
-    monkeypatch.setattr(measure, "manifest", lambda *_, **__: {})
+    monkeypatch.setattr(measure, "ensemble_result", lambda *_, **__: ensemble_result({}))
     common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path)
     code, text = said("policy", *common)
     assert code == 0, text
@@ -146,7 +148,7 @@ def test_lots_of_the_benchmark_are_calibrated_and_judged_on_fresh_tiles(
     assert policy.measured.tiles == len(known) // 10
     code, text = said("predict", *common, "--results", tmp_path / "results")
     assert code == 0, text
-    judged = read_fresh_predictions(tmp_path / "results")
+    judged = read(CalibrationCheck, tmp_path / "results")
     assert len(judged.fresh) == 4 * 12
     assert judged.policy == policy
     assert asked == {"calibration": 20, "fresh": 12}

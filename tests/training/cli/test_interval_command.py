@@ -8,11 +8,12 @@ import pytest
 
 from lotwise.core.intervals import IntervalCalibration
 from lotwise_training.evaluation.conformal import ALL_LOTS, calibrations
-from lotwise_training.evaluation.interval_predictions import read_intervals
+from lotwise_training.evaluation.interval_predictions import IntervalResult
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.intervals import intervals_section
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.verify_property import check_calibration
+from lotwise_training.store.arrays import read
 from tests.training.commands import REGRESSOR, said
 from tests.training.striped_lots import striped_lots
 
@@ -58,7 +59,8 @@ def test_the_commands_say_what_calibrated_and_what_was_covered(followed):
 
 def test_what_is_exported_is_what_was_measured(followed):
     home, _ = followed
-    held, new, manifest = read_intervals(home / "results")
+    stored_result = read(IntervalResult, home / "results")
+    held, new, manifest = stored_result.held, stored_result.new, stored_result.manifest()
     assert set(held.lot_ids) == set(KNOWN)
     assert np.bincount(held.lots).tolist() == [6] * 5
     assert new.predicted.shape == (12, 2)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lotwise.runtime.model_config import read_pbtxt
-from lotwise_training.evaluation.property_predictions import read_property
+from lotwise_training.evaluation.property_predictions import PropertyResult
+from lotwise_training.store.arrays import read
 from tests.support.laboratories import lots_csv, write
 from tests.training.commands import LOTS, REGRESSOR, said
 
@@ -50,7 +51,8 @@ def test_a_laboratorys_tests_become_a_model_of_its_property(tested):
 
 def test_its_errors_stand_beside_those_of_forests(tested):
     home, steps = tested
-    sets, manifest = read_property(home / "results")
+    stored = read(PropertyResult, home / "results")
+    sets, manifest = stored.sets, stored.manifest()
     assert list(sets) == [
         "tile-random",
         "region-blocked",

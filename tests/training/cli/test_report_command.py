@@ -6,17 +6,21 @@ import numpy as np
 import pytest
 
 from lotwise_training.evaluation.classification import compute_classification
-from lotwise_training.evaluation.predictions import write_predictions
-from lotwise_training.evaluation.property_predictions import PropertySet, write_property
+from lotwise_training.evaluation.property_predictions import (
+    PropertyResult,
+    PropertySet,
+    RegressorRun,
+)
 from lotwise_training.report.build import main
-from tests.training.answered_tiles import MANIFEST, every_set
+from lotwise_training.store.arrays import write
+from tests.training.answered_tiles import MANIFEST, ensemble_result, every_set
 
 RECORDS = compute_classification(every_set(), MANIFEST)
 
 
 @pytest.fixture
 def results(tmp_path):
-    write_predictions(tmp_path / "results", every_set(), MANIFEST)
+    write(tmp_path / "results", ensemble_result(every_set()))
     return tmp_path / "results"
 
 
@@ -40,8 +44,8 @@ def test_the_command_writes_figures_and_page(results, tmp_path, capsys):
     assert written["definitions"]["accuracy"]["unit"] == "share"
     assert written["recheck"] is None
     assert written["intervals"] == "regions"
-    manifest = json.loads((results / "manifest.json").read_text(encoding="utf-8"))
-    assert written["outputs_sha256"] == manifest["outputs_sha256"]
+    manifest = json.loads((results / "class_predictions.json").read_text(encoding="utf-8"))
+    assert written["arrays_sha256"] == manifest["arrays_sha256"]
     assert written["runs"]["tile-random"]["weights_sha256"]["ensemble"] == "e" * 64
     assert (out / "index.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
@@ -50,13 +54,20 @@ def test_predictions_of_a_property_that_lie_beside_are_reported_too(results, tmp
     lots = np.repeat(np.arange(3), 4).astype(np.int16)
     values = np.array([100.0, 200.0, 300.0])
     answers = {
-        "network": values[lots] * 1.02,
-        "mean of the lots": np.full(12, 220.0),
+        "network": (values[lots] * 1.02).astype(np.float32),
+        "mean of the lots": np.full(12, 220.0, dtype=np.float32),
     }
     each = PropertySet(lots, ("a", "b", "c"), values, answers)
-    networks = {"regressor/regressor": {"train_lots": 3}}
-    stated = {"profile": "tiny", "property": "load", "unit": "N", "networks": networks}
-    write_property(results, {"tile-random": each, "lot-held-out": each}, stated)
+    stored = PropertyResult(
+        benchmark=1,
+        profile="tiny",
+        data_version="d" * 64,
+        property="load",
+        unit="N",
+        networks={"regressor/regressor": RegressorRun("e" * 64, 100, 9.0, 12, 3)},
+        sets={"tile-random": each, "lot-held-out": each},
+    )
+    write(results, stored)
     out = tmp_path / "report"
     assert main(["--results", str(results), "--out", str(out), "--no-recheck"]) == 0
     assert "Errors of the predicted property" in capsys.readouterr().out
@@ -76,11 +87,11 @@ def test_predictions_of_a_property_that_lie_beside_are_reported_too(results, tmp
 
 
 def test_the_command_refuses_outputs_that_were_tampered_with(results, tmp_path, capsys):
-    path = results / "outputs.npz"
+    path = results / "class_predictions.npz"
     path.write_bytes(path.read_bytes() + b"x")
     arguments = ["--results", str(results), "--out", str(tmp_path / "report"), "--no-recheck"]
     assert main(arguments) == 1
-    assert "is not the file that its manifest speaks of" in capsys.readouterr().err
+    assert "is not the file that its manifest describes" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
     assert main(["--results", str(tmp_path / "none"), "--no-recheck"]) == 1
-    assert "holds no readable outputs" in capsys.readouterr().err
+    assert "holds no readable results" in capsys.readouterr().err

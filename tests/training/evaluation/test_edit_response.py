@@ -6,17 +6,17 @@ from torch import nn
 
 from lotwise_simulator import ATTRIBUTE_NAMES, benchmark, peak_stress_psi
 from lotwise_simulator.attributes import Attributes
-from lotwise_training.evaluation.edit_records import SIMULATOR, read_edits, write_edits
+from lotwise_training.evaluation.edit_records import SIMULATOR, EditResult
 from lotwise_training.evaluation.edit_response import (
     STEP,
     TILES_PER_LOT,
     current_attributes,
-    measured_edits,
-    simulated_edits,
+    measure_edits,
+    simulate_edits,
     target_attributes,
 )
 from lotwise_training.evaluation.edits import edit_figures
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import ResultsError, read, write
 
 LOTS = benchmark.new_lots()[:2]
 GREY = 100.0
@@ -53,7 +53,7 @@ class Painter(nn.Module):
 @pytest.fixture(scope="module")
 def edits():
     images = np.full((len(LOTS) * TILES_PER_LOT, 64, 64), GREY, dtype=np.uint8)
-    return measured_edits(Painter(), LOTS, images, Brightness(), Sum(), title="painted")
+    return measure_edits(Painter(), LOTS, images, Brightness(), Sum(), title="painted")
 
 
 def test_each_attribute_is_asked_for_once_down_and_once_up():
@@ -86,7 +86,7 @@ def test_an_editor_that_changes_nothing_unasked_returns_the_tile(edits):
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
-    return simulated_edits(LOTS, Brightness(), tmp_path_factory.mktemp("data"))
+    return simulate_edits(LOTS, Brightness(), tmp_path_factory.mktemp("data"))
 
 
 def test_the_truth_is_the_same_lot_made_again_with_one_change(simulated):
@@ -112,8 +112,9 @@ def test_lots_are_known_by_their_scores():
 
 def test_what_is_measured_is_kept_and_read_back(edits, simulated, tmp_path):
     sets = {SIMULATOR: simulated[1], "attgan": edits}
-    write_edits(tmp_path, sets, {"attributes": list(ATTRIBUTE_NAMES)})
-    kept, manifest = read_edits(tmp_path)
+    write(tmp_path, EditResult(1, "tiny", "attgan", ATTRIBUTE_NAMES, "psi", {}, {}, sets))
+    stored = read(EditResult, tmp_path)
+    kept, manifest = stored.sets, stored.manifest()
     assert list(kept) == [SIMULATOR, "attgan"]
     np.testing.assert_array_equal(kept["attgan"].measured, edits.measured)
     assert manifest["attributes"] == list(ATTRIBUTE_NAMES)
@@ -124,4 +125,4 @@ def test_what_is_measured_is_kept_and_read_back(edits, simulated, tmp_path):
 
 def test_measurements_without_their_manifest_are_refused(tmp_path):
     with pytest.raises(ResultsError):
-        read_edits(tmp_path)
+        read(EditResult, tmp_path)

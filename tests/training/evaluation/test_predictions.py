@@ -1,6 +1,7 @@
 """Stored answers: what is read is what was written, and near enough to what was answered."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,15 +19,12 @@ from lotwise_training.evaluation.predictions import (
     ENSEMBLE,
     LEAST_LOG_PROBABILITY,
     SINGLE,
+    EnsembleResult,
     pool_logits,
-    read_predictions,
     set_predictions,
-    write_predictions,
 )
-from lotwise_training.store import arrays as stored
-from lotwise_training.store.arrays import ResultsError
-
-MANIFEST = {"benchmark": 1, "runs": {"tile-random": {"seconds": 1.5}}}
+from lotwise_training.store.arrays import ResultsError, find, read, write
+from tests.training.answered_tiles import MANIFEST, ensemble_result
 
 
 def logits(n=200, members=4, lots=30, *, sharpness=4.0, seed=0):
@@ -50,79 +48,121 @@ def outputs():
 
 
 def test_what_is_read_is_what_was_written(outputs, tmp_path):
-    write_predictions(tmp_path / "a" / "results", outputs, MANIFEST)
-    found, manifest = read_predictions(tmp_path / "a" / "results")
+    write(tmp_path / "a" / "results", ensemble_result(outputs))
+    stored = read(EnsembleResult, tmp_path / "a" / "results")
+    found, manifest = stored.sets, stored.manifest()
     assert found.keys() == outputs.keys()
     for key, expected in outputs.items():
-        assert list(found[key].answers) == list(expected.answers)
+        assert list(found[key].predictions) == list(expected.predictions)
         pairs = [(found[key].tiles, expected.tiles), (found[key].labels, expected.labels)]
-        for method, answers in expected.answers.items():
-            again = found[key].answers[method]
+        for method, answers in expected.predictions.items():
+            again = found[key].predictions[method]
             pairs.append((again.log_probabilities, answers.log_probabilities))
             pairs.append((again.member_entropy, answers.member_entropy))
         for one, other in pairs:
             assert one.dtype == other.dtype
             np.testing.assert_array_equal(one, other)
-    assert {key: manifest[key] for key in MANIFEST} == MANIFEST
+    assert manifest == {**MANIFEST, "arrays_sha256": manifest["arrays_sha256"]}
+    assert len(manifest["arrays_sha256"]) == 64
     assert sorted(path.name for path in (tmp_path / "a" / "results").iterdir()) == [
-        "manifest.json",
-        "outputs.npz",
+        "class_predictions.json",
+        "class_predictions.npz",
     ]
 
 
 def test_other_outputs_replace_them(outputs, tmp_path):
-    write_predictions(tmp_path, outputs, MANIFEST)
+    write(tmp_path, ensemble_result(outputs))
     del outputs["lot-held-out", "unseen"]
-    write_predictions(tmp_path, outputs, MANIFEST)
-    assert list(read_predictions(tmp_path)[0]) == [("tile-random", "test")]
+    write(tmp_path, ensemble_result(outputs))
+    assert list(read(EnsembleResult, tmp_path).sets) == [("tile-random", "test")]
 
 
 def test_outputs_that_were_changed_are_refused(outputs, tmp_path):
-    write_predictions(tmp_path, outputs, MANIFEST)
-    path = tmp_path / "outputs.npz"
+    write(tmp_path, ensemble_result(outputs))
+    path = tmp_path / "class_predictions.npz"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ResultsError, match="not the file that its manifest speaks of"):
-        read_predictions(tmp_path)
+    with pytest.raises(ResultsError, match="not the file that its manifest describes"):
+        read(EnsembleResult, tmp_path)
 
 
 def test_a_manifest_of_other_outputs_is_refused(outputs, tmp_path):
-    write_predictions(tmp_path, outputs, MANIFEST)
-    path = tmp_path / "manifest.json"
+    write(tmp_path, ensemble_result(outputs))
+    path = tmp_path / "class_predictions.json"
     manifest = json.loads(path.read_text())
-    for changed in ({**manifest, "outputs_sha256": "0" * 64}, MANIFEST):
+    for changed in ({**manifest, "arrays_sha256": "0" * 64}, MANIFEST):
         path.write_text(json.dumps(changed))
-        with pytest.raises(ResultsError, match="not the file that its manifest speaks of"):
-            read_predictions(tmp_path)
+        with pytest.raises(ResultsError, match="not the file that its manifest describes"):
+            read(EnsembleResult, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "outputs.npz"])
+@pytest.mark.parametrize("name", ["class_predictions.json", "class_predictions.npz"])
 def test_a_file_that_is_missing_is_an_error_of_its_own(name, outputs, tmp_path):
-    write_predictions(tmp_path, outputs, MANIFEST)
+    write(tmp_path, ensemble_result(outputs))
     (tmp_path / name).unlink()
     with pytest.raises(ResultsError, match=name):
-        read_predictions(tmp_path)
+        read(EnsembleResult, tmp_path)
 
 
 def test_a_manifest_that_is_no_json_is_an_error_of_its_own(outputs, tmp_path):
-    write_predictions(tmp_path, outputs, MANIFEST)
-    (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(ResultsError, match="no readable outputs"):
-        read_predictions(tmp_path)
+    write(tmp_path, ensemble_result(outputs))
+    (tmp_path / "class_predictions.json").write_text("{")
+    with pytest.raises(ResultsError, match="no readable results"):
+        read(EnsembleResult, tmp_path)
 
 
-def test_outputs_that_are_too_large_are_refused_and_the_old_ones_kept(
-    outputs, tmp_path, monkeypatch
-):
-    write_predictions(tmp_path, outputs, MANIFEST)
-    monkeypatch.setattr(stored, "LARGEST_BYTES", 500)
-    with pytest.raises(ResultsError, match="at most 8 MB"):
-        write_predictions(
-            tmp_path, {**outputs, ("new", "test"): outputs["tile-random", "test"]}, {}
-        )
+def test_outputs_that_are_too_large_are_refused_and_the_old_ones_kept(outputs, tmp_path):
+    write(tmp_path, ensemble_result(outputs))
+    more = {**outputs, ("new", "test"): outputs["tile-random", "test"]}
+    with pytest.raises(ResultsError, match="at most 0.0005 MB") as refused:
+        write(tmp_path, ensemble_result(more), largest_bytes=500)
+    assert refused.value.reason == "RESULTS_TOO_LARGE"
     assert len(list(tmp_path.iterdir())) == 2
-    assert read_predictions(tmp_path)[0].keys() == outputs.keys()
+    assert read(EnsembleResult, tmp_path).sets.keys() == outputs.keys()
+
+
+def test_nothing_stored_is_found_and_part_of_it_is_an_error(outputs, tmp_path):
+    assert find(EnsembleResult, tmp_path) is None
+    write(tmp_path, ensemble_result(outputs))
+    (tmp_path / "class_predictions.npz").unlink()
+    with pytest.raises(ResultsError, match=r"class_predictions\.npz"):
+        find(EnsembleResult, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"profile": 3}, "class_predictions.json: profile: Input should be a valid string"),
+        ({"profil": "cpu"}, "class_predictions.json: profil: Unexpected keyword argument"),
+        ({"profile": None, "sets": {}}, "profile"),
+        ({"sets": {}}, "names no array 'lot-held-out/unseen/ensemble/log_probabilities'"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(change, said, outputs, tmp_path):
+    write(tmp_path, ensemble_result(outputs))
+    path = tmp_path / "class_predictions.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ResultsError, match=said) as refused:
+        read(EnsembleResult, tmp_path)
+    assert refused.value.reason == "RESULTS_INVALID"
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (np.zeros(5), r"labels: Value error, is float64, not int16"),
+        (np.zeros(4, dtype=np.int16), r"has shape \(4,\), not \[N\] with .*'N': 5"),
+        (np.zeros((5, 1), dtype=np.int16), r"has shape \(5, 1\), not \[N\]"),
+    ],
+)
+def test_arrays_that_contradict_their_declaration_are_never_written(
+    labels, said, outputs, tmp_path
+):
+    key = ("tile-random", "test")
+    with pytest.raises(ResultsError, match=said):
+        write(tmp_path, ensemble_result({key: replace(outputs[key], labels=labels)}))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_answers_are_the_members_average_and_their_entropies():

@@ -18,9 +18,8 @@ from lotwise_training.evaluation.predictions import (
     ENSEMBLE,
     SINGLE,
     TEST,
-    read_predictions,
+    EnsembleResult,
     set_predictions,
-    write_predictions,
 )
 from lotwise_training.export import repository as repository_module
 from lotwise_training.export.exporter import Exporter
@@ -29,7 +28,9 @@ from lotwise_training.export.regressor_folds import export_folds
 from lotwise_training.export.repository import write_repository
 from lotwise_training.inference.predict import load_members, predict_property
 from lotwise_training.onnx.export import run_onnx
+from lotwise_training.store.arrays import read, write
 from tests.support.triton import ROOT
+from tests.training.answered_tiles import ensemble_result
 from tests.training.small_runs import (
     FOLD_NETWORKS,
     LOTS,
@@ -92,10 +93,11 @@ def test_the_policy_belongs_to_the_committee(repository):
 
 
 def test_the_committees_card_shows_the_figures_of_the_stored_answers(repository):
-    if not (RESULTS / "manifest.json").exists():
+    if not (RESULTS / "class_predictions.json").exists():
         pytest.skip("no answers are stored yet")
     card = (repository / "committee" / "MODEL_CARD.md").read_text(encoding="utf-8")
-    figures = card_figures(*read_predictions(RESULTS))
+    stored = read(EnsembleResult, RESULTS)
+    figures = card_figures(stored.sets, stored.manifest())
     assert len(figures) > 6
     check_card(card, figures)
 
@@ -144,7 +146,7 @@ def write_answers(folder, weights, **stated):
         **stated,
     }
     outputs = {("tile-random", TEST): set_predictions(np.arange(10), labels, answers)}
-    write_predictions(folder, outputs, manifest)
+    write(folder, ensemble_result(outputs, manifest))
     return folder
 
 

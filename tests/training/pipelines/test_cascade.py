@@ -7,15 +7,12 @@ from lotwise.core.calibration_fit import calibrate
 from lotwise.core.cascade import CASCADE_FILE, committee_scores
 from lotwise.core.cascade_fit import fit_cascade
 from lotwise_training.evaluation.cascade import (
-    FILE,
     REFERRED,
     CascadeDecisions,
     StoredCascade,
-    read_cascade_decisions,
-    write_cascade_decisions,
 )
 from lotwise_training.evaluation.shift_predictions import SETS
-from lotwise_training.pipelines.cascade import answered
+from lotwise_training.pipelines.cascade import cascade_decisions
 from lotwise_training.report.cascade import (
     SECTION,
     cascade_records,
@@ -24,7 +21,7 @@ from lotwise_training.report.cascade import (
 )
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
-from lotwise_training.store.arrays import ResultsError, write_stored
+from lotwise_training.store.arrays import ResultsError, find, write
 from tests.support.committees import COVERAGE, WEIGHTS, known_tiles, labelled
 
 DONE = np.array([True, True, True, False])
@@ -40,9 +37,9 @@ def stored(version="v"):
 
 
 def test_decisions_are_read_as_they_were_written(tmp_path):
-    assert read_cascade_decisions(tmp_path) is None
-    write_cascade_decisions(tmp_path, stored())
-    read = read_cascade_decisions(tmp_path)
+    assert find(StoredCascade, tmp_path) is None
+    write(tmp_path, stored())
+    read = find(StoredCascade, tmp_path)
     assert set(read.sets) == set(SETS)
     for name in ("done", "decided", "by_all"):
         np.testing.assert_array_equal(getattr(read.sets["new"], name), getattr(CASCADED, name))
@@ -50,9 +47,11 @@ def test_decisions_are_read_as_they_were_written(tmp_path):
 
 
 def test_something_else_is_refused(tmp_path):
-    write_stored(tmp_path / FILE, {"x": np.zeros(1)}, {})
-    with pytest.raises(ResultsError, match="no decisions of a cascade"):
-        read_cascade_decisions(tmp_path)
+    write(tmp_path, stored())
+    path = tmp_path / "cascade.json"
+    path.write_text(path.read_text().replace('"first"', '"primero"'))
+    with pytest.raises(ResultsError, match=r"cascade\.json: first: Field required"):
+        find(StoredCascade, tmp_path)
 
 
 def test_figures_are_counted_tile_by_tile():
@@ -75,7 +74,7 @@ def test_answers_are_those_of_both_policies():
     fitted = calibrate(tiles, COVERAGE, WEIGHTS)
     found = fit_cascade(tiles, fitted, 2, "first", "rest")
     outputs, _ = known_tiles(300, 5)
-    said = answered(outputs, fitted, found)
+    said = cascade_decisions(outputs, fitted, found)
     of_all = committee_scores(fitted.calibrated, outputs)
     policy = fitted.policy
     accepted = of_all.accepted(policy.max_score, policy.request.min_familiarity)
@@ -93,10 +92,10 @@ def test_the_section_shows_the_cascade_that_is_served_or_none(tmp_path):
     found = fit_cascade(tiles, calibrate(tiles, COVERAGE, WEIGHTS), 2, "first", "rest")
     (tmp_path / "models" / "committee").mkdir(parents=True)
     found.cascade.write(tmp_path / "models" / "committee" / CASCADE_FILE)
-    write_cascade_decisions(tmp_path, stored())
+    write(tmp_path, stored())
     with pytest.raises(RecheckFailed, match="another cascade is served"):
         cascade_section(Inputs(tmp_path, tmp_path / "models"))
-    write_cascade_decisions(tmp_path, stored(found.cascade.calibration.calibration_version))
+    write(tmp_path, stored(found.cascade.calibration.calibration_version))
     section = cascade_section(Inputs(tmp_path, tmp_path / "models"))
     assert section.records.rows(SECTION)[0].value("same_decision") == 0.75
     assert "7 false alarms" in section.tables[0].note

@@ -25,11 +25,11 @@ from lotwise_training.inference.predict import (
     load_members,
     load_network,
 )
-from lotwise_training.pipelines import class_predictions as answers
+from lotwise_training.pipelines import class_predictions
 from lotwise_training.pipelines.class_predictions import (
     UNKNOWN,
     UNSEEN,
-    manifest,
+    ensemble_result,
     shifted_predictions,
     split_predictions,
 )
@@ -92,7 +92,7 @@ def test_all_test_tiles_of_the_served_split_are_asked_in_all_ways(outputs, runs)
         ),
         ENSEMBLE: pool_logits(of_members),
     }
-    assert_same_answers(found.answers, expected)
+    assert_same_answers(found.predictions, expected)
 
 
 def test_other_splits_are_asked_about_a_sample_of_their_own_test_tiles(outputs):
@@ -111,7 +111,7 @@ def test_networks_that_know_some_lots_are_judged_by_their_own_numbers(outputs, r
     found = outputs[HELD_OUT][HELD_OUT, TEST]
     np.testing.assert_array_equal(known[found.labels], DATA.lots[found.tiles])
     for method in METHODS:
-        assert found.answers[method].probabilities.shape == (len(found.tiles), len(known))
+        assert found.predictions[method].probabilities.shape == (len(found.tiles), len(known))
     folder = runs / "committee-comparisons" / HELD_OUT
     assert load_members(folder)[1] == tuple(DATA.table.lot_ids[lot] for lot in known)
 
@@ -139,7 +139,7 @@ def nobody(monkeypatch):
 def test_a_second_call_asks_nobody(outputs, predictor, nobody):
     for name, expected in outputs.items():
         for key, found in split_predictions(DATA, name, predictor).items():
-            assert_same_answers(found.answers, expected[key].answers)
+            assert_same_answers(found.predictions, expected[key].predictions)
 
 
 def test_other_tiles_are_asked_anew(outputs, predictor, nobody):
@@ -158,7 +158,7 @@ def test_more_passes_are_asked_anew(outputs, predictor, nobody):
 
 def test_networks_that_were_trained_anew_are_asked_anew(outputs, predictor, nobody, tmp_path):
     (tmp_path / "committee").mkdir()
-    (tmp_path / prediction_cache.ANSWERS).symlink_to(predictor.runs / prediction_cache.ANSWERS)
+    (tmp_path / prediction_cache.FOLDER).symlink_to(predictor.runs / prediction_cache.FOLDER)
     for name, source in (("member_00", "member_01"), ("member_01", "member_00")):
         content = (predictor.runs / "committee" / f"{source}.pt").read_bytes()
         (tmp_path / "committee" / f"{name}.pt").write_bytes(content)
@@ -172,7 +172,7 @@ def test_networks_that_are_missing_are_named(tmp_path):
 
 
 def test_the_manifest_names_lots_weights_and_steps(predictor):
-    stated = manifest(DATA, predictor, "tiny", benchmark=False)
+    stated = ensemble_result({}, DATA, predictor, "tiny", benchmark=False).manifest()
     assert stated["benchmark"] is None
     assert stated["profile"] == "tiny"
     assert stated["data_version"] == DATA.version
@@ -198,9 +198,9 @@ def test_the_manifest_names_lots_weights_and_steps(predictor):
 
 
 def test_lots_of_the_benchmark_have_the_frozen_version(predictor):
-    stated = manifest(DATA, predictor, "cpu", benchmark=True)
+    stated = ensemble_result({}, DATA, predictor, "cpu", benchmark=True).manifest()
     assert stated["benchmark"] == 1
-    assert stated["data_version"] == answers.frozen()[1] != DATA.version
+    assert stated["data_version"] == class_predictions.frozen()[1] != DATA.version
 
 
 def test_shifted_sets_have_labels_where_the_lots_are_known(predictor, monkeypatch, tmp_path):
@@ -211,7 +211,7 @@ def test_shifted_sets_have_labels_where_the_lots_are_known(predictor, monkeypatc
         assert cache == tmp_path
         return grey_lots(5, regions=1, per_region=2, seed=len(asked))
 
-    monkeypatch.setattr(answers, "benchmark_set", shifted)
+    monkeypatch.setattr(class_predictions, "benchmark_set", shifted)
     found = shifted_predictions(tmp_path, predictor)
     assert [split for split, _ in found] == ["tile-random"] * 7
     assert [name for _, name in found] == asked
@@ -222,7 +222,7 @@ def test_shifted_sets_have_labels_where_the_lots_are_known(predictor, monkeypatc
     for number, ((_, name), each) in enumerate(found.items(), start=1):
         # The same places of every set.
         np.testing.assert_array_equal(each.tiles, first)
-        assert set(each.answers) == {SINGLE, ENSEMBLE}
+        assert set(each.predictions) == {SINGLE, ENSEMBLE}
         if name in ("ground", "between", "unrelated"):
             assert set(each.labels.tolist()) == {-1}
         else:

@@ -14,16 +14,15 @@ from lotwise.core.policy import ReferralPolicy
 from lotwise_training.calibration.policy import POLICY_FILE
 from lotwise_training.data.calibration_sets import CALIBRATION, FRESH, FreshTiles
 from lotwise_training.data.synthetic_shifts import ShiftedTiles
-from lotwise_training.evaluation import shift_predictions as shift_answers
-from lotwise_training.evaluation.fresh_predictions import read_fresh_predictions
+from lotwise_training.evaluation import shift_predictions
 from lotwise_training.evaluation.predictions import (
     ENSEMBLE,
     SINGLE,
-    read_predictions,
+    CalibrationCheck,
+    EnsembleResult,
     set_predictions,
-    write_predictions,
 )
-from lotwise_training.evaluation.shift_predictions import read_shift_predictions
+from lotwise_training.evaluation.shift_predictions import ShiftPredictions
 from lotwise_training.export.repository import _keep_diagnosis, write_repository
 from lotwise_training.pipelines import class_predictions as answers
 from lotwise_training.pipelines import exported_ensemble as judging
@@ -35,7 +34,8 @@ from lotwise_training.pipelines.exported_ensemble import (
 from lotwise_training.report.diagnosis import diagnosis_section
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import ResultsError, find, read, write
+from tests.training.answered_tiles import ensemble_result
 from tests.training.small_lots import RECIPE
 from tests.training.small_runs import LOTS, write_committee
 
@@ -82,7 +82,7 @@ def stored(exported, tmp_path):
     logits = np.zeros((4, 2, len(LOTS)))
     test = set_predictions(np.arange(4), np.arange(4), {SINGLE: logits[:, :1], ENSEMBLE: logits})
     stated = {"runs": {SPLIT: {"weights_sha256": {ENSEMBLE: weights}}}}
-    write_predictions(tmp_path / "results", {(SPLIT, "test"): test}, stated)
+    write(tmp_path / "results", ensemble_result({(SPLIT, "test"): test}, stated))
     return tmp_path / "results"
 
 
@@ -115,13 +115,14 @@ def test_calibration_and_judgement_rest_on_the_exported_weights(exported, result
     assert ReferralPolicy.read(exported / "committee" / POLICY_FILE) == fitted.policy
     assert fitted.policy.weights_sha256 == weights
     assert fitted.policy.measured.tiles == 20 * len(LOTS)
-    judged = read_fresh_predictions(results)
+    judged = find(CalibrationCheck, results)
     assert len(judged.fresh) == 30 * len(LOTS)
     assert judged.policy == fitted.policy
-    outputs, manifest = read_predictions(results)
+    stored = read(EnsembleResult, results)
+    outputs = stored.sets
     assert (SPLIT, "test") in outputs  # what is stored of the training stays
     assert outputs[SPLIT, "ground"].familiarity.shape == outputs[SPLIT, "ground"].tiles.shape
-    assert manifest["runs"][SPLIT]["weights_sha256"][ENSEMBLE] == weights
+    assert stored.runs[SPLIT].weights_sha256[ENSEMBLE] == weights
 
 
 def test_what_was_asked_is_not_asked_again(exported, results, workspace, monkeypatch):
@@ -132,12 +133,12 @@ def test_what_was_asked_is_not_asked_again(exported, results, workspace, monkeyp
 
 
 def test_answers_of_another_committee_are_left_alone(exported, results, workspace):
-    outputs, manifest = read_predictions(results)
-    manifest["runs"][SPLIT]["weights_sha256"][ENSEMBLE] = "0" * 64
-    write_predictions(results, outputs, manifest)
+    sets = read(EnsembleResult, results).sets
+    runs = {SPLIT: {"weights_sha256": {ENSEMBLE: "0" * 64}}}
+    write(results, ensemble_result(sets, {"runs": runs}))
     with pytest.raises(ResultsError, match="another committee"):
         evaluate_exported(workspace, exported, results)
-    assert read_fresh_predictions(results) is None
+    assert find(CalibrationCheck, results) is None
 
 
 def test_a_laboratorys_own_committee_is_calibrated_elsewhere(
@@ -165,16 +166,16 @@ def test_a_diagnosis_is_fitted_for_the_exported_committee_and_measured(
         judging, "known_scenes", lambda cache: (known.images, np.arange(len(known.images)) // 36)
     )
     monkeypatch.setattr(
-        shift_answers, "benchmark_set", lambda name, cache: Sized(tiles(75, len(name)))
+        shift_predictions, "benchmark_set", lambda name, cache: Sized(tiles(75, len(name)))
     )
     fitted = fit_diagnosis_of_exported(workspace, exported, tmp_path / "results")
     served = Diagnosis.read(exported / "committee" / DIAGNOSIS_FILE)
     assert served.version == fitted.diagnosis.version
     assert served.weights_sha256 == ExportedCommittee(exported).weights_sha256
     assert LotCalibration.read(exported / "committee" / LOT_DIAGNOSIS_FILE) == fitted.lots
-    answers = read_shift_predictions(tmp_path / "results")
-    assert set(answers.sets) == set(shift_answers.SETS)
-    outputs, _ = read_predictions(tmp_path / "results")
+    answers = read(ShiftPredictions, tmp_path / "results")
+    assert set(answers.sets) == set(shift_predictions.SETS)
+    outputs = read(EnsembleResult, tmp_path / "results").sets
     inputs = Inputs(tmp_path / "results", exported, outputs)
     section = diagnosis_section(inputs)
     assert [table.name for table in section.tables] == [

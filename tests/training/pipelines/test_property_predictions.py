@@ -16,14 +16,14 @@ from lotwise_training.evaluation.property_predictions import (
     PAIR,
     REGION_BLOCKED,
     TILE_RANDOM,
-    read_property,
-    write_property,
+    PropertyResult,
 )
 from lotwise_training.inference.predict import load_regressor, predict_property
 from lotwise_training.pipelines.property_predictions import (
-    property_manifest,
+    property_result,
     property_sets,
 )
+from lotwise_training.store.arrays import read, write
 from lotwise_training.store.checkpoint import CheckpointError, weights_sha256
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.loop import train_network
@@ -114,7 +114,7 @@ def test_a_network_that_is_missing_is_an_error(tmp_path):
 
 
 def test_the_manifest_names_what_answered(runs):
-    stated = property_manifest(DATA, RECIPE, runs, "tiny", benchmark=None)
+    stated = property_result({}, DATA, RECIPE, runs, "tiny", benchmark=None).manifest()
     assert stated["unit"] == "N"
     assert stated["networks"][served_name()]["train_lots"] == 5
     assert stated["networks"][fold_name(0)]["train_lots"] < 5
@@ -130,9 +130,10 @@ def test_the_manifest_names_what_answered(runs):
 
 
 def test_what_was_written_is_read_again(sets, tmp_path):
-    write_property(tmp_path, sets, {"unit": "N"})
-    found, manifest = read_property(tmp_path)
-    assert manifest["unit"] == "N"
+    write(tmp_path, PropertyResult(None, "tiny", "d" * 64, "load", "N", {}, sets))
+    stored = read(PropertyResult, tmp_path)
+    found = stored.sets
+    assert stored.unit == "N"
     assert list(found) == list(sets)
     for name, each in sets.items():
         assert found[name].lot_ids == each.lot_ids

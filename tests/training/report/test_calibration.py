@@ -20,18 +20,19 @@ from lotwise_training.evaluation.calibration import (
     auroc_interval,
     perfect_ece,
 )
-from lotwise_training.evaluation.fresh_predictions import (
+from lotwise_training.evaluation.predictions import (
     CalibrationCheck,
     FreshPredictions,
-    write_fresh_predictions,
+    SetPredictions,
+    pool_logits,
 )
-from lotwise_training.evaluation.predictions import SetPredictions, pool_logits
 from lotwise_training.evaluation.records import Records
 from lotwise_training.evaluation.risk_promise import DRAWS, PROMISE
 from lotwise_training.metrics import expected_calibration_error
 from lotwise_training.report.calibration import calibration_section
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
+from lotwise_training.store.arrays import write
 from tests.support.committees import COVERAGE, WEIGHTS, known_tiles, labelled
 from tests.training.answered_tiles import every_set
 
@@ -67,7 +68,7 @@ def shifted():
             p = rng.random(len(each.tiles))
             p = p**4 if name not in ("test", "new_regions") else p
             outputs[split, name] = SetPredictions(
-                each.tiles, each.labels, each.answers, p.astype(np.float32)
+                each.tiles, each.labels, each.predictions, p.astype(np.float32)
             )
     return outputs
 
@@ -133,7 +134,7 @@ def test_error_at_90_percent_coverage_leaves_the_most_doubtful_out():
 
 def test_the_section_shows_all_of_it(fitted, judged, shifted, few, tmp_path):
     assert calibration_section(Inputs(tmp_path, None, shifted)) is None
-    write_fresh_predictions(tmp_path, judged)
+    write(tmp_path, judged)
     write_calibration(fitted.calibrated, tmp_path / "models" / "committee")
     section = calibration_section(Inputs(tmp_path, tmp_path / "models", shifted))
     assert section.name == "calibration"
@@ -157,7 +158,7 @@ def test_the_section_shows_all_of_it(fitted, judged, shifted, few, tmp_path):
 
 
 def test_a_served_calibration_that_was_not_judged_is_refused(judged, shifted, few, tmp_path):
-    write_fresh_predictions(tmp_path, judged)
+    write(tmp_path, judged)
     inputs = Inputs(tmp_path, tmp_path / "models", shifted)
     with pytest.raises(RecheckFailed, match="no calibration"):
         calibration_section(inputs)

@@ -18,8 +18,7 @@ from lotwise_training.evaluation.conformal import (
     card_rows,
     coverage_records,
 )
-from lotwise_training.evaluation.interval_predictions import NewLots, write_intervals
-from lotwise_training.evaluation.predictions import write_predictions
+from lotwise_training.evaluation.interval_predictions import IntervalResult, NewLots
 from lotwise_training.report.build import main
 from lotwise_training.report.figures.style import as_svg
 from lotwise_training.report.intervals import (
@@ -31,7 +30,8 @@ from lotwise_training.report.intervals import (
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.report.verify_property import check_calibration, check_folds
-from tests.training.answered_tiles import MANIFEST, every_set
+from lotwise_training.store.arrays import write
+from tests.training.answered_tiles import ensemble_result, every_set
 
 LOTS, NEW, TILES, NETWORKS = 120, 50, 6, 3
 STATED = {
@@ -168,8 +168,10 @@ def test_nothing_stored_gives_no_section(tmp_path):
 
 
 def test_the_report_has_the_section(answered, tmp_path, capsys):
-    write_predictions(tmp_path / "results", every_set(), MANIFEST)
-    write_intervals(tmp_path / "results", *answered)
+    held, new, stated = answered
+    stated = {**stated, "reference_lots": tuple(stated["reference_lots"])}
+    write(tmp_path / "results", ensemble_result(every_set()))
+    write(tmp_path / "results", IntervalResult(**stated, held=held, new=new))
     arguments = ["--results", tmp_path / "results", "--out", tmp_path / "out", "--no-recheck"]
     assert main([str(each) for each in arguments]) == 0
     shown = capsys.readouterr().out

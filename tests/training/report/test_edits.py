@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lotwise_simulator import ATTRIBUTE_NAMES, benchmark
-from lotwise_training.evaluation.edit_records import SIMULATOR, EditSet, write_edits
+from lotwise_training.evaluation.edit_records import SIMULATOR, EditorRun, EditResult, EditSet
 from lotwise_training.evaluation.edit_response import current_attributes, target_attributes
 from lotwise_training.evaluation.edits import (
     edit_figures,
@@ -14,12 +14,13 @@ from lotwise_training.evaluation.edits import (
     editor_card_rows,
     meter_card_rows,
 )
-from lotwise_training.pipelines.edit_measurements import CURVE_POINTS, thinned
+from lotwise_training.pipelines.edit_measurements import CURVE_POINTS, thin_curves
 from lotwise_training.report import verify_edits as served_edits
 from lotwise_training.report.edits import edit_section, edit_targets, edits_table, redrawn_table
 from lotwise_training.report.figures.edits import contact_sheet
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
+from lotwise_training.store.arrays import write
 
 CURVE = [[20.0, 30.0], [40.0, 20.0], [60.0, 12.0]]
 MANIFEST = {
@@ -122,7 +123,10 @@ def test_an_attribute_at_its_end_counts_only_where_it_can_move(sets):
 
 def test_the_section_is_there_where_edits_are_stored(sets, tmp_path):
     assert edit_section(Inputs(tmp_path)) is None
-    write_edits(tmp_path, sets, MANIFEST)
+    kinds = {kind: EditorRun(**run) for kind, run in MANIFEST["networks"].items()}
+    curves = {kind: thin_curves(each) for kind, each in MANIFEST["curves"].items()}
+    known = {"networks": kinds, "curves": curves, "attributes": ATTRIBUTE_NAMES}
+    write(tmp_path, EditResult(**{**MANIFEST, **known}, sets=sets))
     section = edit_section(Inputs(tmp_path))
     assert section.stated["served"] == "difference"
     of = {"editor": "difference", "attribute": "size", "measured": "size"}
@@ -156,10 +160,10 @@ def test_a_contact_sheet_has_a_row_an_attribute():
 
 def test_long_curves_are_thinned_to_their_ends():
     points = [[step, 1.0 / step] for step in range(1, 2001)]
-    kept = thinned({"loss": points, "short": CURVE})
+    kept = thin_curves({"loss": points, "short": CURVE})
     assert len(kept["loss"]) == CURVE_POINTS
     assert [kept["loss"][0][0], kept["loss"][-1][0]] == [1, 2000]
-    assert kept["short"] == CURVE
+    assert [list(point) for point in kept["short"]] == CURVE
 
 
 class ServedEditor:

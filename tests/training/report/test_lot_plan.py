@@ -11,20 +11,17 @@ from lotwise.core.calibration_fit import calibrate
 from lotwise_training.active_learning.acquisition import INFORMATION, RISK
 from lotwise_training.active_learning.savings import PLANS, most_off, plan_records, tests_needed
 from lotwise_training.active_learning.simulation import (
-    FILE,
     FIRST,
     RANDOM,
     KnownLots,
     SimulatedPlans,
     Stage,
-    read_simulated_plans,
     simulate_start,
-    write_simulated_plans,
 )
 from lotwise_training.report.plans import plans_section
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import ResultsError, read, write
 from tests.support.committees import COVERAGE, WEIGHTS, labelled
 from tests.training.planned_lots import lots
 
@@ -67,10 +64,9 @@ def stored_plans():
 
     made = {RANDOM: errors(1), RISK: errors(2), INFORMATION: errors(1)}
     told = np.array([[0.05, 0.04, 0.07, 0.06], [0.05, 0.04, 0.07, 0.03]])
-    return SimulatedPlans(sizes, made, {(40, 8, 20): told}, 133, 67)
-
-
-STATED = {"unit": "psi", "property": "peak stress", "weights_sha256": "0" * 64}
+    return SimulatedPlans(
+        sizes, made, {(40, 8, 20): told}, 133, 67, 1, "peak stress", "psi", 0.01, "0" * 64, "d" * 64
+    )
 
 
 def test_tests_that_random_choice_needs_are_read_off_its_curve():
@@ -96,9 +92,11 @@ def test_savings_are_computed_from_the_stored_errors():
 
 def test_the_section_shows_what_is_stored_of_this_committee(tmp_path):
     assert plans_section(Inputs(tmp_path)) is None
-    write_simulated_plans(tmp_path, stored_plans(), STATED)
-    back, stated = read_simulated_plans(tmp_path)
-    assert stated == STATED
+    write(tmp_path, stored_plans())
+    back = read(SimulatedPlans, tmp_path)
+    stated = stored_plans().manifest()
+    assert {**back.manifest(), "arrays_sha256": ""} == stated
+    assert list(back.forecasts) == [(40, 8, 20)]
     np.testing.assert_allclose(back.errors[RISK], stored_plans().errors[RISK], atol=1e-6)
     section = plans_section(Inputs(tmp_path))
     json.dumps([section.stated, section.records.as_json()], allow_nan=False)
@@ -110,9 +108,9 @@ def test_the_section_shows_what_is_stored_of_this_committee(tmp_path):
     assert [target.reached for target in section.targets] == [True, True]
     with pytest.raises(RecheckFailed, match="another committee"):
         plans_section(Inputs(tmp_path, other_models(tmp_path)))
-    (tmp_path / FILE).write_text("{}")
-    with pytest.raises(ResultsError, match="plan lots --measure"):
-        read_simulated_plans(tmp_path)
+    (tmp_path / "simulated_plans.json").write_text("{}")
+    with pytest.raises(ResultsError, match=r"simulated_plans\.npz is not the file"):
+        read(SimulatedPlans, tmp_path)
 
 
 def other_models(folder):

@@ -13,9 +13,9 @@ from lotwise_training.evaluation.property_predictions import (
     SCORES,
     TEXTURE,
     TILE_RANDOM,
+    PropertyResult,
     PropertySet,
-    read_property,
-    write_property,
+    RegressorRun,
 )
 from lotwise_training.evaluation.records import Records
 from lotwise_training.evaluation.regression import (
@@ -33,7 +33,7 @@ from lotwise_training.report.property import property_section, property_table, p
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.report.verify_property import check_property
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import ResultsError, read, write
 
 MANIFEST = {
     "benchmark": 1,
@@ -129,7 +129,9 @@ def test_the_table_shows_every_figure(sets):
 
 
 def test_the_section_shows_table_and_figures(sets, tmp_path):
-    write_property(tmp_path, sets, MANIFEST)
+    networks = {"regressor/regressor": RegressorRun("e" * 64, 100, 9.0, 12, 3)}
+    stated = {**MANIFEST, "data_version": "d" * 64, "networks": networks}
+    write(tmp_path, PropertyResult(**stated, sets=sets))
     section = property_section(Inputs(tmp_path))
     names = ["property-methods", "property-predicted", "property-lots"]
     assert [plot.name for plot in section.plots] == names
@@ -154,16 +156,20 @@ def test_the_card_shows_the_network_and_what_it_is_compared_with(sets):
 
 
 def test_predictions_that_their_manifest_does_not_speak_of_are_refused(sets, tmp_path):
-    write_property(tmp_path, sets, MANIFEST)
-    manifest = json.loads((tmp_path / "property.json").read_text())
-    manifest["lot_ids"]["another set"] = ["a"]
-    (tmp_path / "property.json").write_text(json.dumps(manifest))
+    networks = {"regressor/regressor": RegressorRun("e" * 64, 100, 9.0, 12, 3)}
+    stated = {**MANIFEST, "data_version": "d" * 64, "networks": networks}
+    write(tmp_path, PropertyResult(**stated, sets=sets))
+    path = tmp_path / "property_predictions.json"
+    manifest = json.loads(path.read_text())
+    another = dict(manifest["sets"][TILE_RANDOM], lots="another set/lots")
+    manifest["sets"]["another set"] = another
+    path.write_text(json.dumps(manifest))
     with pytest.raises(ResultsError, match="lacks 'another set/lots'"):
-        read_property(tmp_path)
-    content = (tmp_path / "property.npz").read_bytes()
-    (tmp_path / "property.npz").write_bytes(content[:-1] + b"x")
+        read(PropertyResult, tmp_path)
+    arrays = path.with_suffix(".npz")
+    arrays.write_bytes(arrays.read_bytes()[:-1] + b"x")
     with pytest.raises(ResultsError, match="is not the file"):
-        read_property(tmp_path)
+        read(PropertyResult, tmp_path)
 
 
 class Regressor:

@@ -15,10 +15,12 @@ from lotwise.core.signature import (
     TensorSpec,
 )
 from lotwise.runtime.model_config import write_pbtxt
-from lotwise_training.evaluation.predictions import set_predictions, write_predictions
+from lotwise_training.evaluation.predictions import set_predictions
 from lotwise_training.report.build import main
 from lotwise_training.report.served_models import RecheckFailed, served_committee
 from lotwise_training.report.verify import choose, recheck
+from lotwise_training.store.arrays import write
+from tests.training.answered_tiles import ensemble_result
 
 LOTS = ("R1", "R2", "R3")
 WEIGHTS = "e" * 64
@@ -189,12 +191,12 @@ def test_another_first_member_is_found_though_the_average_is_the_same(outputs):
 def test_disagreement_that_is_not_the_stored_one_is_found(outputs):
     key = ("tile-random", "ground")
     stored = outputs[key]
-    ensemble = stored.answers["ensemble"]
+    ensemble = stored.predictions["ensemble"]
     entropies = ensemble.member_entropy.copy()
     entropies[4] += 0.1
-    answers = {**stored.answers, "ensemble": replace(ensemble, member_entropy=entropies)}
+    changed = {**stored.predictions, "ensemble": replace(ensemble, member_entropy=entropies)}
     with pytest.raises(RecheckFailed, match="ground tile 4: member entropy by ensemble"):
-        run({**outputs, key: replace(stored, answers=answers)}, n_tiles=10_000)
+        run({**outputs, key: replace(stored, predictions=changed)}, n_tiles=10_000)
 
 
 def test_a_value_that_is_no_number_is_no_agreement(outputs):
@@ -307,7 +309,7 @@ def test_a_repository_without_a_committee_is_said_in_a_sentence(tmp_path):
 
 def test_the_command_fails_where_other_weights_are_served(outputs, repository, tmp_path, capsys):
     runs = {"tile-random": {"weights_sha256": {"ensemble": "1" * 64}, "lot_ids": list(LOTS)}}
-    write_predictions(tmp_path / "results", outputs, {**MANIFEST, "runs": runs})
+    write(tmp_path / "results", ensemble_result(outputs, {**MANIFEST, "runs": runs}))
     out = tmp_path / "report"
     status = main(
         ["--results", str(tmp_path / "results"), "--models", str(repository), "--out", str(out)]

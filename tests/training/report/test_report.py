@@ -301,7 +301,7 @@ def test_predictions_that_are_none_are_refused(outputs):
     with pytest.raises(ResultsError, match="no set named 'test'"):
         compute_classification({k: v for k, v in outputs.items() if k[1] != "test"}, MANIFEST)
     broken = asked(np.arange(8) % 4, 0)
-    broken.answers["single"].log_probabilities[3, 1] = np.nan
+    broken.predictions["single"].log_probabilities[3, 1] = np.nan
     with pytest.raises(ResultsError, match="single has answers that are no numbers"):
         compute_classification({key: broken}, MANIFEST)
     with pytest.raises(ResultsError, match="names none of the 4 lots"):

@@ -1,4 +1,4 @@
-"""Committees that learn from ever more tiles, and the accuracy that unlabelled tiles predict.
+"""Learning curve of ensembles, with the accuracy predicted from unlabelled tiles.
 
 Zhang et al. 2020, section "Can we leverage uncertainties to guide the collection of training data?"
 and Figure 4: the mean confidence of a committee on tiles without labels stands for its accuracy, so
@@ -9,11 +9,9 @@ fitted on validation tiles, because a short training is not sure of itself enoug
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -25,14 +23,13 @@ from lotwise_training.config.schema import PlanRecipe
 from lotwise_training.data.splits import SPLITS, classes, labels
 from lotwise_training.data.tiles import Numbers, TileDataset
 from lotwise_training.evaluation.prediction_cache import PredictionCache
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import Result, Stored
 from lotwise_training.store.checkpoint import load_checkpoint
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.parallel import limit_time
 from lotwise_training.training.tasks.classifier import ClassifierJob
 
 RUN: Final = "plan"
-FILE: Final = "plan.json"
 SEED: Final = 5
 """Of resamples and of the tiles that are asked about."""
 LEAST_SPREAD: Final = 1e-3
@@ -40,7 +37,7 @@ LEAST_SPREAD: Final = 1e-3
 
 
 @dataclass(frozen=True)
-class CurvePoint:
+class CurvePoint(Stored):
     """A committee that learned from some of the tiles.
 
     Attributes:
@@ -71,7 +68,7 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
-class LearningCurve:
+class LearningCurve(Result):
     """All points, and where they come from.
 
     Attributes:
@@ -84,6 +81,7 @@ class LearningCurve:
         profile: Name of the recipes' folder.
     """
 
+    stem: ClassVar[str] = "learning_curve"
     points: tuple[CurvePoint, ...]
     lots: int
     asked: int
@@ -105,29 +103,6 @@ class LearningCurve:
         """The same by resamples."""
         chosen = self.points[:points]
         return [_law(chosen, each) for each in zip(*(p.drawn for p in chosen), strict=True)]
-
-    def write(self, path: Path) -> None:
-        """As JSON."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-
-    @classmethod
-    def read(cls, path: Path) -> LearningCurve:
-        """What `write` wrote.
-
-        Raises:
-            ResultsError: The file is missing or is something else.
-        """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            points = tuple(
-                CurvePoint(**{**point, "drawn": tuple(point["drawn"])})
-                for point in content.pop("points")
-            )
-            network = tuple(content.pop("network"))
-            return cls(points=points, network=network, **content)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ResultsError(f"{path} holds no readable learning curve: {error}") from None
 
 
 def curve_jobs(
@@ -217,7 +192,8 @@ def measure_curve(
     for share in recipe.shares:
         folder = point_folder(share)
         title = f"{share:.0%} of the tiles"
-        logits = predictor.members(folder, data.images[np.concatenate([asked, held])], title)
+        images = data.images[np.concatenate([asked, held])]
+        logits = predictor.predict_members(folder, images, title)
         states = [
             load_checkpoint(checkpoint_path(predictor.runs / folder, f"member_{member:02d}"))
             for member in range(recipe.members)
@@ -301,6 +277,7 @@ def _law(points: Sequence[CurvePoint], predicted: Sequence[float]) -> PowerLaw:
 def figures(curve: LearningCurve) -> Mapping[str, Any]:
     """The curve in JSON's types, without the resamples."""
     content = asdict(curve)
+    del content["arrays_sha256"]
     for point in content["points"]:
         del point["drawn"]
     return content

@@ -1,23 +1,23 @@
-"""Whether a chosen lot tells more than a random one: tests played through where all are known.
+"""Simulated plans of tests, on lots whose property is known: chosen lots against random ones.
 
-A third of the lots is never offered; on it every plan is judged alike. From the other lots some are
-tested at random, and further ones added one by one: at random, or as the process over lots chooses.
-Only lots that were "tested" give it values, with their tests' scatter; errors are against the true
+A third of the lots is never offered; every plan is evaluated on it. Of the other lots some are
+tested at random, and further ones are added one by one: at random, or by an acquisition function.
+Only "tested" lots give the process values, with their tests' scatter; errors are against the true
 property.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.progress import track
 
@@ -26,9 +26,8 @@ from lotwise_training.active_learning.embedding import PlaceSpace
 from lotwise_training.active_learning.forecast import expected_error, outlook
 from lotwise_training.active_learning.gaussian_process import LotKernel, LotProcess
 from lotwise_training.data.tiles import Floats, Numbers
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import Result, Shape, joined
 
-FILE: Final = "plan_lots.json"
 DIGITS: Final = 6
 RANDOM: Final = "random"
 WAYS: Final = (RANDOM, *GAINS)
@@ -36,11 +35,11 @@ FIRST: Final = 8
 """Lots tested at the start, at random."""
 LAST: Final = 60
 STEP: Final = 2
-"""Errors are put down at every other size."""
+"""Errors are recorded at every other size."""
 STARTS: Final = 50
 HELD_SHARE: Final = 1 / 3
 FORECASTS: Final = ((133, 8, 20), (133, 20, 40), (40, 20, 60), (40, 20, 100))
-"""Lots at hand, how many of them are tested, and for how many tested lots the error is foretold.
+"""Lots at hand, how many of them are tested, and the number of tested lots of the forecast.
 Where that is more than are at hand, further lots are found that are like them."""
 FORECAST_STARTS: Final = 20
 RESAMPLES: Final = 40
@@ -68,22 +67,37 @@ class KnownLots:
 
 
 @dataclass(frozen=True, eq=False)
-class SimulatedPlans:
-    """Errors along all plans.
+class SimulatedPlans(Result):
+    """Errors along all simulated plans.
 
     Attributes:
         sizes: int64 [M], numbers of tested lots.
         errors: By way, float64 [S, M, 4], of S starts, in the order of `FIGURES`.
-        forecasts: By FORECASTS, float64 [S, 4]: the relative error that is foretold for untested
-            lots, the ends of its 90% interval, and the error as it came.
+        forecasts: By FORECASTS, float64 [S, 4]: the relative error forecast for untested lots,
+            the ends of its 90% interval, and the observed error.
         offered, held: How many lots each.
+        benchmark: Its version.
+        property, unit: Name and unit of the property.
+        standard_error: Relative, of a lot's measured property.
+        weights_sha256: Of the ensemble whose features embed the lots.
+        data_version: Of the tiles.
     """
 
-    sizes: Numbers
-    errors: dict[str, Floats]
-    forecasts: dict[tuple[int, int, int], Floats]
+    stem: ClassVar[str] = "simulated_plans"
+    sizes: Annotated[npt.NDArray[np.int64], Shape("M")]
+    errors: Mapping[str, Annotated[npt.NDArray[np.float64], Shape("S M F")]]
+    forecasts: Mapping[
+        Annotated[tuple[int, int, int], joined(int)],
+        Annotated[npt.NDArray[np.float64], Shape("T 4")],
+    ]
     offered: int
     held: int
+    benchmark: int
+    property: str
+    unit: str
+    standard_error: float
+    weights_sha256: str
+    data_version: str
 
 
 class Stage:
@@ -166,18 +180,18 @@ def simulate_start(stage: Stage, start: int, last: int = LAST) -> dict[str, list
 def simulate_forecast(
     stage: Stage, start: int, at_hand: int, tested: int, size: int, resamples: int = RESAMPLES
 ) -> list[float]:
-    """An error foretold with its interval, and as it came.
+    """A forecast error with its interval, and the observed one.
 
     Args:
         stage: The lots.
         start: Seed of the lots at hand.
         at_hand: How many of those on offer are at hand.
-        tested: How many of these are tested when it is foretold.
+        tested: How many of these are tested at the forecast.
         size: For how many tested lots.
         resamples: Of the interval.
 
     Returns:
-        Foretold, low, high, came; relative.
+        Forecast, low, high, observed; relative.
     """
     order = np.random.default_rng([start, 2]).permutation(stage.offered)
     near, held = order[:at_hand], np.arange(stage.offered, len(stage.true))
@@ -189,96 +203,70 @@ def simulate_forecast(
     space = PlaceSpace.of(means[: len(near)])
     error = stage.lots.standard_error
     kernel = LotKernel.of(space.places(means[: len(near)]))
-    told = outlook(LotProcess.fitted(kernel, known, measured[known], error), resamples)
+    forecast = outlook(LotProcess.fitted(kernel, known, measured[known], error), resamples)
     if size < len(near):
-        then = np.concatenate([known, told.chosen[: size - tested]])
-        judged = np.setdiff1d(np.arange(len(near)), then)
+        then = np.concatenate([known, forecast.chosen[: size - tested]])
+        evaluated = np.setdiff1d(np.arange(len(near)), then)
     else:
-        then, judged = np.arange(size), np.arange(len(order), len(rows))
+        then, evaluated = np.arange(size), np.arange(len(order), len(rows))
     pool = len(near) if size < len(near) else size
     places = PlaceSpace.of(means[:pool]).places(means)
-    came = LotProcess.fitted(LotKernel.of(places, pool), then, measured[then], error)
-    mean, _ = came.posterior()
-    off = float(np.mean(np.abs(np.exp(mean) / true - 1.0)[judged]))
-    return [*told.error(size), off]
+    later = LotProcess.fitted(LotKernel.of(places, pool), then, measured[then], error)
+    mean, _ = later.posterior()
+    off = float(np.mean(np.abs(np.exp(mean) / true - 1.0)[evaluated]))
+    return [*forecast.error(size), off]
 
 
-def played(lots: KnownLots, jobs: int | None = None) -> SimulatedPlans:
-    """Play all plans through, some minutes on two cores.
+def simulate_plans(
+    lots: KnownLots,
+    *,
+    benchmark: int,
+    property_name: str,
+    unit: str,
+    weights_sha256: str,
+    data_version: str,
+) -> SimulatedPlans:
+    """Simulate all plans, some minutes on two cores.
 
     Args:
         lots: With their property.
-        jobs: Processes; None for one a core.
+        benchmark: See `SimulatedPlans`, as the others.
+        property_name: Of the property.
+        unit: Of the property.
+        weights_sha256: Of the ensemble.
+        data_version: Of the tiles.
     """
     stage = Stage(lots)
-    workers = jobs or len(os.sched_getaffinity(0))
+    workers = len(os.sched_getaffinity(0))
     # Spawned, because a fork of a process in which torch runs threads can hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         console = Console(stderr=True)
-        playing = pool.map(partial(simulate_start, stage), range(STARTS))
-        starts = list(track(playing, "play plans", total=STARTS, console=console))
-        told = {}
+        simulations = pool.map(partial(simulate_start, stage), range(STARTS))
+        starts = list(track(simulations, "simulate plans", total=STARTS, console=console))
+        pending = {}
         for each in FORECASTS:
             at_hand, tested, size = each
-            told[each] = pool.map(
+            pending[each] = pool.map(
                 partial(simulate_forecast, stage, at_hand=at_hand, tested=tested, size=size),
                 range(FORECAST_STARTS),
             )
         forecasts = {
-            each: np.array(list(track(one, f"foretell {each}", FORECAST_STARTS, console=console)))
-            for each, one in told.items()
+            each: np.array(
+                list(track(one, f"forecast {each}", FORECAST_STARTS, console=console))
+            ).round(DIGITS)
+            for each, one in pending.items()
         }
     return SimulatedPlans(
         sizes=np.arange(FIRST, LAST + 1, STEP),
-        errors={way: np.array([errors[way] for errors in starts]) for way in WAYS},
+        errors={way: np.array([errors[way] for errors in starts]).round(DIGITS) for way in WAYS},
         forecasts=forecasts,
         offered=stage.offered,
         held=len(stage.true) - stage.offered,
+        benchmark=benchmark,
+        property=property_name,
+        unit=unit,
+        standard_error=lots.standard_error,
+        weights_sha256=weights_sha256,
+        data_version=data_version,
     )
-
-
-def write_simulated_plans(folder: Path, made: SimulatedPlans, stated: dict[str, Any]) -> None:
-    """Write `plan_lots.json`."""
-    content = {
-        **stated,
-        "offered": made.offered,
-        "held": made.held,
-        "sizes": made.sizes.tolist(),
-        "errors": {way: each.round(DIGITS).tolist() for way, each in made.errors.items()},
-        "forecasts": [
-            {"forecast": list(each), "starts": values.round(DIGITS).tolist()}
-            for each, values in made.forecasts.items()
-        ],
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, allow_nan=False)
-    (folder / FILE).write_text(text.replace(']], "', ']],\n"') + "\n", encoding="utf-8")
-
-
-def read_simulated_plans(folder: Path) -> tuple[SimulatedPlans, dict[str, Any]] | None:
-    """What `write_simulated_plans` wrote; None where it wrote nothing.
-
-    Raises:
-        ResultsError: The file is unreadable.
-    """
-    path = folder / FILE
-    if not path.exists():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        made = SimulatedPlans(
-            sizes=np.array(content.pop("sizes"), dtype=np.int64),
-            errors={way: np.array(each) for way, each in content.pop("errors").items()},
-            forecasts={
-                tuple(each["forecast"]): np.array(each["starts"])
-                for each in content.pop("forecasts")
-            },
-            offered=content.pop("offered"),
-            held=content.pop("held"),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ResultsError(
-            f"{path} holds no plans: {error}; `lotwise-train plan lots --measure` writes it"
-        ) from None
-    return made, content

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from lotwise_training.config.schema import IntervalRecipe, RegressorRecipe
 from lotwise_training.data.tiles import TileDataset, some_of_each_lot
 from lotwise_training.inference.predict import load_regressor, predict_property
 from lotwise_training.models.wide_resnet import TileRegressor
+from lotwise_training.store.arrays import Shape, Stored
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.property import fold_name, regressor_splits
 
@@ -34,7 +35,7 @@ _DIGITS: Final = 5
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
+class HeldOut(Stored):
     """What fold networks say of N tiles of L lots, each lot by the network that held it out.
 
     Attributes:
@@ -45,10 +46,10 @@ class HeldOut:
         lot_ids, recipes: L names.
     """
 
-    lots: npt.NDArray[np.int16]
-    predicted: npt.NDArray[np.float32]
-    folds: npt.NDArray[np.int8]
-    values: npt.NDArray[np.float64]
+    lots: Annotated[npt.NDArray[np.int16], Shape("N")]
+    predicted: Annotated[npt.NDArray[np.float32], Shape("N")]
+    folds: Annotated[npt.NDArray[np.int8], Shape("L")]
+    values: Annotated[npt.NDArray[np.float64], Shape("L")]
     lot_ids: tuple[str, ...]
     recipes: tuple[str, ...]
 

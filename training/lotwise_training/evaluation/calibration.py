@@ -12,8 +12,13 @@ from lotwise.core.temperature import error_probability, scaled
 from lotwise.core.uncertainty import Array, entropy
 from lotwise_training.evaluation.bootstrap import Interval
 from lotwise_training.evaluation.classification import selective_risk
-from lotwise_training.evaluation.fresh_predictions import CalibrationCheck, FreshPredictions
-from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, Predictions
+from lotwise_training.evaluation.predictions import (
+    ENSEMBLE,
+    TEST,
+    CalibrationCheck,
+    FreshPredictions,
+    Predictions,
+)
 from lotwise_training.evaluation.records import Records
 from lotwise_training.evaluation.tile_sets import NEW_REGIONS, TILE_RANDOM, in_order
 from lotwise_training.metrics import ECE_BINS, auroc, expected_calibration_error
@@ -56,7 +61,7 @@ def add_familiarity(records: Records, outputs: Predictions, min_familiarity: flo
     known = outputs.get((TILE_RANDOM, NEW_REGIONS))
     if known is None or known.familiarity is None:
         return
-    before = entropy(known.answers[ENSEMBLE].probabilities)
+    before = entropy(known.predictions[ENSEMBLE].probabilities)
     for split, name in in_order(outputs):
         shifted = outputs[split, name]
         if split != TILE_RANDOM or name in (TEST, NEW_REGIONS) or shifted.familiarity is None:
@@ -68,7 +73,7 @@ def add_familiarity(records: Records, outputs: Predictions, min_familiarity: flo
             len(shifted.tiles),
             known_tiles=len(known.tiles),
             familiarity_auroc=(area, auroc_interval(area, len(known.tiles), len(shifted.tiles))),
-            entropy_auroc=auroc(before, entropy(shifted.answers[ENSEMBLE].probabilities)),
+            entropy_auroc=auroc(before, entropy(shifted.predictions[ENSEMBLE].probabilities)),
             unfamiliar=float((shifted.familiarity < min_familiarity).mean()),
             known_unfamiliar=float((known.familiarity < min_familiarity).mean()),
         )

@@ -17,7 +17,7 @@ from lotwise_training.evaluation.predictions import (
     SINGLE,
     TEST,
     UNSEEN,
-    Answers,
+    ClassPredictions,
     Predictions,
     SetPredictions,
 )
@@ -68,7 +68,7 @@ class Scores:
     mutual_information: Array
 
 
-def scores(answers: Answers) -> Scores:
+def scores(answers: ClassPredictions) -> Scores:
     """Probabilities and uncertainties of a method's predictions."""
     probabilities = answers.probabilities
     predictive = entropy(probabilities)
@@ -111,7 +111,7 @@ def compute_classification(
         if is_labelled(predicted):
             _add_labelled(records, split, name, predicted, manifest, regions, seed)
             continue
-        for method, answers in predicted.answers.items():
+        for method, answers in predicted.predictions.items():
             of = {"split": split, "set": name, "method": method}
             records.add(SECTION, of, len(predicted.tiles), **_of_any(scores(answers), regions))
     _add_shifts(records, outputs)
@@ -143,8 +143,8 @@ def _add_labelled(
 ) -> None:
     labels = predicted.labels.astype(np.int64)
     n, rows = len(labels), np.arange(len(labels))
-    methods = [method for method in METHODS if method in predicted.answers]
-    scored = {method: scores(predicted.answers[method]) for method in methods}
+    methods = [method for method in METHODS if method in predicted.predictions]
+    scored = {method: scores(predicted.predictions[method]) for method in methods}
     right = {method: (~misclassified(scored[method], labels)).astype(float) for method in methods}
     loss = {
         method: -np.log(np.clip(scored[method].probabilities[rows, labels], 1e-300, 1.0))
@@ -223,9 +223,9 @@ def _add_shifts(records: Records, outputs: Predictions) -> None:
             continue
         shifted, known = outputs[split, name], outputs[split, against]
         for method in METHODS:
-            if method not in shifted.answers or method not in known.answers:
+            if method not in shifted.predictions or method not in known.predictions:
                 continue
-            ours, theirs = scores(shifted.answers[method]), scores(known.answers[method])
+            ours, theirs = scores(shifted.predictions[method]), scores(known.predictions[method])
             drop = None
             if is_labelled(shifted) and is_labelled(known):
                 error = misclassified(ours, shifted.labels).mean()

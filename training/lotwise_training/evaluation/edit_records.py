@@ -1,82 +1,77 @@
-"""What edits did to tiles, as a meter and the regressor read it, in one small file."""
+"""Measured changes of edited tiles, by a network that reads attributes and by the regressor."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lotwise_training.store.arrays import ResultsError, read_stored, write_stored
+from lotwise_training.store.arrays import Result, Shape, Stored
 
-FILE: Final = "edits.npz"
 SIMULATOR: Final = "simulator"
-"""Not an editor: the lots themselves, made again with one attribute changed."""
+"""Not an editor: the lots themselves, simulated again with one attribute changed."""
 DIRECTIONS: Final = 2
 
 Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class EditSet:
-    """Edits of N tiles: each of A attributes once down and once up, all others left.
+class EditSet(Stored):
+    """Edits of N tiles: each of A attributes once down and once up, all others unchanged.
 
     Attributes:
         lots: [N], number of the tile's lot.
-        requested: [N, A, 2], change that was asked for; 0 where the attribute is at its end.
+        requested: [N, A, 2], requested change; 0 where the attribute is at its end.
         measured: [N, A, 2, A], change of the meter's reading of every attribute.
-        property: [N, A, 2], change of the regressor's answer; of the simulator, of the true value.
-        redrawn_psnr_db: [N], of the tile redrawn with its own attributes; empty for the simulator,
-            as the next two.
-        redrawn_shift: [N], by which share the answer to the redrawn tile differs from the tile's.
+        property: [N, A, 2], change of the predicted property; of the simulator, of the true value.
+        redrawn_psnr_db: [N], of the tile redrawn with its current attributes; empty for the
+            simulator, as the next two.
+        redrawn_shift: [N], relative change of the predicted property by redrawing.
         returned_psnr_db: [N, A], of the tile edited upwards and back again.
     """
 
-    lots: Array
-    requested: Array
-    measured: Array
-    property: Array
-    redrawn_psnr_db: Array
-    redrawn_shift: Array
-    returned_psnr_db: Array
+    lots: Annotated[Array, Shape("N")]
+    requested: Annotated[Array, Shape("N A D")]
+    measured: Annotated[Array, Shape("N A D A")]
+    property: Annotated[Array, Shape("N A D")]
+    redrawn_psnr_db: Annotated[Array, Shape("M")]
+    redrawn_shift: Annotated[Array, Shape("M")]
+    returned_psnr_db: Annotated[Array, Shape("M ...")]
 
 
-def write_edits(folder: Path, sets: Mapping[str, EditSet], manifest: Mapping[str, Any]) -> None:
-    """Write `edits.npz` and `edits.json`.
+@dataclass(frozen=True, eq=False)
+class EditorRun(Stored):
+    """Training of an editor, or of the network that reads attributes, which has no hash here."""
 
-    Args:
-        folder: Of all stored results.
-        sets: By the kind of the editor, or SIMULATOR.
-        manifest: What else is known, in JSON's types; "attributes" names them.
+    steps: int
+    seconds: int
+    weights_sha256: str | None = None
 
-    Raises:
-        ResultsError: More than 8 MB.
+
+@dataclass(frozen=True, eq=False)
+class EditResult(Result):
+    """Measurements of all editors.
+
+    Attributes:
+        benchmark: Version of the benchmark that the lots are from.
+        profile: Name of the recipes' folder.
+        served: Kind of the editor that is served.
+        attributes: A names.
+        unit: Of the property.
+        networks: By kind, and the meter.
+        curves: Learning curves by kind and loss: pairs of step and value.
+        sets: By kind of the editor, or SIMULATOR.
     """
-    arrays = {
-        f"{kind}/{field.name}": getattr(each, field.name)
-        for kind, each in sets.items()
-        for field in fields(EditSet)
-    }
-    write_stored(folder / FILE, arrays, {**manifest, "kinds": list(sets)})
 
-
-def read_edits(folder: Path) -> tuple[dict[str, EditSet], dict[str, Any]]:
-    """Sets and manifest, as `write_edits` wrote them.
-
-    Raises:
-        ResultsError: A file is missing or unreadable, or the sets are not the manifest's.
-    """
-    arrays, manifest = read_stored(folder / FILE)
-    try:
-        sets = {
-            kind: EditSet(
-                **{field.name: arrays[f"{kind}/{field.name}"] for field in fields(EditSet)}
-            )
-            for kind in manifest["kinds"]
-        }
-    except KeyError as error:
-        raise ResultsError(f"{folder / FILE} lacks {error}") from None
-    return sets, manifest
+    stem: ClassVar[str] = "edits"
+    benchmark: int
+    profile: str
+    served: str
+    attributes: tuple[str, ...]
+    unit: str
+    networks: Mapping[str, EditorRun]
+    curves: Mapping[str, Mapping[str, tuple[tuple[float, float], ...]]]
+    sets: Mapping[str, EditSet]

@@ -1,9 +1,9 @@
-"""Asks editors for changes of one attribute at a time, and measures what changed.
+"""Edits one attribute at a time, and measures the changes.
 
-Two networks that never saw an editor are asked: the meter (`training/tasks/attribute_meter.py`)
-reads the attributes of the edited tiles, and the regressor their property. Both are checked on the
-truth, which the simulator knows: the same lot, made again with that one attribute changed, so that
-the crystals are others but the change is exact.
+The meter (`training/tasks/attribute_meter.py`) reads the attributes of the edited tiles, and the
+regressor their property; no editor was trained with either. Both are checked on
+the truth: the same lot, simulated again with that one attribute changed. Its crystals are others,
+but the change is exact.
 """
 
 from __future__ import annotations
@@ -44,26 +44,26 @@ Array = npt.NDArray[np.float32]
 def current_attributes(lots: Sequence[Lot]) -> Array:
     """Of every lot, float32 [L, A] in 0..1: means of the experts' scores, as users know them."""
     scores = np.stack([lot.expert_scores().mean(axis=0) for lot in lots])
-    own: Array = np.clip(scores, 0.0, 1.0).astype(np.float32)
-    return own
+    current: Array = np.clip(scores, 0.0, 1.0).astype(np.float32)
+    return current
 
 
-def target_attributes(own: Array) -> Array:
-    """What is asked for: float32 [..., A, 2, A], each attribute once down and once up.
+def target_attributes(current: Array) -> Array:
+    """Targets of the edits: float32 [..., A, 2, A], each attribute once down and once up.
 
     Args:
-        own: float32 [..., A] in 0..1.
+        current: float32 [..., A] in 0..1.
     """
-    n = own.shape[-1]
+    n = current.shape[-1]
     steps = np.zeros((n, DIRECTIONS, n), dtype=np.float32)
     for attribute in range(n):
         steps[attribute, :, attribute] = (-STEP, STEP)
-    wanted: Array = np.clip(own[..., None, None, :] + steps, 0.0, 1.0)
-    return wanted
+    target: Array = np.clip(current[..., None, None, :] + steps, 0.0, 1.0)
+    return target
 
 
-def simulated_edits(lots: Sequence[Lot], meter: nn.Module, cache: Path) -> tuple[Images, EditSet]:
-    """The lots themselves, and what the meter says when they are made again with one change.
+def simulate_edits(lots: Sequence[Lot], meter: nn.Module, cache: Path) -> tuple[Images, EditSet]:
+    """The lots themselves, and the meter's readings of them simulated again with one change.
 
     Args:
         lots: Simulated lots.
@@ -74,11 +74,11 @@ def simulated_edits(lots: Sequence[Lot], meter: nn.Module, cache: Path) -> tuple
         Tiles uint8 [N, H, W], TILES_PER_LOT of each lot in order; what changed.
     """
     true = np.stack([lot.attributes.as_array() for lot in lots])
-    wanted = target_attributes(true)
+    target = target_attributes(true)
     changed = {
         f"{attribute} {direction}": [
             _order(replace(lot, attributes=Attributes.from_array(to)))
-            for lot, to in zip(lots, wanted[:, attribute, direction], strict=True)
+            for lot, to in zip(lots, target[:, attribute, direction], strict=True)
         ]
         for attribute in range(true.shape[1])
         for direction in range(DIRECTIONS)
@@ -94,13 +94,13 @@ def simulated_edits(lots: Sequence[Lot], meter: nn.Module, cache: Path) -> tuple
             measured[:, attribute, direction] = predict_tiles(meter, images) - before
             rise = [
                 peak_stress_psi(Attributes.from_array(to)) - lot.peak_stress_psi
-                for to, lot in zip(wanted[:, attribute, direction], lots, strict=True)
+                for to, lot in zip(target[:, attribute, direction], lots, strict=True)
             ]
             stress[:, attribute, direction] = np.repeat(rise, TILES_PER_LOT)
     none = np.empty((0,), dtype=np.float32)
     return tiles["own"], EditSet(
         lots=_lot_numbers(lots),
-        requested=_requested(true, wanted).repeat(TILES_PER_LOT, axis=0),
+        requested=_requested(true, target).repeat(TILES_PER_LOT, axis=0),
         measured=measured,
         property=stress,
         redrawn_psnr_db=none,
@@ -110,7 +110,7 @@ def simulated_edits(lots: Sequence[Lot], meter: nn.Module, cache: Path) -> tuple
 
 
 @torch.inference_mode()
-def measured_edits(
+def measure_edits(
     editor: EditorNetwork,
     lots: Sequence[Lot],
     tiles: Images,
@@ -125,19 +125,19 @@ def measured_edits(
         editor: In evaluation mode; it and the next two are moved to the best device.
         lots: Simulated lots.
         tiles: uint8 [N, H, W], TILES_PER_LOT of each lot in order.
-        meter: As `simulated_edits` takes it.
+        meter: As `simulate_edits` takes it.
         regressor: From grey values [B, 1, H, W] to the property [B, 1], in evaluation mode.
         title: Of the progress bar.
     """
     device = best_device()
     for network in (editor, meter, regressor):
         to_device(network, device)
-    own = current_attributes(lots)
-    wanted = target_attributes(own)
-    n, attributes = len(tiles), own.shape[1]
-    answers = EditSet(
+    current = current_attributes(lots)
+    target = target_attributes(current)
+    n, attributes = len(tiles), current.shape[1]
+    edits = EditSet(
         lots=_lot_numbers(lots),
-        requested=_requested(own, wanted).repeat(TILES_PER_LOT, axis=0),
+        requested=_requested(current, target).repeat(TILES_PER_LOT, axis=0),
         measured=np.empty((n, attributes, DIRECTIONS, attributes), dtype=np.float32),
         property=np.empty((n, attributes, DIRECTIONS), dtype=np.float32),
         redrawn_psnr_db=np.empty(n, dtype=np.float32),
@@ -148,43 +148,43 @@ def measured_edits(
     with torch.backends.cudnn.flags(allow_tf32=False):
         for number in track(range(len(lots)), title, console=Console(stderr=True)):
             rows = slice(number * TILES_PER_LOT, (number + 1) * TILES_PER_LOT)
-            image, told, asked = (
+            tensors = (
                 torch.from_numpy(each).to(device)
-                for each in (tiles[rows, None], own[number], wanted[number])
+                for each in (tiles[rows, None], current[number], target[number])
             )
-            _measure_lot(answers, rows, editor, meter, regressor, image, told, asked)
-    return answers
+            _measure_lot(edits, rows, editor, meter, regressor, *tensors)
+    return edits
 
 
 def _measure_lot(
-    answers: EditSet,
+    edits: EditSet,
     rows: slice,
     editor: EditorNetwork,
     meter: nn.Module,
     regressor: nn.Module,
     image: Tensor,
-    own: Tensor,
-    wanted: Tensor,
+    current: Tensor,
+    target: Tensor,
 ) -> None:
-    """Fill the rows of one lot: its tiles [B, 1, H, W], attributes [A], and wanted [A, 2, A]."""
-    told = own.repeat(len(image), 1)
-    code = editor.encode(image, told)
-    redrawn = editor.decode(*code, told)
+    """Fill the rows of one lot: tiles [B, 1, H, W]; attributes [A]; targets [A, 2, A]."""
+    unchanged = current.repeat(len(image), 1)
+    code = editor.encode(image, unchanged)
+    redrawn = editor.decode(*code, unchanged)
     before, value = meter(redrawn), regressor(redrawn)
     original = regressor(image)
-    answers.redrawn_psnr_db[rows] = _psnr_db(redrawn, image)
-    answers.redrawn_shift[rows] = ((value - original) / original)[:, 0].cpu().numpy()
-    for attribute in range(len(own)):
+    edits.redrawn_psnr_db[rows] = _psnr_db(redrawn, image)
+    edits.redrawn_shift[rows] = ((value - original) / original)[:, 0].cpu().numpy()
+    for attribute in range(len(current)):
         for direction in range(DIRECTIONS):
-            asked = wanted[attribute, direction].repeat(len(image), 1)
-            edited = editor.decode(*code, asked)
+            requested = target[attribute, direction].repeat(len(image), 1)
+            edited = editor.decode(*code, requested)
             change = meter(edited) - before
-            answers.measured[rows, attribute, direction] = change.cpu().numpy()
+            edits.measured[rows, attribute, direction] = change.cpu().numpy()
             rise = (regressor(edited) - value)[:, 0]
-            answers.property[rows, attribute, direction] = rise.cpu().numpy()
+            edits.property[rows, attribute, direction] = rise.cpu().numpy()
         # The last edit was the one upwards.
-        returned = editor.decode(*editor.encode(edited, asked), told)
-        answers.returned_psnr_db[rows, attribute] = _psnr_db(returned, image)
+        returned = editor.decode(*editor.encode(edited, requested), unchanged)
+        edits.returned_psnr_db[rows, attribute] = _psnr_db(returned, image)
 
 
 def _order(lot: Lot) -> RenderOrder:
@@ -193,9 +193,9 @@ def _order(lot: Lot) -> RenderOrder:
     )
 
 
-def _requested(own: Array, wanted: Array) -> Array:
-    """Changes that are asked for, [..., A, 2], by `target_attributes`."""
-    change = wanted - own[..., None, None, :]
+def _requested(current: Array, target: Array) -> Array:
+    """Requested changes, [..., A, 2], by `target_attributes`."""
+    change = target - current[..., None, None, :]
     diagonal: Array = np.diagonal(change, axis1=-3, axis2=-1)  # [..., 2, A]
     return np.swapaxes(diagonal, -1, -2)
 

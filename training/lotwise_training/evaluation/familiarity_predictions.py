@@ -1,21 +1,22 @@
-"""How familiar tiles are to the served regressor: of new lots, and of what is strange.
+"""How familiar tiles are to the served regressor: of new lots, and out of distribution.
 
-Stored as p-values; `make evaluate` computes from them how often what is known is called strange,
-and how well what is strange is told from it.
+The report computes from the p-values how often known tiles are called unfamiliar, and how well
+out-of-distribution tiles are told from them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from rich.progress import track
 
-from lotwise.core.known_tiles import KNOWN_TILES_FILE, KnownTiles
+from lotwise.core.known_tiles import KNOWN_TILES_FILE, KnownTiles, KnownTilesStatement
 from lotwise.core.preprocessing import resample_area
 from lotwise_simulator import benchmark, mosaic
 from lotwise_simulator.instrument import NOMINAL, InstrumentState
@@ -25,11 +26,10 @@ from lotwise_training.calibration.familiarity import look
 from lotwise_training.data.outliers import outlier_tiles
 from lotwise_training.data.tiles import Images, TileDataset
 from lotwise_training.inference.predict import load_regressor
-from lotwise_training.store.arrays import ResultsError, read_stored, write_stored
+from lotwise_training.store.arrays import Result, Shape
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.property import SERVED, served_name
 
-FILE: Final = "known_tiles.npz"
 NEW_LOTS: Final = "new lots"
 TILES: Final = 240
 """Of each set beside the new lots, about."""
@@ -38,13 +38,31 @@ TILES_PER_SIDE: Final = 3
 UNRELATED_SEED: Final = 50_000
 MADE_UP_SEED: Final = 3
 
-PValues = Mapping[str, npt.NDArray[np.float32]]
+PValues = Mapping[str, Annotated[npt.NDArray[np.float32], Shape("*")]]
+
+
+@dataclass(frozen=True, eq=False)
+class FamiliarityResult(Result):
+    """P-values of tiles among the regressor's known tiles.
+
+    Attributes:
+        benchmark: Its version.
+        profile: Name of the recipes' folder.
+        known_tiles: The served regressor's.
+        sets: float32 [N] by the set's name.
+    """
+
+    stem: ClassVar[str] = "familiarity"
+    benchmark: int
+    profile: str
+    known_tiles: KnownTilesStatement
+    sets: PValues
 
 
 def familiarity_predictions(
     new: TileDataset, runs: Path, *, profile: str, version: int
-) -> tuple[PValues, dict[str, Any]] | None:
-    """Ask the served regressor about new lots and strange tiles.
+) -> FamiliarityResult | None:
+    """Familiarity of new lots and of out-of-distribution tiles to the served regressor.
 
     Args:
         new: Tiles of the benchmark's new lots.
@@ -53,7 +71,6 @@ def familiarity_predictions(
         version: Of the benchmark.
 
     Returns:
-        P-values float32 [N] by the set's name, and what else is known of the run in JSON's types;
         None where the run has no known tiles.
 
     Raises:
@@ -64,12 +81,16 @@ def familiarity_predictions(
         return None
     known = KnownTiles.read(path)
     regressor = load_regressor(checkpoint_path(runs, served_name()))
-    said = {
-        name: known.p_values(look(regressor, images)).astype(np.float32)
-        for name, images in {NEW_LOTS: new.images, **ood_sets(new.images)}.items()
-    }
-    stated = known.statement.model_dump(mode="json")
-    return said, {"benchmark": version, "profile": profile, "known_tiles": stated}
+    images = {NEW_LOTS: new.images, **ood_sets(new.images)}
+    return FamiliarityResult(
+        benchmark=version,
+        profile=profile,
+        known_tiles=known.statement,
+        sets={
+            name: known.p_values(look(regressor, each)).astype(np.float32)
+            for name, each in images.items()
+        },
+    )
 
 
 def ood_sets(known: Images) -> dict[str, Images]:
@@ -94,29 +115,13 @@ def ood_sets(known: Images) -> dict[str, Images]:
     }
 
 
-def write_familiarity_predictions(folder: Path, said: PValues, stated: Mapping[str, Any]) -> None:
-    """Write `known_tiles.npz` and `known_tiles.json`."""
-    write_stored(folder / FILE, dict(said), {**stated, "sets": list(said)})
-
-
-def read_familiarity_predictions(folder: Path) -> tuple[PValues, dict[str, Any]]:
-    """What `write_familiarity_predictions` wrote.
-
-    Raises:
-        ResultsError: A file is missing or unreadable, or the answers are not the manifest's.
-    """
-    arrays, stated = read_stored(folder / FILE)
-    try:
-        return {name: arrays[name] for name in stated["sets"]}, stated
-    except KeyError as error:
-        raise ResultsError(f"{folder / FILE} lacks {error}") from None
-
-
 def _of_lots(
     lots: Sequence[Lot], instrument: InstrumentState = NOMINAL, *, region: int = 0
 ) -> Images:
     each = TILES // len(lots)
-    shown: Iterable[Lot] = track(lots, "render strange tiles", console=Console(stderr=True))
+    shown: Iterable[Lot] = track(
+        lots, "render out-of-distribution tiles", console=Console(stderr=True)
+    )
     tiles = [
         tile.image
         for lot in shown

@@ -1,14 +1,14 @@
-"""What the fold networks said of lots that they held out and of new lots, in one small file.
+"""Predictions of the fold networks: of the lots that they held out, and of new lots.
 
-Calibration, intervals and their coverage follow from it: `make evaluate` computes them anew.
+Calibration, intervals and their coverage follow from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,12 @@ from lotwise_training.calibration.policy import committee_sha256
 from lotwise_training.config.schema import RegressorRecipe
 from lotwise_training.data.tiles import TileDataset
 from lotwise_training.inference.predict import predict_property
-from lotwise_training.store.arrays import ResultsError, read_stored, write_stored
-
-FILE: Final = "intervals.npz"
+from lotwise_training.store.arrays import Result, Shape, Stored
 
 
 @dataclass(frozen=True, eq=False)
-class NewLots:
-    """What K fold networks say of N tiles of L lots that nothing learned from.
+class NewLots(Stored):
+    """Predictions by K fold networks of N tiles of L lots that no network was trained on.
 
     Attributes:
         lots: int16 [N], index into the lots.
@@ -34,10 +32,41 @@ class NewLots:
         lot_ids: L names.
     """
 
-    lots: npt.NDArray[np.int16]
-    predicted: npt.NDArray[np.float32]
-    values: npt.NDArray[np.float64]
+    lots: Annotated[npt.NDArray[np.int16], Shape("N")]
+    predicted: Annotated[npt.NDArray[np.float32], Shape("N K")]
+    values: Annotated[npt.NDArray[np.float64], Shape("L")]
     lot_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class IntervalResult(Result):
+    """Predictions from which intervals are calibrated and on which they are measured.
+
+    Attributes:
+        benchmark: Its version.
+        profile: Name of the recipes' folder.
+        property, unit: Name and unit of the property.
+        reference_lots: Names of the held-out lots that are the benchmark's.
+        coverage: Nominal, of the recipe.
+        lot_tiles: Tiles of each lot.
+        logarithmic: Whether all networks learned logarithms.
+        weights_sha256: Of the networks.
+        held: Lots that were held out.
+        new: Lots that no network was trained on.
+    """
+
+    stem: ClassVar[str] = "interval_predictions"
+    benchmark: int
+    profile: str
+    property: str
+    unit: str
+    reference_lots: tuple[str, ...]
+    coverage: float
+    lot_tiles: int
+    logarithmic: bool
+    weights_sha256: str
+    held: HeldOut
+    new: NewLots
 
 
 def interval_predictions(
@@ -49,90 +78,38 @@ def interval_predictions(
     profile: str,
     benchmark: int,
     reference: Collection[str],
-) -> tuple[HeldOut, NewLots, dict[str, Any]]:
-    """Ask the fold networks about the lots that they held out and about new lots.
+) -> IntervalResult:
+    """Predict the lots that the fold networks held out, and new lots.
 
     Args:
-        data: The lots that were learned from.
-        new: Lots that nothing learned from.
+        data: The lots of the training.
+        new: Lots that no network was trained on.
         recipe: Of the run.
         runs: Folder of all runs.
         profile: Name of the recipes' folder.
         benchmark: Its version.
         reference: Names of the lots of `data` that are the benchmark's own.
 
-    Returns:
-        Both, and what else is known of the run, in JSON's types.
-
     Raises:
         CheckpointError: A network is missing or unfinished.
     """
     networks = load_folds(runs, recipe.comparison.folds)
-    said = NewLots(
+    predicted = NewLots(
         lots=new.lots.astype(np.int16),
         predicted=np.stack([predict_property(network, new.images) for network in networks], axis=1),
         values=new.table.values,
         lot_ids=new.table.lot_ids,
     )
-    stated = {
-        "benchmark": benchmark,
-        "profile": profile,
-        "property": data.table.property_name,
-        "unit": data.table.unit,
-        "reference_lots": [*reference],
-        "coverage": recipe.intervals.coverage,
-        "lot_tiles": recipe.intervals.lot_tiles,
-        "logarithmic": all(network.logarithmic for network in networks),
-        "weights_sha256": committee_sha256(networks),
-    }
-    return held_out(data, recipe, networks), said, stated
-
-
-def write_intervals(folder: Path, held: HeldOut, new: NewLots, manifest: Mapping[str, Any]) -> None:
-    """Write `intervals.npz` and `intervals.json`.
-
-    Raises:
-        ResultsError: More than 8 MB.
-    """
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "held/lots": held.lots,
-        "held/predicted": held.predicted,
-        "held/folds": held.folds,
-        "held/values": held.values,
-        "new/lots": new.lots,
-        "new/predicted": new.predicted,
-        "new/values": new.values,
-    }
-    names = {
-        "held_lot_ids": list(held.lot_ids),
-        "held_recipes": list(held.recipes),
-        "new_lot_ids": list(new.lot_ids),
-    }
-    write_stored(folder / FILE, arrays, {**manifest, **names})
-
-
-def read_intervals(folder: Path) -> tuple[HeldOut, NewLots, dict[str, Any]]:
-    """What `write_intervals` wrote.
-
-    Raises:
-        ResultsError: A file is missing or unreadable, or the answers are not the manifest's.
-    """
-    arrays, manifest = read_stored(folder / FILE)
-    try:
-        held = HeldOut(
-            lots=arrays["held/lots"],
-            predicted=arrays["held/predicted"],
-            folds=arrays["held/folds"],
-            values=arrays["held/values"],
-            lot_ids=tuple(manifest["held_lot_ids"]),
-            recipes=tuple(manifest["held_recipes"]),
-        )
-        new = NewLots(
-            lots=arrays["new/lots"],
-            predicted=arrays["new/predicted"],
-            values=arrays["new/values"],
-            lot_ids=tuple(manifest["new_lot_ids"]),
-        )
-    except KeyError as error:
-        raise ResultsError(f"{folder / FILE} lacks {error}") from None
-    return held, new, manifest
+    return IntervalResult(
+        benchmark=benchmark,
+        profile=profile,
+        property=data.table.property_name,
+        unit=data.table.unit,
+        reference_lots=tuple(reference),
+        coverage=recipe.intervals.coverage,
+        lot_tiles=recipe.intervals.lot_tiles,
+        logarithmic=all(network.logarithmic for network in networks),
+        weights_sha256=committee_sha256(networks),
+        held=held_out(data, recipe, networks),
+        new=predicted,
+    )

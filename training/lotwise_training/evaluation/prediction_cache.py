@@ -1,7 +1,7 @@
-"""Asks networks about tiles, and keeps what they said.
+"""Predictions of networks, cached beside the runs by the hash of weights and tiles.
 
-What was asked once is kept beside the runs, because sixteen passes over thousands of tiles take
-minutes; a network that was trained anew is asked anew.
+Sixteen passes over thousands of tiles take minutes. A network that was trained again is evaluated
+again.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ from lotwise.core.policy import ReferralPolicy
 from lotwise_training.calibration.policy import POLICY_FILE, committee_sha256
 from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.tiles import Numbers, write_array
-from lotwise_training.evaluation.fresh_predictions import CalibrationCheck, FreshPredictions
-from lotwise_training.evaluation.predictions import pool_logits
+from lotwise_training.evaluation.predictions import (
+    CalibrationCheck,
+    FreshPredictions,
+    pool_logits,
+)
 from lotwise_training.inference.ensemble import CommitteePredictor, MembersPredictor
 from lotwise_training.inference.predict import (
     Floats,
@@ -37,21 +40,21 @@ from lotwise_training.inference.predict import (
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.ensemble import DROPOUT_NAME, SERVED
 
-ANSWERS: Final = "committee-answers"
-"""Folder of what was asked before, among the runs."""
+FOLDER: Final = "ensemble-predictions"
+"""Of the cache, among the runs."""
 FRESH_AT_ONCE: Final = 1024
 """Fresh tiles whose features are held at once: tens of megabytes for 16 members."""
 
 
 @dataclass(frozen=True)
 class PredictionCache:
-    """Where networks and their earlier answers lie.
+    """Networks of a run and their cached predictions.
 
     Attributes:
         runs: Folder of all runs.
-        recipe: That they were trained by.
-        calibrated: The served committee's calibration; None before it has one.
-        exported: The served committee, where it was trained elsewhere; None for that of the run.
+        recipe: Of their training.
+        calibrated: Calibration of the served ensemble; None before it has one.
+        exported: The served ensemble, where it was trained elsewhere; None for that of the run.
     """
 
     runs: Path
@@ -64,12 +67,12 @@ class PredictionCache:
     def with_calibration(
         cls, runs: Path, recipe: CommitteeRecipe, *, needed: bool
     ) -> PredictionCache:
-        """An predictor that says how familiar tiles are, too.
+        """A cache that gives the familiarity of tiles, too.
 
         Args:
             runs: Folder of all runs.
-            recipe: Of the committee.
-            needed: Whether a committee without a calibration is an error.
+            recipe: Of the ensemble.
+            needed: Whether an ensemble without a calibration is an error.
 
         Raises:
             Contradiction: The calibration is missing, invalid or of other members.
@@ -82,57 +85,64 @@ class PredictionCache:
         calibrated.check_weights(weights)
         return cls(runs, recipe, calibrated)
 
-    def members(self, folder: str, images: Images, title: str) -> Floats:
-        """Logits of a folder's committee, float32 [N, T, K]."""
+    def predict_members(self, folder: str, images: Images, title: str) -> Floats:
+        """Logits of the ensemble in a folder, float32 [N, T, K]."""
         members, _ = load_members(self.runs / folder)
         weights = committee_sha256(members)
-        return self._once(
+        return self._cached(
             weights, images, lambda: committee_logits(members, images, title=f"{title}, ensemble")
         )
 
-    def served(self, images: Images, title: str | None = None) -> CommitteeOutputs:
-        """All that the served committee says of tiles, asked once.
+    def predict(self, images: Images, title: str | None = None) -> CommitteeOutputs:
+        """Logits and features of the served ensemble.
 
         Args:
             images: uint8 [N, px, px].
             title: Of a progress bar.
         """
-        asked = self._asked()
-        path = self._path(asked.weights_sha256, images, "npz")
+        ensemble = self._ensemble()
+        path = self._path(ensemble.weights_sha256, images, "npz")
         if path.exists():
             with np.load(path) as stored:
                 return CommitteeOutputs.of({name: stored[name] for name in stored.files})
-        outputs = asked.outputs(images, title)
+        outputs = ensemble.outputs(images, title)
         _write_arrays(path, {LOGITS: outputs.logits, **outputs.blocks})
         return outputs
 
     def familiarity(self, outputs: CommitteeOutputs) -> npt.NDArray[np.float64] | None:
-        """P-values of tiles, float64 [N]; None where the committee is not calibrated."""
+        """P-values of tiles, float64 [N]; None without a calibration."""
         return None if self.calibrated is None else self.calibrated.familiarity.p_values(outputs)
 
-    def judged(
-        self, images: Images, labels: Numbers, calibrated: Calibrated, policy: ReferralPolicy
+    def predict_fresh(
+        self,
+        images: Images,
+        labels: Numbers,
+        calibrated: Calibrated,
+        policy: ReferralPolicy,
+        *,
+        at_once: int = FRESH_AT_ONCE,
     ) -> CalibrationCheck:
-        """What the served committee says of fresh tiles, asked once; features are not kept.
+        """Predictions of fresh tiles by the served ensemble, without their features.
 
         Args:
             images: uint8 [N, px, px], of known lots.
-            labels: int64 [N], by the place in the answers.
-            calibrated: The calibration to be judged.
-            policy: That was fitted with it.
+            labels: int64 [N], classes.
+            calibrated: The calibration to evaluate.
+            policy: Fitted with it.
+            at_once: Tiles whose features are held in memory at once.
 
         Raises:
-            Contradiction: The calibration is of another committee.
+            Contradiction: The calibration is of another ensemble.
         """
-        asked = self._asked()
-        calibrated.check_weights(asked.weights_sha256)
-        key = f"{asked.weights_sha256}-{calibrated.calibration.familiarity_sha256}"
+        ensemble = self._ensemble()
+        calibrated.check_weights(ensemble.weights_sha256)
+        key = f"{ensemble.weights_sha256}-{calibrated.calibration.familiarity_sha256}"
         path = self._path(key, images, "npz")
         if not path.exists():
-            starts = range(0, len(images), FRESH_AT_ONCE)
+            starts = range(0, len(images), at_once)
             parts = []
             for at in track(starts, "fresh tiles, ensemble", console=Console(stderr=True)):
-                outputs = asked.outputs(images[at : at + FRESH_AT_ONCE])
+                outputs = ensemble.outputs(images[at : at + at_once])
                 parts.append(
                     {
                         "log_probabilities": pool_logits(outputs.logits).log_probabilities,
@@ -146,7 +156,7 @@ class PredictionCache:
             )
         return CalibrationCheck(fresh, calibrated.calibration, policy)
 
-    def _asked(self) -> CommitteePredictor:
+    def _ensemble(self) -> CommitteePredictor:
         if self.exported is not None:
             return self.exported
         members, _ = load_members(self.runs / SERVED)
@@ -155,30 +165,30 @@ class PredictionCache:
             self._served[weights] = MembersPredictor(members, weights)
         return self._served[weights]
 
-    def dropout(self, folder: str, images: Images, title: str) -> Floats:
-        """Logits of a folder's network with dropout, pass by pass, float32 [N, T, K]."""
+    def predict_dropout(self, folder: str, images: Images, title: str) -> Floats:
+        """Logits of the dropout network in a folder, one pass after another, float32 [N, T, K]."""
         network, _ = load_network(checkpoint_path(self.runs / folder, DROPOUT_NAME))
         passes, seed = self.recipe.dropout_passes, self.recipe.network.seed
         weights = f"{committee_sha256([network])}-{passes}-{seed}"
-        return self._once(
+        return self._cached(
             weights,
             images,
             lambda: dropout_logits(network, images, passes, seed, title=f"{title}, dropout"),
         )
 
-    def _once(self, weights: str, images: Images, ask: Callable[[], Floats]) -> Floats:
+    def _cached(self, weights: str, images: Images, predict: Callable[[], Floats]) -> Floats:
         path = self._path(weights, images, "npy")
         if path.exists():
             stored: Floats = np.load(path)
             return stored
-        logits = ask()
+        logits = predict()
         write_array(path, logits)
         return logits
 
     def _path(self, weights: str, images: Images, ending: str) -> Path:
         digest = hashlib.sha256(weights.encode())
         digest.update(np.ascontiguousarray(images).data)
-        return self.runs / ANSWERS / f"{digest.hexdigest()[:20]}.{ending}"
+        return self.runs / FOLDER / f"{digest.hexdigest()[:20]}.{ending}"
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:

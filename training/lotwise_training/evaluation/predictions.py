@@ -1,22 +1,27 @@
-"""What trained committees answered, tile by tile, in one file small enough to be committed.
+"""Predictions of trained ensembles, tile by tile, as they are committed.
 
-The full run writes it; reports are computed from it, so that a figure can be checked without hours
-of training. It is tied by hash to the weights that answered and to the tiles that they were asked.
+They are tied by hash to the weights that made them and to the tiles that they were made of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lotwise.core.uncertainty import committee_probabilities, mean_member_entropy, softmax
+from lotwise.core.calibration import Calibration
+from lotwise.core.policy import ReferralPolicy
+from lotwise.core.uncertainty import (
+    Array,
+    committee_probabilities,
+    mean_member_entropy,
+    softmax,
+)
 from lotwise_training.data.tiles import Numbers
-from lotwise_training.store.arrays import read_stored, write_stored
+from lotwise_training.store.arrays import Result, Shape, Stored, joined
 
 SINGLE: Final = "single"
 DROPOUT: Final = "dropout"
@@ -30,21 +35,19 @@ UNSEEN: Final = "unseen"
 LEAST_LOG_PROBABILITY: Final = -1e4
 """Stands for everything less likely: float16 ends at 65,504."""
 
-FILE: Final = "outputs.npz"
-
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What one method says of N tiles.
+class ClassPredictions(Stored):
+    """Predictions of N tiles by one method.
 
     Attributes:
-        log_probabilities: float16 [N, K], of the averaged answer, natural.
-        member_entropy: float32 [N], mean entropy of the members' own answers in nats; for a single
-            network the entropy of its answer.
+        log_probabilities: float16 [N, K], natural, of the members' mean probabilities.
+        member_entropy: float32 [N], mean entropy of the members' own predictions in nats; for a
+            single network the entropy of its prediction.
     """
 
-    log_probabilities: npt.NDArray[np.float16]
-    member_entropy: npt.NDArray[np.float32]
+    log_probabilities: Annotated[npt.NDArray[np.float16], Shape("N K")]
+    member_entropy: Annotated[npt.NDArray[np.float32], Shape("N")]
 
     @property
     def probabilities(self) -> npt.NDArray[np.float64]:
@@ -53,28 +56,113 @@ class Answers:
 
 
 @dataclass(frozen=True, eq=False)
-class SetPredictions:
-    """One set of tiles and what each method says of it.
+class SetPredictions(Stored):
+    """One set of tiles and its predictions.
 
     Attributes:
         tiles: int32 [N], number of each tile in its dataset.
-        labels: int16 [N], its lot, or -1 where it belongs to none that the networks know.
-        answers: By the name of the method.
-        familiarity: float32 [N], p-values among known tiles by the committee's calibration; None
-            where it was not asked.
+        labels: int16 [N], its lot, or -1 where the networks know no such lot.
+        predictions: By the name of the method.
+        familiarity: float32 [N], p-values among known tiles by the ensemble's calibration; None
+            without one.
     """
 
-    tiles: npt.NDArray[np.int32]
-    labels: npt.NDArray[np.int16]
-    answers: Mapping[str, Answers]
-    familiarity: npt.NDArray[np.float32] | None = None
+    tiles: Annotated[npt.NDArray[np.int32], Shape("N")]
+    labels: Annotated[npt.NDArray[np.int16], Shape("N")]
+    predictions: Mapping[str, ClassPredictions]
+    familiarity: Annotated[npt.NDArray[np.float32], Shape("N")] | None = None
 
 
-Predictions = dict[tuple[str, str], SetPredictions]
+Predictions = dict[Annotated[tuple[str, str], joined(str)], SetPredictions]
 """Sets by (split that the networks were trained on, name of the set)."""
 
 
-def pool_logits(logits: npt.ArrayLike) -> Answers:
+@dataclass(frozen=True, eq=False)
+class EnsembleRun(Stored):
+    """Training of the networks of one split.
+
+    Attributes:
+        members: Networks of the ensemble.
+        dropout_passes: Of MC dropout.
+        weights_sha256: By ENSEMBLE and DROPOUT.
+        steps: Of the member that took the fewest.
+        train_tiles: How many.
+        seconds: Of all members together.
+        lot_ids: Classes, in the order of the logits.
+    """
+
+    members: int
+    dropout_passes: int
+    weights_sha256: Mapping[str, str]
+    steps: int
+    train_tiles: int
+    seconds: float
+    lot_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleResult(Result):
+    """Predictions of all sets of a run.
+
+    Attributes:
+        benchmark: Version of the benchmark; None for a laboratory's own lots.
+        profile: Name of the recipes' folder.
+        data_version: Of the tiles.
+        lot_ids, recipes: Of the lots, in the dataset's order.
+        runs: By split.
+        sets: See `Predictions`.
+    """
+
+    stem: ClassVar[str] = "class_predictions"
+    benchmark: int | None
+    profile: str
+    data_version: str
+    lot_ids: tuple[str, ...]
+    recipes: tuple[str, ...]
+    runs: Mapping[str, EnsembleRun]
+    sets: Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class FreshPredictions(Stored):
+    """Predictions of N fresh tiles of known lots.
+
+    Attributes:
+        labels: int16 [N], class of the true lot.
+        log_probabilities: float16 [N, K], pooled, before temperature scaling.
+        familiarity: float32 [N], p-values.
+    """
+
+    labels: Annotated[npt.NDArray[np.int16], Shape("N")]
+    log_probabilities: Annotated[npt.NDArray[np.float16], Shape("N K")]
+    familiarity: Annotated[npt.NDArray[np.float32], Shape("N")]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def pooled(self) -> Array:
+        """float64 [N, K], each row summing to 1."""
+        return softmax(self.log_probabilities)
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationCheck(Result):
+    """Predictions of fresh tiles with the calibration and policy that they evaluate.
+
+    Attributes:
+        fresh: The predictions; the familiarity is by `calibration`.
+        calibration: Of the served ensemble.
+        policy: Fitted with it.
+    """
+
+    stem: ClassVar[str] = "fresh_predictions"
+    fresh: FreshPredictions
+    calibration: Calibration
+    policy: ReferralPolicy
+
+
+def pool_logits(logits: npt.ArrayLike) -> ClassPredictions:
     """Pool logits.
 
     Args:
@@ -83,7 +171,7 @@ def pool_logits(logits: npt.ArrayLike) -> Answers:
     members = softmax(logits)
     with np.errstate(divide="ignore"):
         pooled = np.log(committee_probabilities(members))
-    return Answers(
+    return ClassPredictions(
         np.maximum(pooled, LEAST_LOG_PROBABILITY).astype(np.float16),
         mean_member_entropy(members).astype(np.float32),
     )
@@ -101,7 +189,7 @@ def set_predictions(
         tiles: int [N].
         labels: int [N].
         logits: By the name of the method, float [N, T, K].
-        familiarity: float64 [N]; None where it was not asked.
+        familiarity: float64 [N]; None without a calibration.
     """
     return SetPredictions(
         tiles.astype(np.int32),
@@ -109,52 +197,3 @@ def set_predictions(
         {method: pool_logits(values) for method, values in logits.items()},
         None if familiarity is None else familiarity.astype(np.float32),
     )
-
-
-def write_predictions(folder: Path, outputs: Predictions, manifest: Mapping[str, Any]) -> None:
-    """Write `outputs.npz` and `manifest.json`, which names the former's hash.
-
-    Args:
-        folder: Made where it is missing.
-        outputs: What was answered.
-        manifest: What else is known of the run: hashes of weights and tiles, recipe, times.
-
-    Raises:
-        ResultsError: More than 8 MB; store fewer tiles.
-    """
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for (split, name), each in outputs.items():
-        arrays[f"{split}/{name}/tiles"] = each.tiles
-        arrays[f"{split}/{name}/labels"] = each.labels
-        if each.familiarity is not None:
-            arrays[f"{split}/{name}/familiarity"] = each.familiarity
-        for method, answers in each.answers.items():
-            arrays[f"{split}/{name}/{method}/log_probabilities"] = answers.log_probabilities
-            arrays[f"{split}/{name}/{method}/member_entropy"] = answers.member_entropy
-    write_stored(folder / FILE, arrays, manifest)
-
-
-def read_predictions(folder: Path) -> tuple[Predictions, dict[str, Any]]:
-    """Predictions and manifest, as `write_predictions` wrote them.
-
-    Raises:
-        ResultsError: A file is missing or unreadable, or the outputs are not the manifest's.
-    """
-    arrays, manifest = read_stored(folder / FILE)
-    outputs: Predictions = {}
-    keys = {tuple(key.split("/")[:2]) for key in arrays}
-    for split, name in sorted(keys):
-        outputs[split, name] = SetPredictions(
-            arrays[f"{split}/{name}/tiles"],
-            arrays[f"{split}/{name}/labels"],
-            {
-                method: Answers(
-                    arrays[f"{split}/{name}/{method}/log_probabilities"],
-                    arrays[f"{split}/{name}/{method}/member_entropy"],
-                )
-                for method in METHODS
-                if f"{split}/{name}/{method}/member_entropy" in arrays
-            },
-            arrays.get(f"{split}/{name}/familiarity"),
-        )
-    return outputs, manifest

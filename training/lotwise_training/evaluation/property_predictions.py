@@ -1,18 +1,15 @@
-"""What regressors and their baselines said of every tile, in one small file of the repository."""
+"""Predictions of the property by regressors and their baselines, as they are committed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lotwise_training.store.arrays import ResultsError, read_stored, write_stored
-
-FILE: Final = "property.npz"
+from lotwise_training.store.arrays import Result, Shape, Stored
 
 NETWORK: Final = "network"
 PAIR: Final = "mean of two networks"
@@ -34,7 +31,7 @@ network that is served."""
 
 
 @dataclass(frozen=True, eq=False)
-class PropertySet:
+class PropertySet(Stored):
     """Predictions of one set of N tiles.
 
     Attributes:
@@ -44,10 +41,10 @@ class PropertySet:
         predicted: By method, float32 [N], in the property's unit.
     """
 
-    lots: npt.NDArray[np.int16]
+    lots: Annotated[npt.NDArray[np.int16], Shape("N")]
     lot_ids: tuple[str, ...]
-    values: npt.NDArray[np.float64]
-    predicted: Mapping[str, npt.NDArray[np.float32]]
+    values: Annotated[npt.NDArray[np.float64], Shape("L")]
+    predicted: Mapping[str, Annotated[npt.NDArray[np.float32], Shape("N")]]
 
     @property
     def true(self) -> npt.NDArray[np.float64]:
@@ -55,45 +52,35 @@ class PropertySet:
         return self.values[self.lots]
 
 
-def write_property(
-    folder: Path, sets: Mapping[str, PropertySet], manifest: Mapping[str, Any]
-) -> None:
-    """Write `property.npz` and `property.json`.
+@dataclass(frozen=True, eq=False)
+class RegressorRun(Stored):
+    """Training of one regressor; `seconds` is wall time."""
 
-    Raises:
-        ResultsError: More than 8 MB.
+    weights_sha256: str
+    steps: int
+    seconds: float
+    train_tiles: int
+    train_lots: int
+
+
+@dataclass(frozen=True, eq=False)
+class PropertyResult(Result):
+    """Predictions of all sets of a run.
+
+    Attributes:
+        benchmark: Version of the benchmark; None for a laboratory's own lots.
+        profile: Name of the recipes' folder.
+        data_version: Of the tiles.
+        property, unit: Name and unit of the property.
+        networks: By the name of the checkpoint.
+        sets: By one of SETS.
     """
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for name, each in sets.items():
-        arrays[f"{name}/lots"] = each.lots
-        arrays[f"{name}/values"] = each.values
-        for method, predicted in each.predicted.items():
-            arrays[f"{name}/{method}"] = predicted
-    stated = {**manifest, "lot_ids": {name: list(each.lot_ids) for name, each in sets.items()}}
-    write_stored(folder / FILE, arrays, stated)
 
-
-def read_property(folder: Path) -> tuple[dict[str, PropertySet], dict[str, Any]]:
-    """Sets and manifest, as `write_property` wrote them.
-
-    Raises:
-        ResultsError: A file is missing or unreadable, or the sets are not the manifest's.
-    """
-    arrays, manifest = read_stored(folder / FILE)
-    try:
-        sets = {
-            name: PropertySet(
-                lots=arrays[f"{name}/lots"],
-                lot_ids=tuple(lot_ids),
-                values=arrays[f"{name}/values"],
-                predicted={
-                    method: arrays[f"{name}/{method}"]
-                    for method in METHODS
-                    if f"{name}/{method}" in arrays
-                },
-            )
-            for name, lot_ids in manifest["lot_ids"].items()
-        }
-    except (KeyError, AttributeError) as error:
-        raise ResultsError(f"{folder / FILE} lacks {error}") from None
-    return sets, manifest
+    stem: ClassVar[str] = "property_predictions"
+    benchmark: int | None
+    profile: str
+    data_version: str
+    property: str
+    unit: str
+    networks: Mapping[str, RegressorRun]
+    sets: Mapping[str, PropertySet]

@@ -133,9 +133,9 @@ def check_outputs(outputs: Predictions) -> None:
     for (split, name), predicted in outputs.items():
         where = f"{split}/{name}"
         n = len(predicted.tiles)
-        if n == 0 or len(predicted.labels) != n or not predicted.answers:
+        if n == 0 or len(predicted.labels) != n or not predicted.predictions:
             raise ResultsError(f"{where} holds no tiles, or not a label and an answer for each")
-        for method, answers in predicted.answers.items():
+        for method, answers in predicted.predictions.items():
             shape = answers.log_probabilities.shape
             if len(shape) != 2 or shape[0] != n or answers.member_entropy.shape != (n,):
                 raise ResultsError(f"{where}: {method} does not answer {n} tiles")

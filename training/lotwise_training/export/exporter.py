@@ -14,11 +14,11 @@ from lotwise.core.signature import ModelSignature, PropertySpec, TensorSpec
 from lotwise.runtime.model_config import write_pbtxt
 from lotwise_training.data.tiles import LOTS_FILE, SIMULATED, read_table
 from lotwise_training.evaluation.card_figures import card_figures
-from lotwise_training.evaluation.predictions import ENSEMBLE, read_predictions
+from lotwise_training.evaluation.predictions import ENSEMBLE, EnsembleResult
 from lotwise_training.export.model_card import run_figures, write_card
 from lotwise_training.models.wide_resnet import LINEAR_RANGE, TileRegressor
 from lotwise_training.onnx.export import PARITY_TOLERANCE
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import ResultsError, read
 from lotwise_training.training.tasks.property import SERVED as REGRESSOR
 
 VERSION: Final = "1"
@@ -80,27 +80,23 @@ class Exporter:
         )
 
     def committee_figures(self, weights_sha256: str) -> tuple[dict[str, str], str]:
-        """Figures of the stored answers, if it was these members that gave them."""
+        """Figures of the stored predictions, if they are of these members."""
         try:
-            outputs, stated = read_predictions(self.results)
+            stored = read(EnsembleResult, self.results)
         except ResultsError:
             return {}, ""
-        answered = {run["weights_sha256"][ENSEMBLE]: run for run in stated["runs"].values()}
-        if weights_sha256 not in answered:
+        by_weights = {run.weights_sha256[ENSEMBLE]: run for run in stored.runs.values()}
+        if weights_sha256 not in by_weights:
             return {}, ""
-        run = answered[weights_sha256]
-        effort = ""
-        if "seconds" in run:
-            effort = (
-                f" The members took {run['steps']:,} steps each on {run['train_tiles']:,} tiles, "
-                f"{run['seconds'] / 60:.0f} minutes in all."
-            )
-        where = f"benchmark v{stated['benchmark']}" if stated["benchmark"] else "its own lots"
+        run = by_weights[weights_sha256]
+        where = f"benchmark v{stored.benchmark}" if stored.benchmark else "its own lots"
         measured = (
-            f"By `make evaluate`, on {where}, profile {stated['profile']}.{effort} Networks of the "
-            "other splits were trained for less long and are not served."
+            f"By `make evaluate`, on {where}, profile {stored.profile}. The members took "
+            f"{run.steps:,} steps each on {run.train_tiles:,} tiles, {run.seconds / 60:.0f} "
+            "minutes in all. Networks of the other splits were trained for less long and are not "
+            "served."
         )
-        return card_figures(outputs, stated), measured
+        return card_figures(stored.sets, stored.manifest()), measured
 
 
 def image_spec(px: int) -> TensorSpec:

@@ -1,6 +1,6 @@
-"""Fits the cascade of an exported committee, and measures it on the benchmark's tiles.
+"""Fits the cascade of an exported ensemble, and evaluates it on the benchmark's tiles.
 
-What the whole committee says of them was asked before; a cascade says nothing that is not in it.
+A cascade needs no predictions but those of the whole ensemble, which are cached.
 """
 
 from __future__ import annotations
@@ -27,14 +27,13 @@ from lotwise_training.evaluation.cascade import (
     CascadeDecisions,
     Decisions,
     StoredCascade,
-    write_cascade_decisions,
 )
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.evaluation.shift_predictions import (
     NEW,
     SETS,
     ShiftPredictions,
-    diagnosed_tiles,
+    diagnose_tiles,
 )
 from lotwise_training.evaluation.shifts import (
     KINDS_OF_LOTS,
@@ -43,33 +42,33 @@ from lotwise_training.evaluation.shifts import (
     kind_records,
 )
 from lotwise_training.pipelines.workspace import Workspace
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import ResultsError, write
 
 
-def cascade_exported(
+def fit_exported_cascade(
     workspace: Workspace,
     predictor: PredictionCache,
     lot_ids: tuple[str, ...],
     repository: Path,
     results: Path,
 ) -> FittedCascade:
-    """Fit the cascade of a repository's committee, and put down what it decides.
+    """Fit the cascade of a repository's ensemble, and store its decisions.
 
     Args:
         workspace: Recipes and rendered tiles.
-        predictor: Of the exported committee.
-        lot_ids: That it knows.
-        repository: The model repository; its committee is calibrated.
-        results: Folder of stored answers.
+        predictor: Of the exported ensemble.
+        lot_ids: Its classes.
+        repository: The model repository; its ensemble is calibrated.
+        results: Folder of stored results.
 
     Raises:
         LotwiseError: The repository cannot be used.
-        ResultsError: The committee was calibrated on other tiles, or has no cascade.
+        ResultsError: The ensemble was calibrated on other tiles, or has no cascade.
     """
     folder = repository / "committee"
     fitted = read_fitted(folder)
     known = workspace.fresh_tiles(CALIBRATION)
-    outputs = predictor.served(known.images, "calibration tiles, ensemble")
+    outputs = predictor.predict(known.images, "calibration tiles, ensemble")
     used = fitted.calibrated.calibration.calibration_set
     tiles = LabelledTiles(
         outputs=outputs,
@@ -91,15 +90,17 @@ def cascade_exported(
     diagnosis = _diagnosis(workspace, predictor, tiles, found)
     diagnosis.diagnosis.write(first / DIAGNOSIS_FILE)
     diagnosis.lots.write(first / LOT_DIAGNOSIS_FILE)
-    answers, by_first = {}, {}
+    decisions, by_first = {}, {}
     for name in SETS:
-        said = predictor.served(benchmark_set(name, workspace.cache).images, f"{name}, ensemble")
-        answers[name] = answered(said, fitted, found)
-        by_first[name] = diagnosed_tiles(first_members(said, found.members), found.first, diagnosis)
+        images = benchmark_set(name, workspace.cache).images
+        of_all = predictor.predict(images, f"{name}, ensemble")
+        decisions[name] = cascade_decisions(of_all, fitted, found)
+        of_first = first_members(of_all, found.members)
+        by_first[name] = diagnose_tiles(of_first, found.first, diagnosis)
     kinds = kind_records(ShiftPredictions(by_first, diagnosis.lots, found.policy))
     (new,) = kinds.rows(KINDS_OF_LOTS, set=NEW)
     stored = StoredCascade(
-        answers,
+        decisions,
         found.cascade.calibration.calibration_version,
         found.members,
         outputs.logits.shape[1],
@@ -107,42 +108,45 @@ def cascade_exported(
         balanced_accuracy(kinds, KINDS_OF_LOTS),
         int(new.value("instrument_alarms")),
     )
-    write_cascade_decisions(results, stored)
+    write(results, stored)
     return found
 
 
 def _diagnosis(
     workspace: Workspace, predictor: PredictionCache, known: LabelledTiles, found: FittedCascade
 ) -> FittedDiagnosis:
-    """The diagnosis of the first members, as that of the whole committee is fitted."""
+    """The diagnosis of the first members, fitted as that of the whole ensemble."""
     shifted = shifted_tiles(workspace.cache)
     scenes, number = known_scenes(workspace.cache)
-    said = predictor.served(shifted.images, "shifted tiles, ensemble")
-    ranked = predictor.served(scenes, "scenes of known lots, ensemble")
+    outputs = predictor.predict(shifted.images, "shifted tiles, ensemble")
+    ranked = predictor.predict(scenes, "scenes of known lots, ensemble")
     return fit_diagnosis(
         shifted,
-        first_members(said, found.members),
+        first_members(outputs, found.members),
         (first_members(known.outputs, found.members), known.labels),
         (first_members(ranked, found.members), number),
         found.first.calibration.weights_sha256,
     )
 
 
-def answered(outputs: CommitteeOutputs, fitted: Fitted, found: FittedCascade) -> CascadeDecisions:
-    """What is decided on tiles.
+def cascade_decisions(
+    outputs: CommitteeOutputs, fitted: Fitted, found: FittedCascade
+) -> CascadeDecisions:
+    """Decisions on tiles.
 
     Args:
-        outputs: Of the whole committee.
+        outputs: Of the whole ensemble.
         fitted: Its calibration and policy.
         found: The cascade.
     """
     of_all = committee_scores(fitted.calibrated, outputs)
-    said = cascaded(found.cascade, look(found.first, first_members(outputs, found.members)), of_all)
+    first = look(found.first, first_members(outputs, found.members))
+    early = cascaded(found.cascade, first, of_all)
     return CascadeDecisions(
-        said.done, _decisions(said.scores, found.policy), _decisions(of_all, fitted.policy)
+        early.done, _decisions(early.scores, found.policy), _decisions(of_all, fitted.policy)
     )
 
 
-def _decisions(said: Scores, policy: ReferralPolicy) -> Decisions:
-    accepted = said.accepted(policy.max_score, policy.request.min_familiarity)
-    return np.where(accepted, said.named, REFERRED).astype(np.int16)
+def _decisions(scores: Scores, policy: ReferralPolicy) -> Decisions:
+    accepted = scores.accepted(policy.max_score, policy.request.min_familiarity)
+    return np.where(accepted, scores.named, REFERRED).astype(np.int16)

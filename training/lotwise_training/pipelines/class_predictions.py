@@ -1,10 +1,8 @@
-"""Asks trained networks about the tiles that judge them, and puts down what they answer."""
+"""Predictions of trained networks on the tiles that evaluate them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
 
 import numpy as np
 
@@ -21,13 +19,12 @@ from lotwise_training.evaluation.predictions import (
     SINGLE,
     TEST,
     UNSEEN,
+    EnsembleResult,
+    EnsembleRun,
     Predictions,
     set_predictions,
 )
-from lotwise_training.inference.predict import (
-    load_members,
-    load_network,
-)
+from lotwise_training.inference.predict import load_members, load_network
 from lotwise_training.store.checkpoint import load_checkpoint
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.ensemble import (
@@ -37,14 +34,9 @@ from lotwise_training.training.tasks.ensemble import (
     variants,
 )
 
-ANSWERS: Final = "committee-answers"
-"""Folder of what was asked before, among the runs."""
-FRESH_AT_ONCE: Final = 1024
-"""Fresh tiles whose features are held at once: tens of megabytes for 16 members."""
-
 
 def split_predictions(data: TileDataset, name: str, predictor: PredictionCache) -> Predictions:
-    """Predictions of single network, dropout and ensemble on test tiles, and on unseen lots.
+    """Predictions of a split's test tiles and unseen lots by single network, dropout and ensemble.
 
     Args:
         data: The lots.
@@ -56,7 +48,7 @@ def split_predictions(data: TileDataset, name: str, predictor: PredictionCache) 
     known = classes(split, data)
     most = None if name == recipe.split else recipe.comparison.test_tiles
     folder = variant_folder(name, recipe)
-    outputs: Predictions = {}
+    predictions: Predictions = {}
     for set_name, tiles in ((TEST, split.test), (UNSEEN, split.unseen)):
         chosen = _sample(tiles, most, recipe.network.seed)
         if not len(chosen):
@@ -64,73 +56,80 @@ def split_predictions(data: TileDataset, name: str, predictor: PredictionCache) 
         title = f"{name}, {set_name}"
         familiarity = None
         if folder == SERVED:
-            answered = predictor.served(data.images[chosen], f"{title}, ensemble")
-            members, familiarity = answered.logits, predictor.familiarity(answered)
+            outputs = predictor.predict(data.images[chosen], f"{title}, ensemble")
+            members, familiarity = outputs.logits, predictor.familiarity(outputs)
         else:
-            members = predictor.members(folder, data.images[chosen], title)
-        outputs[name, set_name] = set_predictions(
+            members = predictor.predict_members(folder, data.images[chosen], title)
+        predictions[name, set_name] = set_predictions(
             chosen,
             labels(data.lots[chosen], known),
             {
                 SINGLE: members[:, :1],
-                DROPOUT: predictor.dropout(folder, data.images[chosen], title),
+                DROPOUT: predictor.predict_dropout(folder, data.images[chosen], title),
                 ENSEMBLE: members,
             },
             familiarity,
         )
-    return outputs
+    return predictions
 
 
 def shifted_predictions(cache: Path, predictor: PredictionCache) -> Predictions:
-    """What the committee that is served says of benchmark v1's shifted sets.
+    """Predictions of benchmark v1's shifted sets by the served ensemble.
 
-    Nothing is fitted on them: they only measure.
+    Nothing is fitted on them: they only evaluate.
 
     Args:
         cache: Folder of rendered data.
-        predictor: Of the committee.
+        predictor: Of the ensemble.
     """
-    outputs: Predictions = {}
+    predictions: Predictions = {}
     recipe = predictor.recipe
     for name in SHIFTED:
         shifted = benchmark_set(name, cache)
-        # The same places of every set that has as many tiles: a filament is compared with none.
+        # The same numbers in sets of equal size: a filament is compared with the nominal one.
         chosen = _sample(np.arange(len(shifted)), recipe.comparison.test_tiles, recipe.network.seed)
         known = name in SHIFTED_LABELLED
         truth = shifted.lots[chosen] if known else np.full(len(chosen), UNKNOWN)
-        answered = predictor.served(shifted.images[chosen], f"{name}, ensemble")
-        members = answered.logits
-        outputs[recipe.split, name] = set_predictions(
+        outputs = predictor.predict(shifted.images[chosen], f"{name}, ensemble")
+        members = outputs.logits
+        predictions[recipe.split, name] = set_predictions(
             chosen,
             truth,
             {SINGLE: members[:, :1], ENSEMBLE: members},
-            predictor.familiarity(answered),
+            predictor.familiarity(outputs),
         )
-    return outputs
+    return predictions
 
 
-def manifest(
-    data: TileDataset, predictor: PredictionCache, profile: str, *, benchmark: bool
-) -> dict[str, Any]:
-    """What is known of the run beside its answers, in JSON's types.
+def ensemble_result(
+    sets: Predictions,
+    data: TileDataset,
+    predictor: PredictionCache,
+    profile: str,
+    *,
+    benchmark: bool,
+) -> EnsembleResult:
+    """Predictions with the run that made them.
 
     Args:
+        sets: The predictions.
         data: The lots.
         predictor: Of the networks.
         profile: Name of the recipes' folder.
         benchmark: Whether the lots are benchmark v1's; otherwise they are a laboratory's own.
     """
-    return {
-        "benchmark": VERSION if benchmark else None,
-        "profile": profile,
-        "data_version": frozen()[1] if benchmark else data.version,
-        "lot_ids": list(data.table.lot_ids),
-        "recipes": list(data.table.recipes),
-        "runs": {name: _run(data, name, predictor) for name in variants(predictor.recipe)},
-    }
+    return EnsembleResult(
+        benchmark=VERSION if benchmark else None,
+        profile=profile,
+        data_version=frozen()[1] if benchmark else data.version,
+        lot_ids=data.table.lot_ids,
+        recipes=data.table.recipes,
+        runs={name: _run(data, name, predictor) for name in variants(predictor.recipe)},
+        sets=sets,
+    )
 
 
-def _run(data: TileDataset, name: str, predictor: PredictionCache) -> Mapping[str, Any]:
+def _run(data: TileDataset, name: str, predictor: PredictionCache) -> EnsembleRun:
     recipe = predictor.recipe
     folder = predictor.runs / variant_folder(name, recipe)
     members, lot_ids = load_members(folder)
@@ -139,22 +138,22 @@ def _run(data: TileDataset, name: str, predictor: PredictionCache) -> Mapping[st
         load_checkpoint(checkpoint_path(folder, f"member_{n:02d}")) for n in range(len(members))
     ]
     taken = [state for state in states if state is not None]
-    return {
-        "members": len(members),
-        "dropout_passes": recipe.dropout_passes,
-        "weights_sha256": {
+    return EnsembleRun(
+        members=len(members),
+        dropout_passes=recipe.dropout_passes,
+        weights_sha256={
             ENSEMBLE: committee_sha256(members),
             DROPOUT: committee_sha256([network]),
         },
-        "steps": min(state["step"] for state in taken),
-        "train_tiles": len(SPLITS[variants(recipe)[name]](data, recipe.network.seed).train),
-        "seconds": sum(state["seconds"] for state in taken),
-        "lot_ids": list(lot_ids),
-    }
+        steps=min(state["step"] for state in taken),
+        train_tiles=len(SPLITS[variants(recipe)[name]](data, recipe.network.seed).train),
+        seconds=sum(state["seconds"] for state in taken),
+        lot_ids=lot_ids,
+    )
 
 
 def _sample(tiles: Numbers, most: int | None, seed: int) -> Numbers:
-    """At most so many tiles, drawn by seed, in rising order."""
+    """At most `most` tiles, drawn by seed, in ascending order."""
     if most is None or len(tiles) <= most:
         return tiles
     return np.sort(np.random.default_rng([seed, 4]).permutation(tiles)[:most])

@@ -1,12 +1,12 @@
-"""Calibrates a committee that is already exported, and judges it, on simulated tiles of its lots.
+"""Calibrates and evaluates an ensemble that is already exported, on simulated tiles of its lots.
 
-`lotwise-train policy` and `answers` do the same for a committee that was trained on this machine;
-they need its run. This needs the model repository alone, so that anyone can repeat what the shipped
-calibration and its judgement rest on.
+It needs the model repository alone and no run of the training, so that anyone can reproduce the
+shipped calibration and its evaluation.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -31,17 +31,16 @@ from lotwise_training.data.benchmark import benchmark_set
 from lotwise_training.data.calibration_sets import CALIBRATION, FRESH
 from lotwise_training.data.synthetic_shifts import known_scenes, shifted_tiles
 from lotwise_training.data.tiles import SIMULATED, Images, Numbers
-from lotwise_training.evaluation.fresh_predictions import write_fresh_predictions
 from lotwise_training.evaluation.prediction_cache import PredictionCache
-from lotwise_training.evaluation.predictions import ENSEMBLE, read_predictions, write_predictions
-from lotwise_training.evaluation.shift_predictions import shift_answers, write_shift_predictions
-from lotwise_training.pipelines.cascade import cascade_exported
+from lotwise_training.evaluation.predictions import ENSEMBLE, EnsembleResult
+from lotwise_training.evaluation.shift_predictions import predict_shifts
+from lotwise_training.pipelines.cascade import fit_exported_cascade
 from lotwise_training.pipelines.class_predictions import shifted_predictions
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.served_models import COMMITTEE
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import ResultsError, read, write
 
-KNOWN_AGAIN = "new_regions"
+KNOWN_LOTS = "new_regions"
 """The benchmark's set of known lots in new regions: the policy is measured on it."""
 
 
@@ -71,54 +70,53 @@ class ExportedCommittee:
 
 
 def evaluate_exported(workspace: Workspace, repository: Path, results: Path) -> Fitted:
-    """Calibrate the committee of a repository, and put down what it says of further tiles.
+    """Calibrate the ensemble of a repository, and store its predictions of further tiles.
 
-    Writes calibration and policy beside the committee, `fresh.npz` and the shifted sets of
-    `outputs.npz` into the stored answers.
+    Writes calibration and policy beside the ensemble, fresh predictions and those of the shifted
+    sets into the stored results.
 
     Args:
         workspace: Recipes and rendered tiles.
         repository: The model repository.
-        results: Folder of stored answers, of the same committee.
+        results: Folder of stored results, of the same ensemble.
 
     Raises:
         LotwiseError: The repository cannot be used.
-        ResultsError: The committee is not of the benchmark's lots, or the stored answers are of
+        ResultsError: The committee is not of the benchmark's lots, or the stored results are of
             another one.
     """
     recipe = workspace.recipe(CommitteeRecipe, COMMITTEE)
     committee = ExportedCommittee(repository)
     _check_lots(committee, repository)
-    outputs, manifest = read_predictions(results)
-    stored = manifest["runs"][recipe.split]["weights_sha256"][ENSEMBLE]
-    if stored != committee.weights_sha256:
+    stored = read(EnsembleResult, results)
+    if stored.runs[recipe.split].weights_sha256[ENSEMBLE] != committee.weights_sha256:
         raise ResultsError(
-            f"{results} holds answers of another committee than that in {repository}; "
+            f"{results} holds predictions of another committee than that in {repository}; "
             "`lotwise-train predict` writes them anew where it was trained"
         )
     predictor = PredictionCache(workspace.runs, recipe, exported=committee)
     fitted = _fitted(workspace, predictor, committee, recipe)
     write_fitted(fitted, repository / COMMITTEE)
     predictor = PredictionCache(workspace.runs, recipe, fitted.calibrated, committee)
-    outputs |= shifted_predictions(workspace.cache, predictor)
+    sets = stored.sets | shifted_predictions(workspace.cache, predictor)
     fresh = workspace.fresh_tiles(FRESH)
-    judged = predictor.judged(fresh.images, fresh.lots, fitted.calibrated, fitted.policy)
-    write_predictions(results, outputs, manifest)
-    write_fresh_predictions(results, judged)
+    check = predictor.predict_fresh(fresh.images, fresh.lots, fitted.calibrated, fitted.policy)
+    write(results, replace(stored, sets=sets))
+    write(results, check)
     return fitted
 
 
 def fit_diagnosis_of_exported(
     workspace: Workspace, repository: Path, results: Path
 ) -> FittedDiagnosis:
-    """Fit the diagnosis of a repository's committee, and put down what it says of the benchmark.
+    """Fit the diagnosis of a repository's ensemble, and store its predictions of the benchmark.
 
-    Writes `diagnosis.npz` and `lot_diagnosis.json` beside the committee, and the answers.
+    Writes `diagnosis.npz` and `lot_diagnosis.json` beside the ensemble, and the predictions.
 
     Args:
         workspace: Recipes and rendered tiles.
         repository: The model repository; its committee is calibrated.
-        results: Folder of stored answers.
+        results: Folder of stored results.
 
     Raises:
         LotwiseError: The repository cannot be used.
@@ -134,25 +132,24 @@ def fit_diagnosis_of_exported(
     scenes, number = known_scenes(workspace.cache)
     fitted = fit_diagnosis(
         shifted,
-        predictor.served(shifted.images, "shifted tiles, ensemble"),
-        (predictor.served(known.images, "calibration tiles, ensemble"), known.lots),
-        (predictor.served(scenes, "scenes of known lots, ensemble"), number),
+        predictor.predict(shifted.images, "shifted tiles, ensemble"),
+        (predictor.predict(known.images, "calibration tiles, ensemble"), known.lots),
+        (predictor.predict(scenes, "scenes of known lots, ensemble"), number),
         committee.weights_sha256,
     )
     fitted.diagnosis.write(repository / COMMITTEE / DIAGNOSIS_FILE)
     fitted.lots.write(repository / COMMITTEE / LOT_DIAGNOSIS_FILE)
-    answers = shift_answers(workspace.cache, predictor, fitted_before, fitted)
-    write_shift_predictions(results, answers)
+    write(results, predict_shifts(workspace.cache, predictor, fitted_before, fitted))
     return fitted
 
 
 def cascade_of_exported(workspace: Workspace, repository: Path, results: Path) -> FittedCascade:
-    """Fit the cascade of a repository's committee, and put down what it decides.
+    """Fit the cascade of a repository's ensemble, and store its decisions.
 
     Args:
         workspace: Recipes and rendered tiles.
         repository: The model repository; its committee is calibrated.
-        results: Folder of stored answers.
+        results: Folder of stored results.
 
     Raises:
         LotwiseError: The repository cannot be used.
@@ -164,7 +161,7 @@ def cascade_of_exported(workspace: Workspace, repository: Path, results: Path) -
     predictor = PredictionCache(
         workspace.runs, workspace.recipe(CommitteeRecipe, COMMITTEE), exported=committee
     )
-    return cascade_exported(workspace, predictor, committee.lot_ids, repository, results)
+    return fit_exported_cascade(workspace, predictor, committee.lot_ids, repository, results)
 
 
 def _check_lots(committee: ExportedCommittee, repository: Path) -> None:
@@ -182,14 +179,14 @@ def _fitted(
     recipe: CommitteeRecipe,
 ) -> Fitted:
     tiles = workspace.fresh_tiles(CALIBRATION)
-    again = benchmark_set(KNOWN_AGAIN, workspace.cache)
+    again = benchmark_set(KNOWN_LOTS, workspace.cache)
 
-    def answered(images: Images, lots: Numbers, title: str) -> PredictedTiles:
-        return PredictedTiles(images, lots, predictor.served(images, title))
+    def predicted(images: Images, lots: Numbers, title: str) -> PredictedTiles:
+        return PredictedTiles(images, lots, predictor.predict(images, title))
 
     return fit_committee(
-        answered(tiles.images, tiles.lots, "calibration tiles, ensemble"),
-        answered(again.images, again.lots, f"{KNOWN_AGAIN}, ensemble"),
+        predicted(tiles.images, tiles.lots, "calibration tiles, ensemble"),
+        predicted(again.images, again.lots, f"{KNOWN_LOTS}, ensemble"),
         recipe.policy,
         lot_ids=committee.lot_ids,
         origins=(SIMULATED,),

@@ -27,21 +27,19 @@ from lotwise_training.data.tiles import (
     Numbers,
     TileDataset,
 )
-from lotwise_training.evaluation.edit_records import SIMULATOR, write_edits
+from lotwise_training.evaluation.edit_records import SIMULATOR
 from lotwise_training.evaluation.edits import (
     edit_figures,
     edit_records,
     editor_card_rows,
     meter_card_rows,
 )
-from lotwise_training.evaluation.fresh_predictions import write_fresh_predictions
 from lotwise_training.evaluation.prediction_cache import PredictionCache
-from lotwise_training.evaluation.predictions import TEST, Predictions, write_predictions
-from lotwise_training.evaluation.property_predictions import write_property
+from lotwise_training.evaluation.predictions import TEST, Predictions
 from lotwise_training.evaluation.regression import card_rows, property_records
 from lotwise_training.inference.predict import load_members
 from lotwise_training.pipelines.class_predictions import (
-    manifest,
+    ensemble_result,
     shifted_predictions,
     split_predictions,
 )
@@ -49,6 +47,7 @@ from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.edits import edits_table, redrawn_table
 from lotwise_training.report.property import property_table
 from lotwise_training.report.render import show
+from lotwise_training.store.arrays import write
 from lotwise_training.training.editor.runs import RUN as EDITOR
 from lotwise_training.training.tasks.attribute_meter import SERVED as METER
 from lotwise_training.training.tasks.ensemble import SERVED, variants
@@ -74,7 +73,7 @@ def fit_policy(workspace: Workspace, out: Console, own_lots: Path | None) -> Non
 
     def answered(images: Images, lots: Numbers, title: str) -> PredictedTiles:
         truth = labels(lots, classes(split, tiles))
-        return PredictedTiles(images, truth, predictor.served(images, title))
+        return PredictedTiles(images, truth, predictor.predict(images, title))
 
     if own_lots is None:
         fresh = workspace.fresh_tiles(CALIBRATION)
@@ -116,16 +115,18 @@ def store_predictions(
         outputs |= split_predictions(tiles, name, predictor)
     if own_lots is None:
         outputs |= shifted_predictions(workspace.cache, predictor)
-    stated = manifest(tiles, predictor, workspace.profile, benchmark=own_lots is None)
-    write_predictions(results, outputs, stated)
+    benchmark = own_lots is None
+    write(
+        results,
+        ensemble_result(outputs, tiles, predictor, workspace.profile, benchmark=benchmark),
+    )
     if own_lots is None and fresh:
         split = SPLITS[recipe.split](tiles, recipe.network.seed)
         further = workspace.fresh_tiles(FRESH)
         truth = labels(further.lots, classes(split, tiles))
         fitted = read_fitted(workspace.run(SERVED))
-        write_fresh_predictions(
-            results, predictor.judged(further.images, truth, fitted.calibrated, fitted.policy)
-        )
+        check = predictor.predict_fresh(further.images, truth, fitted.calibrated, fitted.policy)
+        write(results, check)
 
 
 def evaluate_regressor(
@@ -141,7 +142,7 @@ def evaluate_regressor(
     """
     # Here, because the forests take seconds to import and no other command needs them.
     from lotwise_training.pipelines.intervals import evaluate_intervals
-    from lotwise_training.pipelines.property_predictions import property_manifest, property_sets
+    from lotwise_training.pipelines.property_predictions import property_result, property_sets
 
     recipe = workspace.recipe(RegressorRecipe, "regressor")
     tiles = workspace.strength_tiles(own_lots)
@@ -150,12 +151,12 @@ def evaluate_regressor(
     counted = None if own_lots else [lot.lot_id for lot in reference_lots()]
     sets = property_sets(tiles, new, recipe, workspace.runs, measured=counted)
     benchmark = None if own_lots else VERSION
-    stated = property_manifest(
-        tiles, recipe, workspace.runs, workspace.profile, benchmark=benchmark
+    stored = property_result(
+        sets, tiles, recipe, workspace.runs, workspace.profile, benchmark=benchmark
     )
-    write_property(results, sets, stated)
-    records = property_records(sets, stated["unit"])
-    show(property_table(records, stated["unit"]), out)
+    write(results, stored)
+    records = property_records(sets, stored.unit)
+    show(property_table(records, stored.unit), out)
     _write_json(workspace.run(REGRESSOR) / EVALUATION_FILE, card_rows(records))
     if new is not None:
         show(
@@ -168,18 +169,15 @@ def _evaluate_familiarity(
     workspace: Workspace, out: Console, new: TileDataset, results: Path
 ) -> None:
     # Here, as above.
-    from lotwise_training.evaluation.familiarity_predictions import (
-        familiarity_predictions,
-        write_familiarity_predictions,
-    )
+    from lotwise_training.evaluation.familiarity_predictions import familiarity_predictions
     from lotwise_training.report.familiarity import ood_records, ood_table
 
     answered = familiarity_predictions(
         new, workspace.runs, profile=workspace.profile, version=VERSION
     )
     if answered is not None:
-        write_familiarity_predictions(results, *answered)
-        show(ood_table(ood_records(answered[0])), out)
+        write(results, answered)
+        show(ood_table(ood_records(answered.sets)), out)
 
 
 def evaluate_editor(workspace: Workspace, out: Console, results: Path) -> None:
@@ -191,21 +189,21 @@ def evaluate_editor(workspace: Workspace, out: Console, results: Path) -> None:
         results: Folder of stored measurements.
     """
     # Here, as above.
-    from lotwise_training.pipelines.edit_measurements import edit_manifest, edit_sets
+    from lotwise_training.pipelines.edit_measurements import edit_result, edit_sets
 
     edits = edit_sets(new_lots()[:EDITED_LOTS], workspace.runs, workspace.cache)
     editors = workspace.recipe(EditorRecipe, "editor")
-    said = edit_manifest(editors, workspace.runs, workspace.profile, UNIT, VERSION)
-    write_edits(results, edits, said)
+    stored = edit_result(edits, editors, workspace.runs, workspace.profile, UNIT, VERSION)
+    write(results, stored)
     measured = edit_figures(edits)
-    records = edit_records(measured, said["attributes"], UNIT)
+    records = edit_records(measured, stored.attributes, UNIT)
     show(edits_table(records, UNIT), out)
     show(redrawn_table(records), out)
-    served = editor_card_rows(measured[editors.served], said["attributes"])
+    served = editor_card_rows(measured[editors.served], stored.attributes)
     _write_json(workspace.run(EDITOR) / EVALUATION_FILE, served)
     _write_json(
         workspace.run(METER) / EVALUATION_FILE,
-        meter_card_rows(measured[SIMULATOR], said["attributes"]),
+        meter_card_rows(measured[SIMULATOR], stored.attributes),
     )
 
 

@@ -164,7 +164,7 @@ def plan_lot_folder(
     predictor = PredictionCache(
         workspace.runs, workspace.recipe(CommitteeRecipe, COMMITTEE), exported=committee
     )
-    outputs = predictor.served(dataset.images, "tiles, ensemble")
+    outputs = predictor.predict(dataset.images, "tiles, ensemble")
     return plan_lots(
         dataset.table,
         lot_means(outputs, dataset.lots),

@@ -1,4 +1,4 @@
-"""Asks trained regressors, and what they are compared with, about tiles they did not learn from."""
+"""Predictions of trained regressors and their baselines on tiles that they did not learn from."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ from lotwise_training.evaluation.property_predictions import (
     SCORES,
     TEXTURE,
     TILE_RANDOM,
+    PropertyResult,
     PropertySet,
+    RegressorRun,
 )
 from lotwise_training.inference.predict import load_regressor, predict_property
 from lotwise_training.store.checkpoint import weights_sha256
@@ -48,7 +50,7 @@ from lotwise_training.training.tasks.property import (
 )
 
 FOREST_TILES: Final = 60
-"""Of each lot, at most: what a texture forest learns from, and what is asked of lots held out.
+"""Of each lot, at most: tiles that a texture forest learns from, and test tiles of lots held out.
 A forest's time grows with them; what further tiles would change has not been measured."""
 
 
@@ -63,12 +65,11 @@ def property_sets(
     """Predictions of every set by every method.
 
     Args:
-        data: The lots that were learned from.
-        new: Lots that nothing learned from; None where there are none.
+        data: The lots of the training.
+        new: Lots that no network was trained on; None where there are none.
         recipe: Of the run.
         runs: Folder of all runs.
-        measured: Names of the lots of `data` that count; the others were learned from beside them.
-            None counts all.
+        measured: Names of the lots of `data` to evaluate on; None for all.
 
     Raises:
         CheckpointError: A network is missing or unfinished.
@@ -87,37 +88,44 @@ def property_sets(
         predicted = _predicted(data, texture, network, split.train, split.test, runs)
         sets[name] = _set(data, split.test, predicted)
     sets[LOT_HELD_OUT] = _held_out(data, texture, splits, recipe.comparison.folds, runs)
-    # All lots that both have not seen: the more, the surer is what a second network is worth.
+    # All lots that neither has seen: more lots make the gain of a second network more certain.
     first = some_of_each_lot(data, whole[SECOND].unseen, FOREST_TILES)
-    one, two = (_asked(runs, name, data, first) for name in (fold_name(0), SECOND))
+    one, two = (_predict(runs, name, data, first) for name in (fold_name(0), SECOND))
     sets[FIRST_FOLD] = _set(data, first, {NETWORK: one, PAIR: (one + two) / 2.0})
     if new is not None:
-        asked, served = np.arange(len(new)), splits[served_name()]
+        tiles, served = np.arange(len(new)), splits[served_name()]
         known = some_of_each_lot(data, served.train, FOREST_TILES)
         sets[NEW_LOTS] = _set(
             new,
-            asked,
+            tiles,
             {
-                NETWORK: _asked(runs, served_name(), new, asked),
+                NETWORK: _predict(runs, served_name(), new, tiles),
                 TEXTURE: forest_on_texture(
                     texture[known],
                     lot_values(data)[known],
                     texture_features(new.images, title="texture of the new lots"),
                 ),
-                SCORES: forest_on_scores(data, served.train, asked, new),
-                MEAN: mean_predictor(data, served.train, asked),
+                SCORES: forest_on_scores(data, served.train, tiles, new),
+                MEAN: mean_predictor(data, served.train, tiles),
             },
         )
     return sets
 
 
-def property_manifest(
-    data: TileDataset, recipe: RegressorRecipe, runs: Path, profile: str, *, benchmark: int | None
-) -> dict[str, Any]:
-    """What is known of the run beside its predictions, in JSON's types.
+def property_result(
+    sets: Mapping[str, PropertySet],
+    data: TileDataset,
+    recipe: RegressorRecipe,
+    runs: Path,
+    profile: str,
+    *,
+    benchmark: int | None,
+) -> PropertyResult:
+    """Predictions with the run that made them.
 
     Args:
-        data: The lots that were learned from.
+        sets: The predictions.
+        data: The lots of the training.
         recipe: Of the run.
         runs: Folder of all runs.
         profile: Name of the recipes' folder.
@@ -127,21 +135,22 @@ def property_manifest(
     for name, split in regressor_splits(data, recipe).items():
         path = checkpoint_path(runs, name)
         state = torch.load(path, map_location="cpu", weights_only=True)
-        networks[name] = {
-            "weights_sha256": weights_sha256(load_regressor(path).state_dict()),
-            "steps": state["step"],
-            "seconds": state["seconds"],
-            "train_tiles": len(split.train),
-            "train_lots": len(np.unique(data.lots[split.train])),
-        }
-    return {
-        "benchmark": benchmark,
-        "profile": profile,
-        "data_version": data.version,
-        "property": data.table.property_name,
-        "unit": data.table.unit,
-        "networks": networks,
-    }
+        networks[name] = RegressorRun(
+            weights_sha256=weights_sha256(load_regressor(path).state_dict()),
+            steps=state["step"],
+            seconds=state["seconds"],
+            train_tiles=len(split.train),
+            train_lots=len(np.unique(data.lots[split.train])),
+        )
+    return PropertyResult(
+        benchmark=benchmark,
+        profile=profile,
+        data_version=data.version,
+        property=data.table.property_name,
+        unit=data.table.unit,
+        networks=networks,
+        sets=sets,
+    )
 
 
 def _held_out(
@@ -158,10 +167,10 @@ def _held_out(
         split = splits[network]
         if not len(split.unseen):
             continue
-        asked = some_of_each_lot(data, split.unseen, FOREST_TILES)
-        tiles.append(asked)
-        answers = _predicted(data, texture, network, split.train, asked, runs)
-        for method, each in answers.items():
+        unseen = some_of_each_lot(data, split.unseen, FOREST_TILES)
+        tiles.append(unseen)
+        of_fold = _predicted(data, texture, network, split.train, unseen, runs)
+        for method, each in of_fold.items():
             predicted.setdefault(method, []).append(each)
     return _set(
         data,
@@ -175,30 +184,22 @@ def _predicted(
     texture: npt.NDArray[np.float32],
     network: str,
     train: Numbers,
-    asked: Numbers,
+    test: Numbers,
     runs: Path,
 ) -> dict[str, npt.NDArray[Any]]:
-    """What a network says, and what its baselines say that learned from the same tiles."""
-    return {
-        NETWORK: _asked(runs, network, data, asked),
-        **_baselines(data, texture, train, asked),
-    }
-
-
-def _baselines(
-    data: TileDataset, texture: npt.NDArray[np.float32], train: Numbers, asked: Numbers
-) -> dict[str, npt.NDArray[Any]]:
+    """Predictions of a network, and of baselines that learned from the same tiles."""
     known = some_of_each_lot(data, train, FOREST_TILES)
-    answers = {
-        TEXTURE: forest_on_texture(texture[known], lot_values(data)[known], texture[asked]),
-        MEAN: mean_predictor(data, train, asked),
+    predicted: dict[str, npt.NDArray[Any]] = {
+        NETWORK: _predict(runs, network, data, test),
+        TEXTURE: forest_on_texture(texture[known], lot_values(data)[known], texture[test]),
+        MEAN: mean_predictor(data, train, test),
     }
     if data.table.attribute_names:
-        answers[SCORES] = forest_on_scores(data, train, asked)
-    return answers
+        predicted[SCORES] = forest_on_scores(data, train, test)
+    return predicted
 
 
-def _asked(runs: Path, name: str, data: TileDataset, tiles: Numbers) -> npt.NDArray[np.float32]:
+def _predict(runs: Path, name: str, data: TileDataset, tiles: Numbers) -> npt.NDArray[np.float32]:
     return predict_property(load_regressor(checkpoint_path(runs, name)), data.images[tiles])
 
 

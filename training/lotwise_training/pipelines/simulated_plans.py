@@ -1,9 +1,9 @@
-"""Plans of tests on the benchmark's new lots, played through and kept for `make evaluate`."""
+"""Simulates plans of tests on the benchmark's new lots."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from rich.console import Console
@@ -12,19 +12,14 @@ from lotwise_simulator.benchmark import VERSION, new_lots
 from lotwise_simulator.benchmark_files import PROPERTY, UNIT
 from lotwise_training.active_learning.embedding import lot_means
 from lotwise_training.active_learning.savings import plan_records
-from lotwise_training.active_learning.simulation import (
-    FILE,
-    KnownLots,
-    SimulatedPlans,
-    played,
-    write_simulated_plans,
-)
+from lotwise_training.active_learning.simulation import KnownLots, SimulatedPlans, simulate_plans
 from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.benchmark import benchmark_set
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.plans import forecasts_table, plans_table
 from lotwise_training.report.render import show
+from lotwise_training.store.arrays import write
 from lotwise_training.training.tasks.ensemble import SERVED as COMMITTEE
 
 SET: Final = "new"
@@ -33,18 +28,13 @@ RELATIVE_SCATTER: Final = 0.02
 """Of one strength test, as `lotwise_simulator.traits.strength_tests` draws it."""
 
 
-def simulate_benchmark_plans(
-    workspace: Workspace, repository: Path
-) -> tuple[SimulatedPlans, dict[str, Any]]:
-    """Play plans of tests through on the benchmark's new lots.
+def simulate_benchmark_plans(workspace: Workspace, repository: Path) -> SimulatedPlans:
+    """Simulate plans of tests on the benchmark's new lots.
 
     Args:
-        workspace: Recipes and rendered tiles; the lots' 20,000 tiles are rendered and asked about
-            where that was not done before.
+        workspace: Recipes and rendered tiles; the lots' 20,000 tiles are rendered and predicted
+            unless they are cached.
         repository: The model repository.
-
-    Returns:
-        What came of it, and what it rests on.
 
     Raises:
         LotwiseError: The repository cannot be used.
@@ -58,7 +48,7 @@ def simulate_benchmark_plans(
         workspace.runs, workspace.recipe(CommitteeRecipe, COMMITTEE), exported=committee
     )
     tiles = benchmark_set(SET, workspace.cache)
-    means = lot_means(predictor.served(tiles.images, f"{SET}, ensemble"), tiles.lots)
+    means = lot_means(predictor.predict(tiles.images, f"{SET}, ensemble"), tiles.lots)
     lots = new_lots()
     known = KnownLots(
         means,
@@ -66,15 +56,14 @@ def simulate_benchmark_plans(
         true=np.array([lot.peak_stress_psi for lot in lots]),
         standard_error=RELATIVE_SCATTER / TESTS**0.5,
     )
-    stated = {
-        "benchmark": VERSION,
-        "property": PROPERTY,
-        "unit": UNIT,
-        "standard_error": known.standard_error,
-        "weights_sha256": committee.weights_sha256,
-        "data_version": tiles.version,
-    }
-    return played(known), stated
+    return simulate_plans(
+        known,
+        benchmark=VERSION,
+        property_name=PROPERTY,
+        unit=UNIT,
+        weights_sha256=committee.weights_sha256,
+        data_version=tiles.version,
+    )
 
 
 def measure_plans(workspace: Workspace, repository: Path, results: Path, out: Console) -> None:
@@ -89,9 +78,9 @@ def measure_plans(workspace: Workspace, repository: Path, results: Path, out: Co
     Raises:
         LotwiseError, ResultsError: As `simulate_benchmark_plans`.
     """
-    made, stated = simulate_benchmark_plans(workspace, repository)
-    write_simulated_plans(results, made, stated)
-    records = plan_records(made, stated["unit"])
-    show(plans_table(records, made, stated), out)
+    plans = simulate_benchmark_plans(workspace, repository)
+    write(results, plans)
+    records = plan_records(plans, plans.unit)
+    show(plans_table(records, plans, plans.manifest()), out)
     show(forecasts_table(records), out)
-    out.print(f"wrote {results / FILE}")
+    out.print(f"wrote {results}")

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from rich.console import Console
 
 from lotwise_simulator.benchmark import VERSION
-from lotwise_training.active_learning.learning_curve import FILE as CURVE
 from lotwise_training.active_learning.learning_curve import RUN as PLAN
 from lotwise_training.active_learning.learning_curve import curve_jobs, measure_curve
 from lotwise_training.calibration.conformal import write_calibration
@@ -30,6 +29,7 @@ from lotwise_training.pipelines.runs import begin_run
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.learning_curve import curve_table, need_sentences
 from lotwise_training.report.render import show
+from lotwise_training.store.arrays import write
 from lotwise_training.training import distributed
 from lotwise_training.training.editor.runs import RUN as EDITOR
 from lotwise_training.training.editor.runs import write_served
@@ -159,12 +159,12 @@ def train_learning_curve(
     benchmark = VERSION if own_lots is None else None
     curve = measure_curve(tiles, recipe, predictor, benchmark=benchmark, profile=workspace.profile)
     # The results beside the shipped models are the benchmark's alone.
-    path = results / CURVE if own_lots is None else workspace.run(PLAN) / CURVE
-    curve.write(path)
+    folder = results if own_lots is None else workspace.run(PLAN)
+    write(folder, curve)
     show(curve_table(curve), out)
     for sentence in need_sentences(curve, accuracies):
         out.print(sentence)
-    out.print(f"wrote {path}")
+    out.print(f"wrote {folder / curve.stem}.json")
 
 
 @contextmanager

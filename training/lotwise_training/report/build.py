@@ -19,7 +19,7 @@ from lotwise_simulator.benchmark_files import frozen
 from lotwise_training.data.benchmark import render_places, tile_places
 from lotwise_training.evaluation.card_figures import CardDisagrees, card_figures, check_card
 from lotwise_training.evaluation.classification import compute_classification, intervals_over
-from lotwise_training.evaluation.predictions import TEST, Predictions, read_predictions
+from lotwise_training.evaluation.predictions import TEST, EnsembleResult, Predictions
 from lotwise_training.evaluation.records import METRICS, Records, Row
 from lotwise_training.evaluation.tile_sets import TILE_RANDOM, splits_of
 from lotwise_training.report.calibration import calibration_section
@@ -45,14 +45,14 @@ from lotwise_training.report.render import (
 from lotwise_training.report.served_models import RecheckFailed, served_committee
 from lotwise_training.report.targets import Target
 from lotwise_training.report.verify import ABSOLUTE, RELATIVE, Rechecked, recheck
-from lotwise_training.store.arrays import ResultsError
+from lotwise_training.store.arrays import ResultsError, read
 
 RESULTS = Path("training/results")
 MODELS = Path("model_repository")
 OUT = Path("out/evaluation")
 WIDTH: Final = 150
 """Characters of the widest table."""
-STATED: Final = ("benchmark", "profile", "data_version", "outputs_sha256", "runs")
+STATED: Final = ("benchmark", "profile", "data_version", "arrays_sha256", "runs")
 SECTIONS: Final = (
     calibration_section,
     property_section,
@@ -73,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = Console(width=max(Console().width, WIDTH))
     err = Console(stderr=True)
     try:
-        outputs, manifest = read_predictions(options.results)
+        stored = read(EnsembleResult, options.results)
+        outputs, manifest = stored.sets, stored.manifest()
         models = None if options.no_recheck else options.models
         sections = build_sections(Inputs(options.results, models, outputs, options.seed), manifest)
         numbers = numbered(sections)
@@ -200,7 +201,7 @@ def provenance_section(manifest: Mapping[str, Any], rechecked: Rechecked | None)
         )
     hashes = {
         "benchmark data": manifest.get("data_version"),
-        "stored predictions": manifest.get("outputs_sha256"),
+        "stored predictions": manifest.get("arrays_sha256"),
     }
     for split, run in manifest.get("runs", {}).items():
         for method, digest in run.get("weights_sha256", {}).items():

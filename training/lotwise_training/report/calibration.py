@@ -19,8 +19,7 @@ from lotwise_training.evaluation.calibration import (
     add_selective,
     scored_fresh,
 )
-from lotwise_training.evaluation.fresh_predictions import read_fresh_predictions
-from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, Predictions
+from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, CalibrationCheck, Predictions
 from lotwise_training.evaluation.records import Records, Row
 from lotwise_training.evaluation.risk_promise import (
     ACCEPTED,
@@ -43,6 +42,7 @@ from lotwise_training.report.targets import (
     published,
     published_records,
 )
+from lotwise_training.store.arrays import find
 
 MOST_SCALED_ECE: Final = 0.005
 FRESH_TILES: Final = 50_000
@@ -53,7 +53,7 @@ FRESH_WORDS: Final = "fresh tiles"
 def calibration_section(inputs: Inputs) -> Section | None:
     """The section, see `Inputs`; compares the served calibration."""
     outputs, seed = inputs.outputs, inputs.seed
-    check = read_fresh_predictions(inputs.results)
+    check = find(CalibrationCheck, inputs.results)
     if check is None:
         return None
     version, verified = check.calibration.calibration_version, ""
@@ -150,7 +150,7 @@ def promise_table(records: Records) -> Table:
 
 def _scored_set(outputs: Predictions, temperature: float) -> Scored:
     test = outputs[TILE_RANDOM, TEST]
-    probabilities = scaled(test.answers[ENSEMBLE].probabilities, temperature)
+    probabilities = scaled(test.predictions[ENSEMBLE].probabilities, temperature)
     return Scored(
         error_probability(probabilities),
         np.ones(len(test.tiles)) if test.familiarity is None else test.familiarity.astype(float),

@@ -6,12 +6,13 @@ from typing import Final
 
 from lotwise.core.cascade import CASCADE_FILE, Cascade
 from lotwise.core.cascade_fit import evaluations
-from lotwise_training.evaluation.cascade import REFERRED, StoredCascade, read_cascade_decisions
+from lotwise_training.evaluation.cascade import REFERRED, StoredCascade
 from lotwise_training.evaluation.records import Records
 from lotwise_training.evaluation.shift_predictions import KNOWN
 from lotwise_training.report.render import Inputs, Section, Table, table
 from lotwise_training.report.served_models import COMMITTEE, check_same
 from lotwise_training.report.targets import Target, at_least, at_most
+from lotwise_training.store.arrays import find
 
 SECTION: Final = "cascade"
 LEAST_EQUAL: Final = 0.995
@@ -52,7 +53,7 @@ def cascade_targets(records: Records) -> tuple[Target, ...]:
 
 def cascade_section(inputs: Inputs) -> Section | None:
     """The section, see `Inputs`; compares the served cascade."""
-    stored = read_cascade_decisions(inputs.results)
+    stored = find(StoredCascade, inputs.results)
     if stored is None:
         return None
     if inputs.models is not None:

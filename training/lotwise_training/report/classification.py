@@ -62,7 +62,7 @@ def classification_sections(
     for split in splits:
         figure = reliability_figure(outputs, split)
         plots.append(plot(f"reliability-{split}", figure, "reliability", split=split))
-        if ENSEMBLE in outputs[split, TEST].answers:
+        if ENSEMBLE in outputs[split, TEST].predictions:
             figure = confusion_figure(outputs, manifest, split)
             plots.append(plot(f"confusion-{split}", figure, "confusion", split=split))
     risk = plot(

@@ -9,7 +9,7 @@ import numpy as np
 from lotwise.core.diagnosis import DIAGNOSIS_FILE, Diagnosis
 from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE, LotCalibration
 from lotwise_training.evaluation.records import Records, Row
-from lotwise_training.evaluation.shift_predictions import NEW, PER_LOT, read_shift_predictions
+from lotwise_training.evaluation.shift_predictions import NEW, PER_LOT, ShiftPredictions
 from lotwise_training.evaluation.shifts import (
     EARLY,
     KINDS_OF_LOTS,
@@ -25,6 +25,7 @@ from lotwise_training.report.figures.shifts import kinds_figure
 from lotwise_training.report.render import Block, Inputs, Section, Table, cell, plot, table
 from lotwise_training.report.served_models import COMMITTEE, check_same
 from lotwise_training.report.targets import Target, at_least, at_most
+from lotwise_training.store.arrays import find
 
 MOST_ALARMS: Final = 15
 LEAST_LOT_ACCURACY: Final = 0.90
@@ -33,7 +34,7 @@ MOST_NEEDED: Final = 0.20
 
 def diagnosis_section(inputs: Inputs) -> Section | None:
     """The section, see `Inputs`; compares the served diagnosis."""
-    predictions = read_shift_predictions(inputs.results)
+    predictions = find(ShiftPredictions, inputs.results)
     if predictions is None:
         return None
     if inputs.models is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lotwise_training.evaluation.edit_records import FILE, SIMULATOR, read_edits
+from lotwise_training.evaluation.edit_records import SIMULATOR, EditResult
 from lotwise_training.evaluation.edits import (
     LEAST_DIAGONAL,
     LEAST_PSNR_DB,
@@ -33,13 +33,15 @@ from lotwise_training.report.render import (
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.targets import Target, at_least, at_most
 from lotwise_training.report.verify_edits import served_edits
+from lotwise_training.store.arrays import find
 
 
 def edit_section(inputs: Inputs) -> Section | None:
     """The section, see `Inputs`; asks the served editor again and shows what it draws."""
-    if not (inputs.results / FILE).exists():
+    found = find(EditResult, inputs.results)
+    if found is None:
         return None
-    sets, manifest = read_edits(inputs.results)
+    sets, manifest = found.sets, found.manifest()
     unit, served = manifest["unit"], manifest["served"]
     figures = edit_figures(sets, seed=inputs.seed)
     records = edit_records(figures, manifest["attributes"], unit)

@@ -9,14 +9,14 @@ from sklearn.metrics import roc_auc_score
 from lotwise.core.known_tiles import KNOWN_TILES_FILE, KnownTiles
 from lotwise_training.evaluation.bootstrap import wilson
 from lotwise_training.evaluation.familiarity_predictions import (
-    FILE,
     NEW_LOTS,
+    FamiliarityResult,
     PValues,
-    read_familiarity_predictions,
 )
 from lotwise_training.evaluation.records import Records
 from lotwise_training.report.render import Inputs, Section, Table, table
 from lotwise_training.report.served_models import check_same
+from lotwise_training.store.arrays import find
 
 SECTION: Final = "known tiles"
 LEVELS: Final = (0.005, 0.01, 0.05)
@@ -47,9 +47,10 @@ def ood_table(records: Records) -> Table:
 
 def familiarity_section(inputs: Inputs) -> Section | None:
     """The section, see `Inputs`; compares the served known tiles."""
-    if not (inputs.results / FILE).exists():
+    found = find(FamiliarityResult, inputs.results)
+    if found is None:
         return None
-    p_values, manifest = read_familiarity_predictions(inputs.results)
+    p_values, manifest = found.sets, found.manifest()
     if inputs.models is not None:
         served = KnownTiles.read(inputs.models / "regressor" / KNOWN_TILES_FILE).statement
         stated = served.model_dump(mode="json")

@@ -14,7 +14,7 @@ from lotwise_training.evaluation.conformal import (
     coverage_records,
     lot_intervals,
 )
-from lotwise_training.evaluation.interval_predictions import FILE, NewLots, read_intervals
+from lotwise_training.evaluation.interval_predictions import IntervalResult, NewLots
 from lotwise_training.evaluation.records import Records, Row
 from lotwise_training.report.figures.conformal import lot_intervals_figure
 from lotwise_training.report.figures.style import Plot
@@ -32,13 +32,15 @@ from lotwise_training.report.render import (
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.targets import Target, in_unit
 from lotwise_training.report.verify_property import check_calibration, check_folds
+from lotwise_training.store.arrays import find
 
 
 def intervals_section(inputs: Inputs) -> Section | None:
     """The section, see `Inputs`; asks the served fold networks about tiles of new lots again."""
-    if not (inputs.results / FILE).exists():
+    found = find(IntervalResult, inputs.results)
+    if found is None:
         return None
-    held, new, manifest = read_intervals(inputs.results)
+    held, new, manifest = found.held, found.new, found.manifest()
     stored, verified = calibrations(held, manifest)[ALL_LOTS], ""
     if inputs.models is not None:
         check_calibration(inputs.models, stored)

@@ -8,12 +8,13 @@ from typing import Final
 
 import numpy as np
 
-from lotwise_training.active_learning.learning_curve import FILE, LearningCurve, figures
+from lotwise_training.active_learning.learning_curve import LearningCurve, figures
 from lotwise_training.active_learning.power_law import INTERVAL, Need, interval, need
 from lotwise_training.evaluation.records import Records, Row
 from lotwise_training.report.figures.plans import learning_figure
 from lotwise_training.report.render import Inputs, Section, Table, cell, plot, table
 from lotwise_training.report.targets import Target, at_most
+from lotwise_training.store.arrays import find
 
 SECTION: Final = "learning curve"
 WITHIN: Final = 0.02
@@ -24,10 +25,9 @@ LEAST_POINTS: Final = 3
 
 def learning_section(inputs: Inputs) -> Section | None:
     """The section, see `Inputs`."""
-    path = inputs.results / FILE
-    if not path.exists():
+    curve = find(LearningCurve, inputs.results)
+    if curve is None:
         return None
-    curve = LearningCurve.read(path)
     text = " ".join(need_sentences(curve, ()))
     blocks = (curve_table(curve), plot("learning", learning_figure(curve)), text)
     stated = {key: value for key, value in figures(curve).items() if key != "points"}

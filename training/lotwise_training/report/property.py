@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lotwise_training.evaluation.property_predictions import (
-    FILE,
     LOT_HELD_OUT,
     NETWORK,
     NEW_LOTS,
     TILE_RANDOM,
+    PropertyResult,
     PropertySet,
-    read_property,
 )
 from lotwise_training.evaluation.records import Records
 from lotwise_training.evaluation.regression import (
@@ -28,13 +27,15 @@ from lotwise_training.report.render import Block, Inputs, Section, Table, paragr
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.targets import Target, at_least, at_most
 from lotwise_training.report.verify_property import check_property
+from lotwise_training.store.arrays import find
 
 
 def property_section(inputs: Inputs) -> Section | None:
     """The section, see `Inputs`; asks the served regressor about tiles of new lots again."""
-    if not (inputs.results / FILE).exists():
+    found = find(PropertyResult, inputs.results)
+    if found is None:
         return None
-    sets, manifest = read_property(inputs.results)
+    sets, manifest = found.sets, found.manifest()
     verified, unit = "", manifest["unit"]
     # Tiles of a user's lots cannot be rendered again.
     if inputs.models is not None and NEW_LOTS in sets:

@@ -171,7 +171,7 @@ def recheck(
         if difference >= worst:
             worst, worst_at = difference, f"{split}/{name} tile {stored.tiles[row]}"
         if is_labelled(stored):
-            kept = stored.answers[ENSEMBLE].log_probabilities[rows].astype(np.float64)
+            kept = stored.predictions[ENSEMBLE].log_probabilities[rows].astype(np.float64)
             truth = stored.labels[rows]
             guessed = committee_probabilities(softmax(logits)).argmax(axis=1)
             right += int((guessed == truth).sum())
@@ -245,9 +245,9 @@ def _compare(
     """Largest difference in nats, and the row that it is in."""
     worst, worst_row = 0.0, int(rows[0])
     for method, of_method in ((ENSEMBLE, logits), (SINGLE, logits[:, :1])):
-        if method not in stored.answers:
+        if method not in stored.predictions:
             continue
-        kept = stored.answers[method]
+        kept = stored.predictions[method]
         members = softmax(of_method)
         if kept.log_probabilities.shape[1] != members.shape[2]:
             raise RecheckFailed(

@@ -78,7 +78,7 @@ def risk_coverage_figure(outputs: Predictions) -> Figure:
     panels = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
     for axes, split in zip(panels, splits, strict=True):
         predicted = outputs[split, TEST]
-        for method, answers in predicted.answers.items():
+        for method, answers in predicted.predictions.items():
             scored = scores(answers)
             curve = risk_coverage(scored.entropy, misclassified(scored, predicted.labels))
             # From 5% on: the first few tiles alone jump.
@@ -126,14 +126,14 @@ def reliability_figure(outputs: Predictions, split: str) -> Figure:
     figure = blank(3.6)
     rows = figure.subplots(
         2,
-        len(predicted.answers),
+        len(predicted.predictions),
         sharex=True,
         sharey="row",
         squeeze=False,
         gridspec_kw={"height_ratios": [3, 1]},
     )
     edges = np.linspace(0, 1, ECE_BINS + 1)
-    for column, (method, answers) in enumerate(predicted.answers.items()):
+    for column, (method, answers) in enumerate(predicted.predictions.items()):
         bins = reliability(answers.probabilities, labels)
         above, below = rows[0, column], rows[1, column]
         above.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":")
@@ -181,7 +181,7 @@ def reliability_figure(outputs: Predictions, split: str) -> Figure:
 def confusion_figure(outputs: Predictions, manifest: Mapping[str, Any], split: str) -> Figure:
     """Confusion matrix of the ensemble, recipe by recipe, and the predictions of each lot."""
     predicted = outputs[split, TEST]
-    answers = predicted.answers[ENSEMBLE if ENSEMBLE in predicted.answers else SINGLE]
+    answers = predicted.predictions[ENSEMBLE if ENSEMBLE in predicted.predictions else SINGLE]
     n_lots = answers.log_probabilities.shape[1]
     names = lot_names(manifest, split, n_lots)
     recipes = recipe_numbers(manifest, names)

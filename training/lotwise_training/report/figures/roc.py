@@ -46,8 +46,8 @@ def ood_scores(predictions: ShiftPredictions, outputs: Predictions, name: str) -
         "OOD p-value": -tiles.familiarity.astype(np.float64),
     }
     predicted = outputs.get((TILE_RANDOM, NEW_REGIONS if name == KNOWN else name))
-    if predicted is not None and ENSEMBLE in predicted.answers:
-        found["predictive entropy"] = scores(predicted.answers[ENSEMBLE]).entropy
+    if predicted is not None and ENSEMBLE in predicted.predictions:
+        found["predictive entropy"] = scores(predicted.predictions[ENSEMBLE]).entropy
     return found
 
 

@@ -77,9 +77,9 @@ def shifted_sets(outputs: Predictions) -> Sequence[tuple[str, str, str]]:
     found = []
     for split, name in in_order(outputs):
         against = known_set(outputs, split, name)
-        if against is None or ENSEMBLE not in outputs[split, name].answers:
+        if against is None or ENSEMBLE not in outputs[split, name].predictions:
             continue
-        if ENSEMBLE in outputs[split, against].answers:
+        if ENSEMBLE in outputs[split, against].predictions:
             found.append((split, name, against))
     return found
 
@@ -110,8 +110,8 @@ def kinds_figure(records: Records) -> Figure:
 
 
 def _panel(axes: Axes, outputs: Predictions, split: str, name: str, against: str) -> None:
-    shifted = scores(outputs[split, name].answers[ENSEMBLE])
-    known = scores(outputs[split, against].answers[ENSEMBLE])
+    shifted = scores(outputs[split, name].predictions[ENSEMBLE])
+    known = scores(outputs[split, against].predictions[ENSEMBLE])
     largest = np.log(shifted.probabilities.shape[1])
     edges = np.linspace(0, largest, _BINS + 1)
     for values, filled in ((known.entropy, True), (shifted.entropy, False)):
