@@ -12,7 +12,7 @@ demo: .venv/serving .triton/installed models
 	$(BIN)/python scripts/demo
 
 test: setup models
-	scripts/run-tests
+	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 evaluate: setup models
 	$(BIN)/python -m lotwise_training.report

@@ -1,5 +1,10 @@
 """What tests share: simulated tiles, services over the committed models, a real Triton."""
 
+# Before anything loads BLAS or OpenMP.
+import tests.support.one_thread  # noqa: F401
+
+# isort: split
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
+from filelock import FileLock
 
 from lotwise.core.policy import ReferralPolicy
 from lotwise.explain import __main__ as explain
@@ -31,13 +37,50 @@ from tests.support.triton import ROOT, triton_home
 
 TEST_REGION = 2_000  # a patch of every lot that neither the benchmark nor a demo reaches
 
+STANDARD_PORTS = ("tests/platform", "tests/test_readme.py", "tests/test_tutorial.py")
+"""Tests that start a platform where users do, on the standard ports and in `.lotwise`."""
+LONGEST = (
+    *STANDARD_PORTS,
+    "tests/screening",
+    "tests/training/cli",
+    "tests/training/export",
+    "tests/integration",
+    "tests/store",
+    "tests/training",
+    "tests/simulator",
+)
+"""Run first, in this order, so that no worker is left alone with them at the end."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """One group a module, for its fixtures; one for all that use the standard ports."""
+    if not config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return
+
+    def rank(item: pytest.Item) -> int:
+        return next((n for n, path in enumerate(LONGEST) if item.nodeid.startswith(path)), 99)
+
+    for item in items:
+        module = item.nodeid.split("::")[0]
+        group = "standard-ports" if module.startswith(STANDARD_PORTS) else module
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session")
-def repository() -> Path:
-    """The committed model repository, its parts put together."""
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The committed model repository, its parts put together by one worker at a time."""
     path = ROOT / "model_repository"
-    assemble_repository(path)
+    with FileLock(_run_folder(tmp_path_factory) / "repository.lock"):
+        assemble_repository(path)
     return path
+
+
+def _run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A temporary folder of the whole run, which its workers share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")
