@@ -322,3 +322,24 @@ def test_only_what_is_named_is_measured(recipes, tmp_path, monkeypatch):
     code, text = said("evaluate", *common, "--only", "committee")
     assert code == 1
     assert "'committee' is not measured so" in text
+
+
+@pytest.mark.parametrize("name", ["committee", "../elsewhere", ".hidden", "a/b"])
+def test_a_name_that_no_run_can_have_is_refused(name, recipes, tmp_path):
+    code, text = said("committee", *common_to(recipes, tmp_path), "--run", name)
+    assert code == 1
+    assert f"--run {name}: a name has letters" in text
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_goes_on_keeps_its_beginning(asked_to_train, recipes, tmp_path):
+    path = tmp_path / "runs" / "committee" / "run.json"
+    said("committee", *common_to(recipes, tmp_path), "--max-seconds", "60")
+    first = RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    said("committee", *common_to(recipes, tmp_path))
+    second = RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    assert (second.started, second.command) == (first.started, first.command)
+    assert (second.resumed, second.max_seconds) == (1, 60.0)
+    said("committee", *common_to(recipes, tmp_path), "--set", "members=1")
+    third = RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    assert (third.resumed, third.recipe["members"], third.max_seconds) == (0, 1, None)

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from lotwise.core.errors import Contradiction
 from lotwise.core.intervals import IntervalCalibration
@@ -23,12 +24,14 @@ from lotwise_training.evaluation.predictions import (
 )
 from lotwise_training.export import repository as repository_module
 from lotwise_training.export.exporter import Exporter
-from lotwise_training.export.model_card import run_figures, write_card
+from lotwise_training.export.model_card import run_figures, training_sentence, write_card
 from lotwise_training.export.regressor_folds import export_folds
 from lotwise_training.export.repository import write_repository
 from lotwise_training.inference.predict import load_members, predict_property
 from lotwise_training.onnx.export import run_onnx
 from lotwise_training.store.arrays import read, write
+from lotwise_training.store.checkpoint import save_checkpoint
+from lotwise_training.training.editor.runs import write_served
 from tests.support.triton import ROOT
 from tests.training.answered_tiles import ensemble_result
 from tests.training.small_runs import (
@@ -311,3 +314,41 @@ def test_a_policy_of_other_members_is_refused(runs, tmp_path):
     (tmp_path / "committee" / "referral_policy.json").write_text(policy, encoding="utf-8")
     with pytest.raises(Contradiction, match="fitted for other members"):
         write_repository(tmp_path, tmp_path / "repository", tmp_path, only=("committee",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, "for 9 of 9 steps on a CPU: bit-exact by seed"),
+        ({"step": 5}, "for 5 of 9 steps (stopped early) on a CPU"),
+        ({"device": "cuda"}, "for 9 of 9 steps on CUDA: not bit-exact."),
+        ({"step": 5, "max_seconds": 600.0}, "with --max-seconds 600: 5 of 9 steps; not bit-exact."),
+    ],
+)
+def test_a_card_states_steps_limit_and_whether_bits_repeat(changes, sentence):
+    state = {"step": 9, "steps": 9, "max_seconds": None, "device": "cpu"}
+    assert sentence in training_sentence([state | changes])
+
+
+def test_a_card_says_of_older_and_of_restored_networks_what_is_known():
+    assert "2,700 to 2,734 steps by a recipe of an older format" in training_sentence(
+        [{"step": 2734}, {"step": 2700}]
+    )
+    assert training_sentence([{"step": 0}]) == ""
+
+
+def test_the_checkpoints_of_a_model_are_found(tmp_path):
+    for name in ("committee/member_00", "regressor-comparisons/fold_0_second", "editor/difference"):
+        save_checkpoint(tmp_path / f"{name}.pt", {"name": name})
+    write_served(tmp_path, "difference")
+    exporter = Exporter(tmp_path, tmp_path, tmp_path, torch.zeros(0))
+    found = {
+        model: [state["name"] for state in exporter.training_states(model)]
+        for model in ("committee", "regressor_folds", "edit_gradient", "attribute_meter")
+    }
+    assert found == {
+        "committee": ["committee/member_00"],
+        "regressor_folds": [],
+        "edit_gradient": ["editor/difference"],
+        "attribute_meter": [],
+    }

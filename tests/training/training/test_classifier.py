@@ -415,3 +415,43 @@ def test_what_was_trained_says_how(finished):
     _, state = finished
     assert (state["step"], state["steps"], state["max_seconds"]) == (STEPS, STEPS, None)
     assert state["device"] == "cpu"
+
+
+class ExplodingGradient(ClassifierTask):
+    """From a step on, a finite loss has a gradient that is none."""
+
+    def loss(self, chosen, crop_px, rng, step):
+        value = super().loss(chosen, crop_px, rng, step)
+        if step >= 6:
+            value.register_hook(lambda gradient: gradient * float("nan"))
+        return value
+
+
+class ExplodingGradientTrainer(ClassifierTrainer):
+    def task(self, job, device):
+        return ExplodingGradient(self.data, job, self.recipe, device)
+
+
+def test_a_gradient_that_is_no_number_does_not_reach_a_checkpoint(tmp_path):
+    trainer = ExplodingGradientTrainer(DATA, replace(NETWORK, checkpoint_every=1))
+    with pytest.raises(TrainingDiverged, match="step 6"):
+        train_network(trainer, JOB, tmp_path, report=nothing, device=CPU)
+    state = torch.load(checkpoint_path(tmp_path, JOB.name), weights_only=True)
+    assert (state["step"], state["finished"]) == (6, False)
+    assert all(torch.isfinite(each).all() for each in state["network"].values())
+
+
+def test_a_time_limit_is_stated_though_the_rest_was_trained_without(tmp_path):
+    def plug(progress, line):
+        raise Broken
+
+    recipe = replace(NETWORK, checkpoint_every=2)
+    reports = iter([nothing, plug])
+    with pytest.raises(Broken):
+        train(
+            tmp_path,
+            replace(JOB, max_seconds=600.0),
+            recipe,
+            report=lambda *said: next(reports)(*said),
+        )
+    assert train(tmp_path, JOB, recipe)["max_seconds"] == 600.0

@@ -192,6 +192,9 @@ def everything(
     workspace: Workspace, repository: Repository = MODELS, results: Results = RESULTS
 ) -> None:
     """All of it, in order, for the lots of benchmark v1 and the lots with strength tests."""
+    # Packages that are missing are named now, not after the tiles are rendered.
+    import lotwise_training.pipelines.train  # noqa: F401
+
     where = {
         "profile": workspace.profile,
         "recipes": workspace.recipes,

@@ -6,7 +6,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from torch import Tensor
 
@@ -15,14 +15,24 @@ from lotwise.runtime.model_config import write_pbtxt
 from lotwise_training.data.tiles import LOTS_FILE, SIMULATED, read_table
 from lotwise_training.evaluation.card_figures import card_figures
 from lotwise_training.evaluation.predictions import ENSEMBLE, EnsembleResult
-from lotwise_training.export.model_card import run_figures, write_card
+from lotwise_training.export.model_card import run_figures, training_sentence, write_card
 from lotwise_training.models.wide_resnet import LINEAR_RANGE, TileRegressor
 from lotwise_training.onnx.export import PARITY_TOLERANCE
 from lotwise_training.store.arrays import ResultsError, read
+from lotwise_training.store.checkpoint import load_checkpoint
+from lotwise_training.training.editor.runs import RUN as EDITOR
+from lotwise_training.training.editor.runs import SERVED_FILE, read_served
 from lotwise_training.training.tasks.property import SERVED as REGRESSOR
 
 VERSION: Final = "1"
 """Folder of the models' version."""
+NETWORKS_OF: Final = {
+    "committee": "committee/member_*.pt",
+    "regressor": "regressor/regressor.pt",
+    "regressor_folds": "regressor-comparisons/fold_[0-9].pt",
+    "attribute_meter": "editor/meter.pt",
+}
+"""Checkpoints of a model, within the runs."""
 MEASURED: Final = "By `lotwise-train evaluate`, on simulated tiles that no training saw:"
 
 
@@ -77,7 +87,18 @@ class Exporter:
             tolerance=tolerance,
             figures=figures,
             measured=measured,
+            trained=training_sentence(self.training_states(signature.name)),
         )
+
+    def training_states(self, model: str) -> list[dict[str, Any]]:
+        """Checkpoints of the networks that a model holds; none of one that is not in `runs`."""
+        if model.startswith("edit"):
+            served = self.runs / EDITOR / SERVED_FILE
+            files = [f"{EDITOR}/{read_served(self.runs)}.pt"] if served.exists() else []
+        else:
+            files = [NETWORKS_OF[model]] if model in NETWORKS_OF else []
+        paths = [path for each in files for path in sorted(self.runs.glob(each))]
+        return [state for path in paths if (state := load_checkpoint(path)) is not None]
 
     def committee_figures(self, weights_sha256: str) -> tuple[dict[str, str], str]:
         """Figures of the stored predictions, if they are of these members."""

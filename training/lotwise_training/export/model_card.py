@@ -6,7 +6,7 @@ Every figure comes from the run's own reports (`lotwise-train evaluate`), none i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ def write_card(
     tolerance: float,
     figures: Mapping[str, str],
     measured: str,
+    trained: str = "",
 ) -> None:
     """Write a model's card.
 
@@ -35,6 +36,7 @@ def write_card(
         tolerance: Parity above which the export fails.
         figures: What was measured, by name.
         measured: How and on what, as a sentence.
+        trained: By `training_sentence`; "" where no network was trained.
     """
     metadata = signature.metadata
     lines = [f"# {signature.name}", "", f"{what[0].upper()}{what[1:]}.", ""]
@@ -69,6 +71,8 @@ def write_card(
             + "; ".join(f"{a.name} ({a.low} to {a.high})" for a in metadata.attributes)
             + "."
         )
+    if trained:
+        lines.append(f"- {trained}")
     lines += [
         f"- Parity of the exported graph with the trained network: {parity:.1e} "
         f"(relative to the output's scale; above {tolerance:.0e} the export fails).",
@@ -82,6 +86,38 @@ def write_card(
     else:
         lines.append("Nothing yet beside the parity.")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def training_sentence(states: Sequence[Mapping[str, Any]]) -> str:
+    """How networks were trained, of what their checkpoints state; "" for none.
+
+    Args:
+        states: Checkpoints of the networks that a model holds.
+    """
+    states = [each for each in states if each.get("step")]  # one that was restored states none
+    if not states:
+        return ""
+    taken = [each["step"] for each in states]
+    steps = f"{min(taken):,}" if len({*taken}) == 1 else f"{min(taken):,} to {max(taken):,}"
+    if any("steps" not in each for each in states):
+        return (
+            f"Trained for {steps} steps by a recipe of an older format, in which time decided: "
+            "not bit-exact."
+        )
+    planned = max(each["steps"] for each in states)
+    limits = [each["max_seconds"] for each in states if each["max_seconds"]]
+    if limits:
+        return (
+            f"Trained with --max-seconds {max(limits):g}: {steps} of {planned:,} steps; "
+            "not bit-exact."
+        )
+    early = " (stopped early)" if min(taken) < planned else ""
+    if any(each["device"] != "cpu" for each in states):
+        return f"Trained for {steps} of {planned:,} steps{early} on CUDA: not bit-exact."
+    return (
+        f"Trained for {steps} of {planned:,} steps{early} on a CPU: bit-exact by seed, machine, "
+        "thread and process count."
+    )
 
 
 def _tensor_row(spec: TensorSpec, direction: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -12,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
 from rich.table import Table
@@ -36,6 +38,7 @@ class RunRecord(BaseModel):
         commit: Of the source tree, with "-dirty" where it was changed; None outside a checkout.
         environment: Python, packages, processor, device, threads and processes.
         started, ended: UTC; no end while it runs, or where it was broken off.
+        resumed: How often it was broken off and begun again.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -49,6 +52,7 @@ class RunRecord(BaseModel):
     environment: dict[str, str | int]
     started: datetime
     ended: datetime | None = None
+    resumed: int = 0
 
     def write(self, folder: Path) -> None:
         """Write it into the folder of the run's networks."""
@@ -61,30 +65,54 @@ class RunRecord(BaseModel):
 
 
 def begin_run(
-    folder: Path, model: str, recipe: Any, data_version: str, max_seconds: float | None
+    folder: Path,
+    model: str,
+    recipe: Any,
+    data_version: str,
+    *,
+    parallel: int,
+    max_seconds: float | None,
 ) -> RunRecord:
-    """Put down what is about to be trained; the first of several processes writes.
+    """Put down what is about to be trained, or that it goes on; the first process writes.
 
     Args:
         folder: Of the run's networks.
         model: What is trained.
         recipe: A class of config/schema.py.
         data_version: Hash of the tiles.
+        parallel: Networks at once; several have a thread each.
         max_seconds: Time limit; None for none.
     """
     record = RunRecord(
         model=model,
         command=["lotwise-train", *sys.argv[1:]],
-        recipe=asdict(recipe),
+        recipe=json.loads(json.dumps(asdict(recipe))),
         data_version=data_version,
         max_seconds=max_seconds,
         commit=source_commit(),
-        environment=describe_environment(),
+        environment=describe_environment(1 if parallel > 1 else torch.get_num_threads()),
         started=now(),
     )
+    before = read_run(folder)
+    if before is not None and (before.recipe, before.data_version) == (
+        record.recipe,
+        record.data_version,
+    ):
+        # Once a clock decided, the weights are its work.
+        limit = max_seconds or before.max_seconds
+        change = {"ended": None, "resumed": before.resumed + 1, "max_seconds": limit}
+        record = before.model_copy(update=change)
     if distributed.is_first():
         record.write(folder)
     return record
+
+
+def read_run(folder: Path) -> RunRecord | None:
+    """The record of a run's folder; None where there is none that can be read."""
+    try:
+        return RunRecord.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
 
 
 def list_runs(runs: Path) -> list[tuple[str, RunRecord, list[dict[str, Any]]]]:
@@ -98,9 +126,8 @@ def list_runs(runs: Path) -> list[tuple[str, RunRecord, list[dict[str, Any]]]]:
     """
     found = []
     for path in sorted(runs.glob(f"**/{FILE}")):
-        try:
-            record = RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValidationError):
+        record = read_run(path.parent)
+        if record is None:
             continue
         networks = []
         for checkpoint in sorted(path.parent.glob("*.pt")):
@@ -115,22 +142,22 @@ def list_runs(runs: Path) -> list[tuple[str, RunRecord, list[dict[str, Any]]]]:
 
 def source_commit() -> str | None:
     """Commit of the source tree that this package lies in; None where git does not know it."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve()
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here.parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        run = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        # An installed package may lie in the checkout of something else.
+        git("ls-files", "--error-unmatch", here.name)
+        return git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*") or None
     except (OSError, subprocess.CalledProcessError):
         return None
-    return run.stdout.strip() or None
 
 
-def describe_environment() -> dict[str, str | int]:
-    """Versions and machine."""
+def describe_environment(threads: int) -> dict[str, str | int]:
+    """Versions and machine; `threads` of each process."""
     stated: dict[str, str | int] = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -139,12 +166,22 @@ def describe_environment() -> dict[str, str | int]:
             continue
     return {
         **stated,
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "device": best_device().type,
-        "threads": 1,
+        "threads": threads,
         "processes": distributed.count(),
     }
+
+
+def _processor() -> str:
+    """Its model, on Linux; elsewhere what Python knows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())
 
 
 def now() -> datetime:

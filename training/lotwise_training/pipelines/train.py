@@ -172,7 +172,14 @@ def _recorded(
     folder: Path, model: str, recipe: Any, tiles: TileDataset, max_seconds: float | None
 ) -> Iterator[None]:
     """Keeps a record of the training within."""
-    record = begin_run(folder, model, recipe, tiles.version, max_seconds)
+    record = begin_run(
+        folder,
+        model,
+        recipe,
+        tiles.version,
+        parallel=recipe.parallel,
+        max_seconds=max_seconds,
+    )
     yield
     if distributed.is_first():
         record.end(folder)

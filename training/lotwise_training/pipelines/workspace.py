@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from rich.console import Console
 
-from lotwise_training.config.load import load_recipe
+from lotwise_training.config.load import RecipeError, load_recipe
 from lotwise_training.config.schema import (
     CommitteeRecipe,
     EditorRecipe,
@@ -26,6 +27,9 @@ Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorRecipe, PlanR
 
 RENDERED: Final = ("strength", "meter", REFERENCE, CALIBRATION, "shifted", "new", FRESH)
 """What `Workspace.render` makes, in the order in which trainings that run side by side want it."""
+RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MODELS: Final = ("committee", "regressor", "editor", "plan")
+"""Folders of runs without a name."""
 NEW_LOTS: Final = 200
 NEW_LOT_TILES: Final = 10
 """Of each new lot: lots, not tiles, make an error bar narrow."""
@@ -48,6 +52,15 @@ class Workspace:
     profile: str
     changes: tuple[str, ...] = ()
     run_name: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises RecipeError: the run cannot have this name."""
+        name = self.run_name
+        if name and (not RUN_NAME.fullmatch(name) or name in MODELS):
+            raise RecipeError(
+                f"--run {name}: a name has letters, digits, '.', '_' and '-', begins with a letter "
+                f"or a digit, and is none of {', '.join(MODELS)}"
+            )
 
     @property
     def cache(self) -> Path:

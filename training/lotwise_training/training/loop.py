@@ -22,7 +22,7 @@ from lotwise_training.store.checkpoint import load_checkpoint, save_checkpoint, 
 from lotwise_training.store.device import to_device, training_device, wait_for
 from lotwise_training.training import distributed
 from lotwise_training.training.base import Job, JobKind, Report, Trainer, checkpoint_path
-from lotwise_training.training.divergence import check_finite
+from lotwise_training.training.divergence import check_finite, gradient_norm
 from lotwise_training.training.logging import TensorBoard
 from lotwise_training.training.schedule import Clock, crop_at, halving, one_cycle
 
@@ -81,12 +81,14 @@ def train_network(
     network = to_device(task.network, device)
     distributed.share_network(network)
     optimiser = _optimiser(network, recipe, device)
+    limit = job.max_seconds
     clock = Clock(job.steps, job.max_seconds)  # what comes before is not the training's time
     best = _Best()
     if state is not None:
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         clock = Clock(job.steps, job.max_seconds, state["step"], state["seconds"])
+        limit = limit or state["max_seconds"]  # once a clock decided, the weights are its work
         best = _Best(state["best"], state["best_error"], state["not_better"])
 
     def progress_now() -> float:
@@ -106,7 +108,7 @@ def train_network(
                 "best": {} if finished else best.weights,
                 "best_error": best.error,
                 "not_better": best.not_better,
-                **training_facts(clock.step, job.steps, job.max_seconds, device),
+                **training_facts(clock.step, job.steps, limit, device),
                 "seconds": clock.seconds,
                 "finished": finished,
                 "line": line,
@@ -122,23 +124,24 @@ def train_network(
         chosen, rng = batches.draw(clock.step)
         loss = task.loss(chosen, crop_at(progress, recipe.crops), rng, clock.step)
         rate = recipe.learning_rate * rate_factor(progress, job, recipe)
-        of_all = distributed.mean(loss).item()
-        check_finite(job.name, clock.step, rate, of_all)
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         distributed.average_gradients(network)
-        optimiser.step()
+        size = gradient_norm(network)
+        of_all = distributed.mean(loss.detach())
         wait_for(device)
+        check_finite(job.name, clock.step, rate, of_all.item(), size.item())
+        optimiser.step()
         clock.step += 1
         if clock.step % validate_every == 0 and log is not None:
             validation = task.validate()
             best.see(validation.error, network)
             log.add(clock.step, validation.figures)
         if clock.step % recipe.checkpoint_every == 0 and log is not None:
-            log.add(clock.step, {"train/loss": of_all, "train/learning_rate": rate})
-            report(progress, f"loss {of_all:.3f}")
+            log.add(clock.step, {"train/loss": of_all.item(), "train/learning_rate": rate})
+            report(progress, f"loss {of_all.item():.3f}")
             save(finished=False, line="")
 
     if log is None:  # the first does the rest, and is waited for where the next network begins
@@ -149,6 +152,7 @@ def train_network(
     if job.head_tiles:
         drawn = np.random.default_rng([job.seed, 2]).permutation(len(job.train))
         task.refit(drawn[: job.head_tiles])
+        check_finite(job.name, clock.step, 0.0, network.head.weight.sum().item())
     # Rounded first and measured afterwards: every figure belongs to the weights that are served.
     halve_weights(network)
     log.close()

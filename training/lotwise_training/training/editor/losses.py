@@ -63,6 +63,11 @@ class EditorLosses:
             groups.append({"params": read, "lr": recipe.reader_rate, "betas": (0.9, 0.999)})
         self._optimiser = torch.optim.Adam(groups, betas=(0.5, 0.999))
 
+    @property
+    def networks(self) -> nn.Module:
+        """The critic and the reader that learn here."""
+        return self._own
+
     def learn(
         self,
         rate: float,

@@ -39,7 +39,7 @@ from lotwise_training.store.checkpoint import (
 )
 from lotwise_training.store.device import mixed_precision, to_device, training_device, wait_for
 from lotwise_training.training.base import PACE, Job, Report, checkpoint_path
-from lotwise_training.training.divergence import check_finite
+from lotwise_training.training.divergence import check_finite, gradient_norm
 from lotwise_training.training.editor.losses import EditorLosses
 from lotwise_training.training.editor.runs import READER, editor_name
 from lotwise_training.training.editor.texture import TextureTargets
@@ -108,6 +108,7 @@ class EditorTraining:
             reader = load_attribute_network(checkpoint_path(run, name))
         torch.manual_seed(self.recipe.seed)
         training = _Networks(self.data, self.kind, self.recipe, reader)
+        limit = self.max_seconds
         clock = Clock(self.recipe.steps, self.max_seconds)
         curves: dict[str, list[list[float]]] = {}
         if state is None:
@@ -116,6 +117,7 @@ class EditorTraining:
             training.restore(state)
             clock = Clock(self.recipe.steps, self.max_seconds, state["step"], state["seconds"])
             curves = state["curves"]
+            limit = limit or state["max_seconds"]
 
         def save(finished: bool, line: str) -> None:
             content = {
@@ -124,7 +126,7 @@ class EditorTraining:
                 "dim": self.recipe.dim,
                 "n_attributes": self.data.table.attributes.shape[1],
                 **training.stored(finished),
-                **training_facts(clock.step, clock.steps, self.max_seconds, training.device),
+                **training_facts(clock.step, clock.steps, limit, training.device),
                 "seconds": clock.seconds,
                 "curves": curves,
                 "finished": finished,
@@ -136,9 +138,9 @@ class EditorTraining:
         batches = Batches(len(self.data), self.recipe.batch_size, seed=(self.recipe.seed,))
         line, followed = "", RunningMeans()
         while (progress := clock.progress) < 1.0:
-            figures, loss = training.step(progress, *batches.draw(clock.step))
+            figures, checked = training.step(progress, *batches.draw(clock.step))
             rate = learning_rate(self.recipe, progress)
-            check_finite(self.name, clock.step, rate, loss, *figures.values())
+            check_finite(self.name, clock.step, rate, *checked, *figures.values())
             clock.step += 1
             if clock.step % CURVES_EVERY == 0:
                 smoothed = followed.add(figures)
@@ -248,8 +250,11 @@ class _Networks:
 
     def step(
         self, progress: float, chosen: Numbers, rng: np.random.Generator
-    ) -> tuple[dict[str, float], float]:
-        """One step of critic, reader and generator: figures in grey levels or 0..1, and the loss.
+    ) -> tuple[dict[str, float], list[float]]:
+        """One step of critic, reader and generator.
+
+        Gives figures in grey levels or 0..1, and what has to be finite beside them: the loss and
+        the norms of the gradients.
 
         Args:
             progress: Of the training, 0 to 1.
@@ -272,6 +277,7 @@ class _Networks:
         figures = self._losses.learn(
             rate / recipe.learning_rate, real, redrawn.detach(), edited.detach(), own, rng
         )
+        norms = [gradient_norm(self._losses.networks)]
         loss = real.new_zeros(())
         if self.network.redraws:
             redrawing = (redrawn - real).abs().mean()
@@ -288,9 +294,10 @@ class _Networks:
             loss = loss + editing * losses
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        norms.append(gradient_norm(self.network))
         self._optimiser.step()
         wait_for(device)
-        return figures, loss.item()
+        return figures, [each.item() for each in (loss, *norms)]
 
     @torch.no_grad()
     def settle(self, draws: Iterable[tuple[Numbers, np.random.Generator]]) -> None:
