@@ -22,6 +22,7 @@ from lotwise_training.cli.options import (
     Only,
     OnlyServed,
     OwnLots,
+    Pretrained,
     Repository,
     Results,
     Sets,
@@ -87,17 +88,27 @@ def committee(
     max_seconds: MaxSeconds = None,
     own_lots: OwnLots = None,
     only_served: OnlyServed = False,
+    pretrained: Pretrained = None,
 ) -> None:
     """Train the committee and what it is compared with; resume where it was broken off."""
     from lotwise_training.pipelines.train import train_committee
 
-    train_committee(workspace, own_lots=own_lots, only_served=only_served, max_seconds=max_seconds)
+    train_committee(
+        workspace,
+        own_lots=own_lots,
+        only_served=only_served,
+        max_seconds=max_seconds,
+        pretrained=pretrained,
+    )
 
 
 @app.command()
 @in_workspace
 def regressor(
-    workspace: Workspace, max_seconds: MaxSeconds = None, own_lots: OwnLots = None
+    workspace: Workspace,
+    max_seconds: MaxSeconds = None,
+    own_lots: OwnLots = None,
+    pretrained: Pretrained = None,
 ) -> None:
     """Train the regressor of the property and what it is compared with, and calibrate them.
 
@@ -105,7 +116,9 @@ def regressor(
     """
     from lotwise_training.pipelines.train import train_regressor
 
-    train_regressor(workspace, out, own_lots=own_lots, max_seconds=max_seconds)
+    train_regressor(
+        workspace, out, own_lots=own_lots, max_seconds=max_seconds, pretrained=pretrained
+    )
 
 
 @app.command()

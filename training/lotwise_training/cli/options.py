@@ -46,6 +46,13 @@ OwnLots = Annotated[
     Path | None,
     typer.Option("--lots", help="Folder with lots.csv; default: the 30 lots of benchmark v1."),
 ]
+Pretrained = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        help="Fine-tune: begin with the trunks of this model repository, or folder of runs.",
+    ),
+]
 OnlyServed = Annotated[
     bool, typer.Option("--only-served", help="Only the members, nothing to compare them with.")
 ]

@@ -33,6 +33,7 @@ from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.editor.runs import editor_name, load_editor, write_served
 from lotwise_training.training.tasks.attribute_meter import NAME as METER
 from lotwise_training.training.tasks.attribute_meter import SERVED as SERVED_METER
+from lotwise_training.training.tasks.ensemble import SERVED as COMMITTEE
 from lotwise_training.training.tasks.property import fold_name, served_name
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -79,6 +80,30 @@ def restore_regressors(repository: Path, runs: Path) -> list[str]:
         }
         _save(checkpoint_path(runs, name), state)
     return list(files)
+
+
+def restore_committee(repository: Path, runs: Path) -> list[str]:
+    """Write finished checkpoints of the committee's members.
+
+    Args:
+        repository: The model repository.
+        runs: Folder of all runs.
+
+    Returns:
+        The networks' names.
+
+    Raises:
+        CheckpointError: The repository has no committee, or one of another export.
+    """
+    metadata = read_pbtxt(repository / COMMITTEE / "config.pbtxt").metadata
+    lot_ids = [lot.lot_id for lot in metadata.reference_lots]
+    names = []
+    for path in sorted((repository / COMMITTEE / VERSION).glob("member_*.onnx")):
+        shape, state = _wide_resnet(_weights(path))
+        names.append(f"{COMMITTEE}/{path.stem}")
+        known = {"shape": shape[:3], "dropout": 0.0, "lot_ids": lot_ids, "network": state}
+        _save(checkpoint_path(runs, names[-1]), known)
+    return names
 
 
 def restore_editor(repository: Path, runs: Path) -> str:

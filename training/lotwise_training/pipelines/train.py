@@ -18,6 +18,7 @@ from lotwise_training.calibration.familiarity import write_known_tiles
 from lotwise_training.config.schema import (
     CommitteeRecipe,
     EditorRecipe,
+    LoopRecipe,
     PlanRecipe,
     RegressorRecipe,
 )
@@ -25,12 +26,14 @@ from lotwise_training.data.attribute_lots import meter_tiles
 from lotwise_training.data.property_lots import strength_tiles
 from lotwise_training.data.tiles import LOTS_FILE, TileDataset, write_table
 from lotwise_training.evaluation.prediction_cache import PredictionCache
+from lotwise_training.pipelines.pretrained import find_pretrained
 from lotwise_training.pipelines.runs import begin_run
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.learning_curve import curve_table, need_sentences
 from lotwise_training.report.render import show
 from lotwise_training.store.arrays import write
 from lotwise_training.training import distributed
+from lotwise_training.training.base import JobKind
 from lotwise_training.training.editor.runs import RUN as EDITOR
 from lotwise_training.training.editor.runs import write_served
 from lotwise_training.training.editor.train import editor_trainings, leader_time
@@ -52,6 +55,7 @@ def train_committee(
     own_lots: Path | None = None,
     only_served: bool = False,
     max_seconds: float | None = None,
+    pretrained: Path | None = None,
 ) -> None:
     """Train the committee and what it is compared with; go on where it was broken off.
 
@@ -60,6 +64,7 @@ def train_committee(
         own_lots: Folder of lots; None for benchmark v1.
         only_served: Only the members.
         max_seconds: Of all networks together, whatever the recipe's steps; None for no limit.
+        pretrained: Model repository or runs whose networks' trunks they begin with.
 
     Raises:
         TrainingError: The recipe, the lots or the run cannot be used, or a training failed.
@@ -68,6 +73,7 @@ def train_committee(
         recipe = _in_turn(workspace.recipe(CommitteeRecipe, "committee"))
         tiles = workspace.committee_tiles(own_lots)
         jobs = committee_jobs(tiles, recipe, only_served=only_served, max_seconds=max_seconds)
+        jobs = _begin_with(jobs, pretrained, COMMITTEE, recipe.network, channels=1)
         with _recorded(workspace.run(COMMITTEE), COMMITTEE, recipe, tiles, max_seconds):
             trainer = ClassifierTrainer(tiles, recipe.network)
             train_networks(trainer, jobs, workspace.runs, parallel=recipe.parallel)
@@ -82,6 +88,7 @@ def train_regressor(
     *,
     own_lots: Path | None = None,
     max_seconds: float | None = None,
+    pretrained: Path | None = None,
 ) -> None:
     """Train the regressor of the property and what it is compared with, and calibrate them.
 
@@ -90,6 +97,7 @@ def train_regressor(
         out: Says what was fitted.
         own_lots: Folder of lots; None for the simulated lots with strength tests.
         max_seconds: As of `train_committee`.
+        pretrained: As of `train_committee`.
 
     Raises:
         TrainingError: As `train_committee`.
@@ -98,6 +106,8 @@ def train_regressor(
         recipe = _in_turn(workspace.recipe(RegressorRecipe, "regressor"))
         tiles = workspace.strength_tiles(own_lots)
         jobs = regressor_jobs(tiles, recipe, max_seconds)
+        channels = recipe.network.unshuffle**2
+        jobs = _begin_with(jobs, pretrained, REGRESSOR, recipe.network, channels)
         with _recorded(workspace.run(REGRESSOR), REGRESSOR, recipe, tiles, max_seconds):
             trainer = RegressionTrainer(RegressorTask, tiles, recipe.network)
             train_networks(trainer, jobs, workspace.runs, parallel=recipe.parallel)
@@ -183,6 +193,18 @@ def _recorded(
     yield
     if distributed.is_first():
         record.end(folder)
+
+
+def _begin_with(
+    jobs: list[JobKind], folder: Path | None, model: str, recipe: LoopRecipe, channels: int
+) -> list[JobKind]:
+    """Jobs that begin with the networks of a folder, in turn where there are fewer of these."""
+    if folder is None:
+        return jobs
+    found = find_pretrained(folder, model)
+    for each in found:
+        each.check_shape(recipe.depth, recipe.widen, channels)
+    return [replace(job, pretrained=found[n % len(found)]) for n, job in enumerate(jobs)]
 
 
 def _in_turn(recipe: SharedRecipe) -> SharedRecipe:

@@ -16,6 +16,7 @@ from lotwise_training.config.schema import LoopRecipe
 from lotwise_training.data.tiles import Numbers
 from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.store.checkpoint import fingerprint
+from lotwise_training.training.pretrained import Pretrained
 
 PACE: Final = ("checkpoint_every",)
 """Keys of a recipe that a checkpoint need not agree on."""
@@ -37,6 +38,7 @@ class Job:
         head_tiles: Tiles of `train` on which the last layer is fitted once more; 0 for none.
         max_seconds: After which the schedule has to be at its end, whatever the recipe says; None
             for as long as the steps take.
+        pretrained: A network whose trunk it begins with; None for a random start.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Job:
     steps: int
     head_tiles: int
     max_seconds: float | None = None
+    pretrained: Pretrained | None = None
 
     def batch_size(self, recipe: LoopRecipe) -> int:
         """Tiles of a step: the recipe's number, or all where there are fewer."""
@@ -122,7 +125,16 @@ def job_identity(recipe: LoopRecipe, data_version: str, job: Job, *more: Numbers
     digest = hashlib.sha256()
     for numbers in (job.train, job.validation, *more):
         digest.update(np.asarray(numbers).tobytes() + b"|")
-    parts = [data_version, digest.hexdigest(), job.name, job.seed, job.steps, job.head_tiles]
+    parts: list[Any] = [
+        data_version,
+        digest.hexdigest(),
+        job.name,
+        job.seed,
+        job.steps,
+        job.head_tiles,
+    ]
+    if job.pretrained is not None:
+        parts.append(job.pretrained.sha256)
     return fingerprint(recipe, parts, ignore=PACE)
 
 

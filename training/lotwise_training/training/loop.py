@@ -78,6 +78,8 @@ def train_network(
     device = device or training_device()
     torch.manual_seed(job.seed)
     task = trainer.task(job, device)
+    if job.pretrained is not None:
+        job.pretrained.load_trunk(task.network)
     network = to_device(task.network, device)
     distributed.share_network(network)
     optimiser = _optimiser(network, recipe, device)

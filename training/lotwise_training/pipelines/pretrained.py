@@ -1,0 +1,47 @@
+"""Finds the networks that a fine-tuning begins with: of a run, or of a model repository."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from lotwise_training.export.restore import restore_committee, restore_regressors
+from lotwise_training.store.checkpoint import CheckpointError, load_finished
+from lotwise_training.training.pretrained import Pretrained
+
+PATTERNS: Final = {"committee": "committee/member_*.pt", "regressor": "regressor/regressor.pt"}
+"""Checkpoints of a model, within a folder of runs."""
+
+
+def find_pretrained(folder: Path, model: str) -> tuple[Pretrained, ...]:
+    """Finished networks of a model.
+
+    Args:
+        folder: A model repository, or a folder of runs.
+        model: "committee" or "regressor".
+
+    Returns:
+        The committee's members, or the regressor alone.
+
+    Raises:
+        CheckpointError: The folder holds none, or an unfinished one.
+    """
+    if (folder / model / "config.pbtxt").exists():
+        with tempfile.TemporaryDirectory() as runs:
+            restore = {"committee": restore_committee, "regressor": restore_regressors}[model]
+            restore(folder, Path(runs))
+            return _read(Path(runs), model, str(folder))
+    return _read(folder, model, str(folder))
+
+
+def _read(runs: Path, model: str, source: str) -> tuple[Pretrained, ...]:
+    paths = sorted(runs.glob(PATTERNS[model]))
+    if not paths:
+        raise CheckpointError(
+            f"{source} holds no {model} to begin with: name a model repository, or a folder of runs"
+        )
+    return tuple(
+        Pretrained(f"{source}/{path.stem}", load_finished(path, model, model)["network"])
+        for path in paths
+    )
