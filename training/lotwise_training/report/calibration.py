@@ -145,7 +145,9 @@ def promise_table(records: Records) -> Table:
         quantity = quantities[str(row.of["quantity"])]
         return f"{quantity} {row.value('limit'):.1%} at {row.value('level'):.0%}"
 
-    return table("promise", records.rows(PROMISE), {"promise": promise})
+    rows = records.rows(PROMISE)
+    numbers = {name: rows[0].value(name) for name in ("recalibrations", "scenes")}
+    return table("promise", rows, {"promise": promise}, **numbers)
 
 
 def _scored_set(outputs: Predictions, temperature: float) -> Scored:
