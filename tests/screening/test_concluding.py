@@ -72,7 +72,7 @@ async def test_what_to_change_is_searched_kept_and_reported(
     # The chance of error is drawn against what it was in calibration.
     assert sum(gathered.said.scores.shares) == pytest.approx(1.0)
     assert "tiles like the calibration tiles" in page
-    assert "less sure than in calibration" in page
+    assert "less certain than in calibration" in page
 
 
 async def test_what_cannot_be_searched_is_said_and_holds_no_verdict_up(
@@ -92,7 +92,7 @@ async def test_what_cannot_be_searched_is_said_and_holds_no_verdict_up(
             assert found.outcome.document["explanation_error"]["reason"] == reason
             (lot,) = store.lots()
             page = lot_page(gather(store, lot), store.now())
-            assert "Nobody can say" in page
+            assert "Not available: " in page
             store.reopen(found.key)
 
 

@@ -188,7 +188,7 @@ def test_the_manifest_names_lots_weights_and_steps(predictor):
     }
     jobs = {job.name: job for job in committee_jobs(DATA, RECIPE)}
     job = jobs["committee/member_00"]
-    assert run["steps"] == job.steps(RECIPE.network)
+    assert run["steps"] == job.steps
     assert run["train_tiles"] == len(job.train)
     assert run["members"] == 2
     assert run["dropout_passes"] == 3

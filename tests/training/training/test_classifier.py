@@ -15,9 +15,7 @@ from lotwise_training.metrics import negative_log_likelihood
 from lotwise_training.models.wide_resnet import TileClassifier
 from lotwise_training.store.checkpoint import CheckpointError, save_checkpoint
 from lotwise_training.training.base import Validation, checkpoint_path
-from lotwise_training.training.divergence import TrainingDiverged
 from lotwise_training.training.loop import rate_factor, train_network
-from lotwise_training.training.parallel import train_networks
 from lotwise_training.training.schedule import halving, one_cycle
 from lotwise_training.training.tasks.classifier import (
     ClassifierJob,
@@ -370,40 +368,6 @@ def test_without_tensorboard_the_same_network_is_trained(finished, tmp_path, mon
     assert not (tmp_path / "tensorboard").exists()
 
 
-class Exploding(ClassifierTask):
-    """Its loss is no number from a step on."""
-
-    def __init__(self, *arguments, at):
-        super().__init__(*arguments)
-        self.at = at
-
-    def loss(self, chosen, crop_px, rng, step):
-        return super().loss(chosen, crop_px, rng, step) * (float("nan") if step >= self.at else 1)
-
-
-class ExplodingTrainer(ClassifierTrainer):
-    def task(self, job, device):
-        return Exploding(self.data, job, self.recipe, device, at=6)
-
-
-def test_a_loss_that_is_no_number_stops_the_training_and_leaves_the_last_checkpoint(tmp_path):
-    trainer = ExplodingTrainer(DATA, NETWORK)
-    with pytest.raises(
-        TrainingDiverged, match=r"some/member_00: .* step 6, .* rate of 0\.00"
-    ) as said:
-        train_network(trainer, JOB, tmp_path, report=nothing, device=CPU)
-    assert said.value.exit_code == 3
-    state = torch.load(checkpoint_path(tmp_path, JOB.name), weights_only=True)
-    assert (state["step"], state["finished"]) == (4, False)
-    assert all(torch.isfinite(each).all() for each in state["network"].values())
-
-
-def test_workers_stop_where_a_loss_is_no_number(tmp_path):
-    jobs = [replace(JOB, name=f"some/member_{n:02d}") for n in range(2)]
-    with pytest.raises(TrainingDiverged, match="step 6"):
-        train_networks(ExplodingTrainer(DATA, NETWORK), jobs, tmp_path, parallel=2)
-
-
 def test_an_unfinished_training_of_an_older_recipe_is_refused_by_name(tmp_path):
     path = checkpoint_path(tmp_path, JOB.name)
     save_checkpoint(path, {"fingerprint": "of epochs", "finished": False, "step": 3})
@@ -415,30 +379,6 @@ def test_what_was_trained_says_how(finished):
     _, state = finished
     assert (state["step"], state["steps"], state["max_seconds"]) == (STEPS, STEPS, None)
     assert state["device"] == "cpu"
-
-
-class ExplodingGradient(ClassifierTask):
-    """From a step on, a finite loss has a gradient that is none."""
-
-    def loss(self, chosen, crop_px, rng, step):
-        value = super().loss(chosen, crop_px, rng, step)
-        if step >= 6:
-            value.register_hook(lambda gradient: gradient * float("nan"))
-        return value
-
-
-class ExplodingGradientTrainer(ClassifierTrainer):
-    def task(self, job, device):
-        return ExplodingGradient(self.data, job, self.recipe, device)
-
-
-def test_a_gradient_that_is_no_number_does_not_reach_a_checkpoint(tmp_path):
-    trainer = ExplodingGradientTrainer(DATA, replace(NETWORK, checkpoint_every=1))
-    with pytest.raises(TrainingDiverged, match="step 6"):
-        train_network(trainer, JOB, tmp_path, report=nothing, device=CPU)
-    state = torch.load(checkpoint_path(tmp_path, JOB.name), weights_only=True)
-    assert (state["step"], state["finished"]) == (6, False)
-    assert all(torch.isfinite(each).all() for each in state["network"].values())
 
 
 def test_a_time_limit_is_stated_though_the_rest_was_trained_without(tmp_path):

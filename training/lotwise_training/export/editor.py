@@ -59,10 +59,10 @@ def export_editor(exporter: Exporter) -> None:
     """
     kind = read_served(exporter.runs)
     network = load_editor(checkpoint_path(exporter.runs, editor_name(kind)))
-    own, wanted, code, specs = _examples(exporter, network)
-    _decoder(exporter, network, [*code, wanted], specs)
-    _encoder(exporter, network, [exporter.tiles, own], specs)
-    _gradient(exporter, network, [*code, wanted], specs)
+    current, target, code, specs = _examples(exporter, network)
+    _decoder(exporter, network, [*code, target], specs)
+    _encoder(exporter, network, [exporter.tiles, current], specs)
+    _gradient(exporter, network, [*code, target], specs)
     export_meter(exporter)
 
 
@@ -77,8 +77,8 @@ def export_gradient_anew(exporter: Exporter, network: EditorNetwork) -> None:
         CheckpointError: The regressor is missing or unfinished.
         ParityError: The exported graph does not compute what the networks compute.
     """
-    _, wanted, code, specs = _examples(exporter, network)
-    _gradient(exporter, network, [*code, wanted], specs)
+    _, target, code, specs = _examples(exporter, network)
+    _gradient(exporter, network, [*code, target], specs)
 
 
 def _examples(

@@ -1,12 +1,12 @@
 """Two kinds of editor behind one signature: AttGAN as published, and one that learns differences.
 
-Both map a tile, its lot's attributes and the wanted ones to an edited tile, in two steps, so that
+Both map a tile, its lot's attributes and the target ones to an edited tile, in two steps, so that
 a tile is encoded once for any number of edits: `encode` gives (latent, skip), `decode` draws.
 
 - :class:`AttGan` (He et al. 2019; Liu et al. 2020, section 4.2) draws the whole tile anew from a
-  code that is told the wanted attributes. What the code does not hold, such as the grain of this
+  code and the target attributes. What the code does not hold, such as the grain of this
   very picture, is lost with every edit, also with one that changes nothing.
-- :class:`DifferenceEditor` is told the *change* (Liu et al. 2019, STGAN, section 3.3; Wu et al.
+- :class:`DifferenceEditor` takes the *change* (Liu et al. 2019, STGAN, section 3.3; Wu et al.
   2019, RelGAN, section 3.2), adds a picture of the difference to the tile, and zooms. An edit that
   changes nothing returns the tile itself, which STGAN and RelGAN only ask for with a loss, and what
   the edit does not concern stays.
@@ -57,12 +57,12 @@ class EditorNetwork(nn.Module, ABC):
         self.n_attributes = n_attributes
 
     @abstractmethod
-    def encode(self, image: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def encode(self, image: Tensor, current: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What any edit of a tile needs.
 
         Args:
             image: uint8 or float [B, 1, H, W]; H and W multiples of 32.
-            own: float32 [B, n], attributes of the tiles' lots; None where they are no
+            current: float32 [B, n], attributes of the tiles' lots; None where they are no
                 `encoder_inputs`.
 
         Returns:
@@ -70,22 +70,22 @@ class EditorNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def decode(self, latent: Tensor, skip: Tensor, wanted: Tensor) -> Tensor:
+    def decode(self, latent: Tensor, skip: Tensor, target: Tensor) -> Tensor:
         """The edited tiles: float32 [B, 1, H, W], 0..255.
 
         Args:
             latent: As `encode` gave it.
             skip: As `encode` gave it.
-            wanted: float32 [B, n], attributes to be shown.
+            target: float32 [B, n], attributes to be shown.
         """
 
-    def forward(self, latent: Tensor, skip: Tensor, wanted: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, skip: Tensor, target: Tensor) -> Tensor:
         """What is exported as the decoder: see `decode`."""
-        return self.decode(latent, skip, wanted)
+        return self.decode(latent, skip, target)
 
     @abstractmethod
     def redraw_and_edit(
-        self, image: Tensor, own: Tensor, wanted: Tensor | None
+        self, image: Tensor, current: Tensor, target: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Both drawings of a training step, in one pass of the decoder.
 
@@ -93,8 +93,8 @@ class EditorNetwork(nn.Module, ABC):
 
         Args:
             image: float [B, 1, H, W].
-            own: float32 [B, n].
-            wanted: float32 [B, n]; None draws nothing but the unchanged tile.
+            current: float32 [B, n].
+            target: float32 [B, n]; None draws nothing but the unchanged tile.
 
         Returns:
             The tile drawn unchanged, float32 [B, 1, H, W], and edited, [B, 1, H, W] or [0, ...].
@@ -118,31 +118,31 @@ class AttGan(EditorNetwork):
         self.encoder = Encoder(dim)
         self.decoder = Decoder(dim, n_attributes)
 
-    def encode(self, image: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def encode(self, image: Tensor, current: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See `EditorNetwork`; the code does not depend on `own`."""
         code: tuple[Tensor, Tensor] = self.encoder(image)
         return code
 
-    def decode(self, latent: Tensor, skip: Tensor, wanted: Tensor) -> Tensor:
+    def decode(self, latent: Tensor, skip: Tensor, target: Tensor) -> Tensor:
         """See `EditorNetwork`."""
-        drawn: Tensor = self.decoder(latent, skip, wanted)
+        drawn: Tensor = self.decoder(latent, skip, target)
         return drawn
 
     def redraw_and_edit(
-        self, image: Tensor, own: Tensor, wanted: Tensor | None
+        self, image: Tensor, current: Tensor, target: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """See `EditorNetwork`."""
-        told = [own] if wanted is None else [own, wanted]
-        latent, skip = (torch.cat([part] * len(told)) for part in self.encoder(image))
-        drawn = self.decoder(latent, skip, torch.cat(told))
-        return drawn[: len(own)], drawn[len(own) :]
+        attributes = [current] if target is None else [current, target]
+        latent, skip = (torch.cat([part] * len(attributes)) for part in self.encoder(image))
+        drawn = self.decoder(latent, skip, torch.cat(attributes))
+        return drawn[: len(current)], drawn[len(current) :]
 
 
 class DifferenceEditor(EditorNetwork):
     """The tile plus a picture of the difference, zoomed; see :class:`EditorNetwork`.
 
     A U-Net (Ronneberger et al. 2015): levels of which a pixel stands for 4, 8 and 16 of the tile's,
-    whose decoder is told the change at each, and a narrow one of all pixels that draws. It draws
+    whose decoder takes the change at each, and a narrow one of all pixels that draws. It draws
     two pictures, one that is added before the zoom and one, such as noise, after it. Of each only
     the difference between the change and no change counts. How far an attribute zooms is one
     measured number (`lotwise_training.training.editor.texture`).
@@ -180,38 +180,38 @@ class DifferenceEditor(EditorNetwork):
         # and steps along such slopes lead to where nothing zooms.
         self.register_buffer("zoom", torch.zeros(n))
 
-    def encode(self, image: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def encode(self, image: Tensor, current: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See `EditorNetwork`.
 
         The latent also holds the lot's attributes; the skip holds the tile, and the pictures of
         no change.
         """
-        if own is None:
+        if current is None:
             raise ValueError("the differences are counted from the lot's own attributes")
         image = image.float()
         levels = self._seen(image)
-        none = self._pictures(levels, torch.zeros_like(own))
+        none = self._pictures(levels, torch.zeros_like(current))
         skip = functional.pixel_unshuffle(torch.cat([image, none], dim=1), PACKED)
-        return torch.cat([levels[-1], _maps(own, levels[-1])], dim=1), skip
+        return torch.cat([levels[-1], _maps(current, levels[-1])], dim=1), skip
 
-    def decode(self, latent: Tensor, skip: Tensor, wanted: Tensor) -> Tensor:
+    def decode(self, latent: Tensor, skip: Tensor, target: Tensor) -> Tensor:
         """See `EditorNetwork`."""
-        return self.show(*self.draw(latent, skip, wanted))
+        return self.show(*self.draw(latent, skip, target))
 
-    def draw(self, latent: Tensor, skip: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(self, latent: Tensor, skip: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """All of `decode` but the zoom.
 
         Returns:
             Pictures float32 [B, 2, H, W], to be zoomed and to be added then; logarithm of the
             magnification float32 [B].
         """
-        coarse, own = latent[:, : -self.n_attributes], latent[:, -self.n_attributes :, 0, 0]
+        coarse, current = latent[:, : -self.n_attributes], latent[:, -self.n_attributes :, 0, 0]
         unpacked = functional.pixel_shuffle(skip, PACKED)
         image, none = unpacked[:, :1], unpacked[:, 1:]
         # The finer levels again: a seventh of the work, where sending them would double the code.
         fine = self.first(_unshuffled(image))
         levels = (self.grain(scale_image(image)), fine, self.second(fine), coarse)
-        change = wanted - own
+        change = target - current
         return self._drawn(image, none, self._pictures(levels, change), change)
 
     def show(self, pictures: Tensor, log_zoom: Tensor) -> Tensor:
@@ -221,14 +221,15 @@ class DifferenceEditor(EditorNetwork):
         return edited
 
     def redraw_and_edit(
-        self, image: Tensor, own: Tensor, wanted: Tensor | None
+        self, image: Tensor, current: Tensor, target: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """See `EditorNetwork`; unchanged, the tile is what it was."""
-        if wanted is None:
+        if target is None:
             return image, image[:0]
         levels = tuple(torch.cat([level, level]) for level in self._seen(image))
-        change = wanted - own
-        none, drawn = self._pictures(levels, torch.cat([torch.zeros_like(own), change])).chunk(2)
+        change = target - current
+        changes = torch.cat([torch.zeros_like(change), change])
+        none, drawn = self._pictures(levels, changes).chunk(2)
         return image, self.show(*self._drawn(image, none, drawn, change))
 
     @torch.no_grad()
@@ -287,9 +288,9 @@ class EncoderGraph(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, current: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See `EditorNetwork.encode`."""
-        return self.network.encode(image, own)
+        return self.network.encode(image, current)
 
 
 def _convolved(before: int, after: int, stride: int = 1) -> nn.Module:

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from lotwise_training.export.restore import restore_committee, restore_regressors
 from lotwise_training.store.checkpoint import CheckpointError, load_finished
 from lotwise_training.training.pretrained import Pretrained
 
@@ -28,6 +27,9 @@ def find_pretrained(folder: Path, model: str) -> tuple[Pretrained, ...]:
         CheckpointError: The folder holds none, or an unfinished one.
     """
     if (folder / model / "config.pbtxt").exists():
+        # Here, because it needs ONNX and a package of serving, which no training does.
+        from lotwise_training.export.restore import restore_committee, restore_regressors
+
         with tempfile.TemporaryDirectory() as runs:
             restore = {"committee": restore_committee, "regressor": restore_regressors}[model]
             restore(folder, Path(runs))

@@ -1,4 +1,4 @@
-"""Who judges edits while an editor learns: a reader of attributes, a critic, and the texture.
+"""The losses of an editor in training: a reader of attributes, a critic, and the texture.
 
 - The *reader* says which attributes a tile shows. AttGAN's (He et al. 2019, section 3.3) learns
   beside the generator, from real tiles and, as its reconstructions are smoother than these, from
@@ -7,8 +7,8 @@
 - The *critic* says whether a tile is a real one: by patches, with hinge loss and spectral norm
   (Miyato et al. 2018) instead of WGAN-GP with 5 critic steps: one backward pass a step instead of
   about ten.
-- *Everything they judge is seen through another microscope*: random blur, noise, gain and offset on
-  real and edited tiles alike. Single-pixel patterns do not survive it, and sensor noise stops
+- *Both see every tile through another microscope*: random blur, noise, gain and offset on real and
+  edited tiles alike. Single-pixel patterns do not survive it, and sensor noise stops
   telling real from generated.
 """
 
@@ -33,12 +33,12 @@ losses, so that 1 means "knows nothing"."""
 
 
 class EditorLosses:
-    """All who judge the edits of one training.
+    """The losses of one training.
 
     Args:
         recipe: Of the training.
         n_attributes: Number of attributes.
-        textures: What edits owe the texture.
+        textures: The change of texture that an edit has to make.
         reader: That has learned before, from grey values [B, 1, H, W] to attributes [B, n]; None
             for one that learns here.
         device: Where.
@@ -54,19 +54,21 @@ class EditorLosses:
     ) -> None:
         self._recipe = recipe
         self._textures = textures
-        self._leading = None if reader is None else to_device(reader, device).requires_grad_(False)
-        own = Discriminator(recipe.discriminator_dim, n_attributes, recipe.discriminator_unshuffle)
-        self._own = to_device(own, device)
-        groups = [{"params": list(own.critic.parameters()), "lr": recipe.critic_rate}]
-        if self._leading is None:
-            read = [*own.regressor.parameters(), *own.head.parameters()]
+        self._reader = None if reader is None else to_device(reader, device).requires_grad_(False)
+        discriminator = Discriminator(
+            recipe.discriminator_dim, n_attributes, recipe.discriminator_unshuffle
+        )
+        self._discriminator = to_device(discriminator, device)
+        groups = [{"params": list(discriminator.critic.parameters()), "lr": recipe.critic_rate}]
+        if self._reader is None:
+            read = [*discriminator.regressor.parameters(), *discriminator.head.parameters()]
             groups.append({"params": read, "lr": recipe.reader_rate, "betas": (0.9, 0.999)})
         self._optimiser = torch.optim.Adam(groups, betas=(0.5, 0.999))
 
     @property
     def networks(self) -> nn.Module:
         """The critic and the reader that learn here."""
-        return self._own
+        return self._discriminator
 
     def learn(
         self,
@@ -74,7 +76,7 @@ class EditorLosses:
         real: Tensor,
         redrawn: Tensor,
         edited: Tensor,
-        own: Tensor,
+        current: Tensor,
         rng: np.random.Generator,
     ) -> dict[str, float]:
         """The reader from what has a true label, the critic from real against edited.
@@ -84,13 +86,13 @@ class EditorLosses:
             real: float [B, 1, H, W], grey values of tiles.
             redrawn: float [B, 1, H, W], the same tiles drawn unchanged.
             edited: float [B, 1, H, W], or [0, ...] where nothing is edited yet.
-            own: float32 [B, n], attributes of the tiles' lots.
+            current: float32 [B, n], attributes of the tiles' lots.
             rng: Of views.
 
         Returns:
             Figures for the curves.
         """
-        judge, figures = self._own, dict[str, float]()
+        discriminator, figures = self._discriminator, dict[str, float]()
         # A restored optimiser has groups of its own, so they are looked up every time.
         rates = (self._recipe.critic_rate, self._recipe.reader_rate)
         for group, peak in zip(self._optimiser.param_groups, rates, strict=False):
@@ -98,13 +100,15 @@ class EditorLosses:
         loss = real.new_zeros(())
         with mixed_precision(real.device):
             seen = self._view(real, rng)
-            if self._leading is None:
+            if self._reader is None:
                 readable = torch.cat([seen, self._view(redrawn, rng)])
-                read = functional.mse_loss(judge.attributes(readable), torch.cat([own, own]))
+                read = functional.mse_loss(
+                    discriminator.attributes(readable), torch.cat([current, current])
+                )
                 figures["reading"] = read.item() ** 0.5
                 loss = loss + read / UNIFORM_VARIANCE
             if len(edited):
-                scores = judge.score(torch.cat([seen, self._view(edited, rng)])).float()
+                scores = discriminator.score(torch.cat([seen, self._view(edited, rng)])).float()
                 on_real, on_edited = scores.chunk(2)
                 critic = functional.relu(1.0 - on_real).mean()
                 critic = critic + functional.relu(1.0 + on_edited).mean()
@@ -119,8 +123,8 @@ class EditorLosses:
         self,
         real: Tensor,
         edited: Tensor,
-        own: Tensor,
-        wanted: Tensor,
+        current: Tensor,
+        target: Tensor,
         rng: np.random.Generator,
         figures: dict[str, float],
     ) -> Tensor:
@@ -129,20 +133,20 @@ class EditorLosses:
         Args:
             real: float [B, 1, H, W], grey values of tiles.
             edited: float [B, 1, H, W], the same tiles edited.
-            own: float32 [B, n], attributes of the tiles' lots.
-            wanted: float32 [B, n], attributes that were asked for.
+            current: float32 [B, n], attributes of the tiles' lots.
+            target: float32 [B, n], target attributes.
             rng: Of views.
             figures: For the curves; added to.
         """
-        recipe, judge = self._recipe, self._own
-        judge.requires_grad_(False)
+        recipe, discriminator = self._recipe, self._discriminator
+        discriminator.requires_grad_(False)
         with mixed_precision(real.device):
             seen = self._view(edited, rng)
-            shown = judge.attributes(seen) if self._leading is None else self._leading(seen)
-            read = functional.mse_loss(shown.float(), wanted)
-            looks = -judge.score(seen).float().mean()
-        judge.requires_grad_(True)
-        texture = self._textures.loss(real, edited, own, wanted)
+            shown = discriminator.attributes(seen) if self._reader is None else self._reader(seen)
+            read = functional.mse_loss(shown.float(), target)
+            looks = -discriminator.score(seen).float().mean()
+        discriminator.requires_grad_(True)
+        texture = self._textures.loss(real, edited, current, target)
         figures |= {"edits": read.item() ** 0.5, "texture": texture.item()}
         return (
             recipe.attribute_weight * read / UNIFORM_VARIANCE
@@ -152,7 +156,7 @@ class EditorLosses:
 
     def parts(self) -> dict[str, Any]:
         """What a checkpoint holds of them: modules and optimisers by name."""
-        return {"judge": self._own, "judge_optimiser": self._optimiser}
+        return {"discriminator": self._discriminator, "discriminator_optimiser": self._optimiser}
 
     def _view(self, images: Tensor, rng: np.random.Generator) -> Tensor:
         seen = disturb_instrument(images.float(), self._recipe, rng)

@@ -68,33 +68,33 @@ class TextureTargets:
         """The zooms that go with the attributes, float32 [n]; see `measured_zoom`."""
         return measured_zoom(self._tiles[self._drawn], self._attributes[self._drawn])
 
-    def change(self, own: Tensor, wanted: Tensor) -> Tensor:
+    def change(self, current: Tensor, target: Tensor) -> Tensor:
         """Expected change of every statistic, in units of its spread within a lot.
 
         Args:
-            own: float32 [B, n].
-            wanted: float32 [B, n].
+            current: float32 [B, n].
+            target: float32 [B, n].
 
         Returns:
             float32 [B, S].
         """
-        return (_terms(wanted) - _terms(own)) @ self._weights
+        return (_terms(target) - _terms(current)) @ self._weights
 
-    def loss(self, image: Tensor, edited: Tensor, own: Tensor, wanted: Tensor) -> Tensor:
+    def loss(self, image: Tensor, edited: Tensor, current: Tensor, target: Tensor) -> Tensor:
         """How much of the expected change an edit owes.
 
         Args:
             image: float [B, 1, H, W], grey values.
             edited: float32 [B, 1, H, W], the same tiles edited.
-            own: float32 [B, n].
-            wanted: float32 [B, n].
+            current: float32 [B, n].
+            target: float32 [B, n].
 
         Returns:
             float [], mean over tiles of |change missing|^2 / (|change expected|^2 + FLOOR), lengths
             by the root mean square over statistics. About 0 to 1: an edit of the size moves
             statistics so much further than any other that it would else be all that counts.
         """
-        expected = self.change(own, wanted)
+        expected = self.change(current, target)
         with torch.no_grad():
             before = self.scattering(image)
         missing = (self.scattering(edited) - before) / self._scale - expected

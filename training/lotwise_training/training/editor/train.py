@@ -9,8 +9,8 @@ learn continuous attributes of a few hundred lots within an hour on two cores:
 - *The reader of attributes leads* (`losses.py`). AttGAN's learns beside the generator, which first
   only redraws; then edits fade in. That of an editor of differences has learned before. A
   generator that starts earlier learns to please noise.
-- *The texture is judged, too*: an edit owes the change of texture statistics that real lots show
-  (`texture.py`). The reader alone can be pleased by patterns that no person would see.
+- *A loss on texture*: an edit has to change texture statistics as real lots do (`texture.py`). The
+  reader alone can be satisfied by patterns that no person would see.
 - Reconstruction weighs far less than AttGAN's 100 (the authors' own remedy for weak edits).
 """
 
@@ -103,7 +103,7 @@ class EditorTraining:
             before = self.reader.steps / self.steps
             name = self.reader.name
             self.reader.train(
-                run, report=lambda done, said: report(before * done, f"{name}: {said}")
+                run, report=lambda done, line: report(before * done, f"{name}: {line}")
             )
             reader = load_attribute_network(checkpoint_path(run, name))
         torch.manual_seed(self.recipe.seed)
@@ -262,7 +262,7 @@ class _Networks:
             rng: Of views and targets.
         """
         recipe, device = self._recipe, self._labels.device
-        real, own, wanted = self._seen(chosen, rng)
+        real, current, target = self._seen(chosen, rng)
         alone = recipe.reconstruction_share if self.network.redraws else 0.0
         editing = (progress - alone) / max(recipe.fade_share, 1e-9)
         editing = min(1.0, max(0.0, editing))
@@ -272,10 +272,10 @@ class _Networks:
 
         with mixed_precision(device):
             redrawn, edited = self.network.redraw_and_edit(
-                real, own, wanted if editing or not self.network.redraws else None
+                real, current, target if editing or not self.network.redraws else None
             )
         figures = self._losses.learn(
-            rate / recipe.learning_rate, real, redrawn.detach(), edited.detach(), own, rng
+            rate / recipe.learning_rate, real, redrawn.detach(), edited.detach(), current, rng
         )
         norms = [gradient_norm(self._losses.networks)]
         loss = real.new_zeros(())
@@ -284,10 +284,10 @@ class _Networks:
             figures["redrawing"] = redrawing.item()
             loss = recipe.reconstruction_weight * redrawing / 127.5
         if len(edited):
-            losses = self._losses.losses(real, edited, own, wanted, rng, figures)
+            losses = self._losses.losses(real, edited, current, target, rng, figures)
             if recipe.cycle_weight:
                 with mixed_precision(device):
-                    _, back = self.network.redraw_and_edit(edited, wanted, own)
+                    _, back = self.network.redraw_and_edit(edited, target, current)
                 returned = (back - real).abs().mean()
                 figures["there and back"] = returned.item()
                 losses = losses + recipe.cycle_weight * returned / 127.5
@@ -321,8 +321,8 @@ class _Networks:
         rows = torch.from_numpy(chosen).to(device)
         real = random_crops(self._tiles[rows], recipe.crop_px, rng)
         real = real.contiguous(memory_format=torch.channels_last)
-        wanted = mix_attributes(self._scores[chosen], self._lots, recipe, rng).to(device)
-        return real, self._labels[rows], wanted
+        target = mix_attributes(self._scores[chosen], self._lots, recipe, rng).to(device)
+        return real, self._labels[rows], target
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `stored` gave."""
