@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -17,6 +15,7 @@ from rich.progress import track
 from lotwise.core.committee_outputs import LOGITS, CommitteeOutputs
 from lotwise_training.inference.predict import BATCH, Images
 from lotwise_training.models.wide_resnet import MEMBER_OUTPUTS, TileClassifier
+from lotwise_training.onnx.session import export_session
 from lotwise_training.store.device import best_device, to_device
 
 KEPT: Final[dict[str, npt.DTypeLike]] = {"features": np.float16}
@@ -96,17 +95,5 @@ class MembersPredictor:
 
     def _session(self, member: int, batch: Images) -> onnxruntime.InferenceSession:
         if not self._sessions:
-            self._sessions = [_session(each, batch) for each in self._members]
+            self._sessions = [export_session(each, MEMBER_OUTPUTS, batch) for each in self._members]
         return self._sessions[member]
-
-
-def _session(member: TileClassifier, batch: Images) -> onnxruntime.InferenceSession:
-    # Here, because the exporter takes seconds to import.
-    from lotwise_training.onnx.export import export_module
-
-    member.cpu()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "member.onnx"
-        example = torch.from_numpy(batch[:1]).repeat(3, 1, 1, 1)
-        export_module(member, [example], ["image"], MEMBER_OUTPUTS, path, half_weights=False)
-        return onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])

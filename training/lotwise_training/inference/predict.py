@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -23,6 +21,7 @@ from lotwise_training.models.wide_resnet import (
     mc_dropout,
     target_scaling,
 )
+from lotwise_training.onnx.session import export_session
 from lotwise_training.store.checkpoint import CheckpointError, load_checkpoint, load_finished
 from lotwise_training.store.device import best_device, mixed_precision, to_device
 
@@ -116,15 +115,7 @@ def _in_engine(module: nn.Module, outputs: Sequence[str], images: Images) -> Flo
         outputs: Names of its outputs.
         images: uint8 [N, H, W].
     """
-    # Here, because the exporter takes seconds to import.
-    from lotwise_training.onnx.export import export_module
-
-    module.cpu()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.onnx"
-        example = torch.from_numpy(images[:1, None]).repeat(3, 1, 1, 1)
-        export_module(module, [example], ["image"], outputs, path, half_weights=False)
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = export_session(module, outputs, images[:1, None])
     batches = range(0, len(images), BATCH)
     return np.concatenate(
         [session.run(outputs[:1], {"image": images[at : at + BATCH, None]})[0] for at in batches]

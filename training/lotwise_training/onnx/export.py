@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import onnxscript.optimizer
 import torch
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 
 from lotwise_training.config.errors import TrainingError
 from lotwise_training.onnx.half_precision import save_half, save_model
+from lotwise_training.onnx.session import open_session
 
 OPSET = 18
 """The exporter's native opset. Every ONNX Runtime since 1.14 and every Triton since 23.02 has it;
@@ -173,7 +173,7 @@ def compare(
 
 def run_onnx(path: Path, inputs: Sequence[NDArray[np.generic]]) -> list[NDArray[np.float32]]:
     """Run a model once on the CPU with inputs in the order of the graph's; all its outputs."""
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = open_session(path)
     feed = dict(zip((node.name for node in session.get_inputs()), inputs, strict=True))
     outputs: list[NDArray[np.float32]] = session.run(None, feed)
     return outputs
