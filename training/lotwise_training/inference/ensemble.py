@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.progress import track
 
 from lotwise.core.committee_outputs import LOGITS, CommitteeOutputs
-from lotwise_training.inference.predict import BATCH, Images
+from lotwise_training.inference.predict import BATCH, Images, export_session
 from lotwise_training.models.wide_resnet import MEMBER_OUTPUTS, TileClassifier
-from lotwise_training.onnx.session import export_session
 from lotwise_training.store.device import best_device, to_device
 
 KEPT: Final[dict[str, npt.DTypeLike]] = {"features": np.float16}

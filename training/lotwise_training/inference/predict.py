@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -21,7 +23,7 @@ from lotwise_training.models.wide_resnet import (
     mc_dropout,
     target_scaling,
 )
-from lotwise_training.onnx.session import export_session
+from lotwise_training.onnx.session import open_session
 from lotwise_training.store.checkpoint import CheckpointError, load_checkpoint, load_finished
 from lotwise_training.store.device import best_device, mixed_precision, to_device
 
@@ -120,6 +122,27 @@ def _in_engine(module: nn.Module, outputs: Sequence[str], images: Images) -> Flo
     return np.concatenate(
         [session.run(outputs[:1], {"image": images[at : at + BATCH, None]})[0] for at in batches]
     )
+
+
+def export_session(
+    module: nn.Module, outputs: Sequence[str], images: Images
+) -> onnxruntime.InferenceSession:
+    """A module as the engine runs it, with the input "image".
+
+    Args:
+        module: From uint8 [B, 1, H, W], in evaluation mode.
+        outputs: Names of its outputs.
+        images: uint8 [n, 1, H, W], an example of its input.
+    """
+    # Here, because the exporter takes seconds to import.
+    from lotwise_training.onnx.export import export_module
+
+    module.cpu()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        example = torch.from_numpy(images[:1]).repeat(3, 1, 1, 1)
+        export_module(module, [example], ["image"], outputs, path, half_weights=False)
+        return open_session(path)
 
 
 def dropout_logits(

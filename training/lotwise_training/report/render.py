@@ -18,7 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from lotwise.report import environment
+from lotwise.report.pages import environment
 from lotwise_training.evaluation.predictions import Predictions
 from lotwise_training.evaluation.records import METRICS, Records, Row
 from lotwise_training.evaluation.tile_sets import words

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from lotwise.core.pressure import convert
 from lotwise.plots.inline import as_svg
 from lotwise.plots.style import WIDTH_IN
-from lotwise.report import environment
+from lotwise.report.pages import environment
 from lotwise.screening.lot_report import wording
 from lotwise.screening.lot_report.figures import histogram_figure, map_figure
 from lotwise.screening.lot_report.gathering import Gathered
