@@ -63,7 +63,7 @@ class TritonInference:
         self.address = address
         self._priority = priority
         # Triton tells no health that gRPC could watch; it listens once its models are loaded.
-        target, options = channel(address, repeatable=_REPEATABLE, attempts=4, health=False)
+        target, options = channel(address, repeatable=_REPEATABLE, attempts=5, health=False)
         self._client: Any = InferenceServerClient(target, channel_args=[*_MESSAGES, *options])
         self._served: dict[str, ServedModel] = {}
         self._described = time.monotonic()
