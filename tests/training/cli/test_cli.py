@@ -11,7 +11,6 @@ from lotwise_training.cli import app as cli
 from lotwise_training.cli import evaluate as cli_measuring
 from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.calibration_sets import FreshTiles
-from lotwise_training.data.splits import SPLITS
 from lotwise_training.data.tiles import read_table
 from lotwise_training.evaluation.fresh_predictions import read_fresh_predictions
 from lotwise_training.evaluation.predictions import METHODS, read_predictions
@@ -25,6 +24,9 @@ from tests.training.commands import (
 )
 from tests.training.small_lots import grey_lots
 from tests.training.small_runs import write_committee
+
+OF_A_FOLDER = ("region-blocked", "lot-held-out")
+"""Splits of a folder's lots: tiles of a picture stay together."""
 
 RECIPE = f"""
 members = 2
@@ -102,19 +104,21 @@ def test_its_card_shows_the_figures_of_its_answers(followed):
     card = (home / "models" / "committee" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "simulated" not in card
     assert "By `make evaluate`, on its own lots, profile tiny." in card
-    for split in SPLITS:
+    for split in OF_A_FOLDER:
         assert f"| {split}, deep ensemble | accuracy " in card
+    assert "Not compared with tile-random: tiles of a region stay together." in card
 
 
 def test_its_answers_are_those_of_every_split(followed):
     home, _ = followed
     outputs, manifest = read_predictions(home / "results")
-    assert set(outputs) == {*((split, "test") for split in SPLITS), ("lot-held-out", "unseen")}
+    names = {*((split, "test") for split in OF_A_FOLDER), ("lot-held-out", "unseen")}
+    assert set(outputs) == names
     assert all(set(each.answers) == set(METHODS) for each in outputs.values())
-    served = outputs["tile-random", "test"]
+    served = outputs["region-blocked", "test"]
     assert served.familiarity.shape == served.tiles.shape
     assert ((served.familiarity > 0) & (served.familiarity <= 1)).all()
-    assert outputs["region-blocked", "test"].familiarity is None
+    assert outputs["lot-held-out", "test"].familiarity is None
     assert manifest["benchmark"] is None
     assert manifest["lot_ids"] == list(LOTS)
 

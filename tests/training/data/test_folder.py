@@ -124,7 +124,7 @@ def test_benchmark_folders_are_read_as_they_were_written(tmp_path):
 )
 def test_a_picture_of_one_field_is_what_serving_makes_of_it(edge, um_per_px):
     tile = DecodedTile(grey(1, edge, edge + 3), um_per_px)
-    images, faults = cut(tile, FIELD)
+    images, _, faults = cut(tile, FIELD)
     assert faults == []
     np.testing.assert_array_equal(images, [fit_to_model(tile, FIELD)])
 

@@ -10,6 +10,7 @@ import typer
 from lotwise.core.calibration import CALIBRATION_FILE
 from lotwise_training.calibration.conformal import write_calibration
 from lotwise_training.calibration.familiarity import write_known_tiles
+from lotwise_training.calibration.policy import calibration_shortage
 from lotwise_training.cli.evaluate import (
     answers,
     cascade,
@@ -22,6 +23,7 @@ from lotwise_training.cli.options import (
     HOME,
     MODELS,
     RESULTS,
+    FieldUm,
     Folder,
     Home,
     MaxSeconds,
@@ -44,6 +46,8 @@ from lotwise_training.config.load import RECIPES
 from lotwise_training.config.schema import CommitteeRecipe, EditorRecipe, RegressorRecipe
 from lotwise_training.data.benchmark import GEOMETRY
 from lotwise_training.data.folder import read_lot_folder, show_lot_folder
+from lotwise_training.data.images import geometry_of
+from lotwise_training.data.lot_uses import show_lot_uses
 from lotwise_training.data.property_lots import strength_table, strength_tiles
 from lotwise_training.data.tiles import (
     LOTS_FILE,
@@ -57,9 +61,13 @@ from lotwise_training.training.editor.train import editor_works
 from lotwise_training.training.parallel import Work, train_in_parallel, train_networks
 from lotwise_training.training.tasks.attribute_meter import meter_tiles, meter_work
 from lotwise_training.training.tasks.classifier import ClassifierTrainer
-from lotwise_training.training.tasks.ensemble import SERVED, committee_jobs
+from lotwise_training.training.tasks.ensemble import SERVED, committee_jobs, committee_splits
 from lotwise_training.training.tasks.property import SERVED as REGRESSOR
-from lotwise_training.training.tasks.property import RegressorTask, regressor_jobs
+from lotwise_training.training.tasks.property import (
+    RegressorTask,
+    regressor_jobs,
+    regressor_remarks,
+)
 from lotwise_training.training.tasks.regression import RegressionTrainer
 
 app = typer.Typer(
@@ -105,10 +113,13 @@ def data(
 
 
 @app.command()
-def lots(folder: Folder, home: Home = HOME) -> None:
-    """Read a folder of your own lots and say what is in it, and what is wrong with it."""
+def lots(folder: Folder, home: Home = HOME, field_um: FieldUm = 256.0) -> None:
+    """Read a folder of your own lots: what is in it, what is wrong, what each lot is good for."""
     with explained():
-        show_lot_folder(read_lot_folder(folder, GEOMETRY, cache=home / "data"), out)
+        geometry = geometry_of(GEOMETRY.px, field_um)
+        read = read_lot_folder(folder, geometry, cache=home / "data")
+        show_lot_folder(read, out)
+        show_lot_uses(read.dataset, out)
 
 
 @app.command()
@@ -126,6 +137,12 @@ def committee(
         recipe = in_turn(workspace.recipe(CommitteeRecipe, "committee", max_seconds))
         tiles = workspace.committee_tiles(own_lots)
         jobs = committee_jobs(tiles, recipe, only_served=only_served)
+        if own_lots is not None and distributed.is_first():
+            splits, remarks = committee_splits(tiles, recipe)
+            served = next(iter(splits.values()))
+            if (shortage := calibration_shortage(tiles, served, recipe.policy)) is not None:
+                remarks.append(f"The committee gets no referral policy: {shortage}")
+            workspace.report_remarks(SERVED, remarks)
         trainer = ClassifierTrainer(tiles, recipe.network)
         train_networks(trainer, jobs, workspace.runs, parallel=recipe.parallel)
         # Last: what does not go on from the networks that are there must not rename their lots.
@@ -150,6 +167,8 @@ def regressor(
         recipe = in_turn(workspace.recipe(RegressorRecipe, "regressor", max_seconds))
         tiles = workspace.strength_tiles(own_lots)
         jobs = regressor_jobs(tiles, recipe)
+        if own_lots is not None and distributed.is_first():
+            workspace.report_remarks(REGRESSOR, regressor_remarks(tiles, recipe))
         trainer = RegressionTrainer(RegressorTask, tiles, recipe.network)
         train_networks(trainer, jobs, workspace.runs, parallel=recipe.parallel)
         if distributed.is_first():
@@ -200,10 +219,12 @@ def export(
 
     with explained():
         try:
-            write_repository(home / "runs", repository, results, only=only or None)
+            left_out = write_repository(home / "runs", repository, results, only=only or None)
         except ParityError as error:
             fail(str(error))
         out.print(f"wrote {repository}")
+        for remark in left_out:
+            out.print(remark)
         committee = repository / "committee"
         if committee.exists() and not (committee / CALIBRATION_FILE).exists():
             out.print(

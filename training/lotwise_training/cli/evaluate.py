@@ -12,6 +12,7 @@ from lotwise_simulator.benchmark import VERSION, new_lots, reference_lots
 from lotwise_simulator.benchmark_files import UNIT
 from lotwise_training.calibration.policy import (
     PredictedTiles,
+    calibration_shortage,
     committee_sha256,
     fit_committee,
     read_fitted,
@@ -61,7 +62,7 @@ from lotwise_training.report.property_page import property_sheet
 from lotwise_training.report.screen import show
 from lotwise_training.training.editor.runs import RUN as EDITOR
 from lotwise_training.training.tasks.attribute_meter import SERVED as METER
-from lotwise_training.training.tasks.ensemble import SERVED
+from lotwise_training.training.tasks.ensemble import SERVED, adapted_recipe, committee_splits
 from lotwise_training.training.tasks.property import SERVED as REGRESSOR
 
 EVALUATION_FILE: Final = "evaluation.json"
@@ -79,7 +80,12 @@ def policy(
         workspace = Workspace(home, recipes, profile)
         recipe = workspace.recipe(CommitteeRecipe, "committee")
         tiles = workspace.committee_tiles(own_lots)
+        recipe = adapted_recipe(tiles, recipe)
         split = SPLITS[recipe.split](tiles, recipe.network.seed)
+        if own_lots is not None:
+            shortage = calibration_shortage(tiles, split, recipe.policy)
+            if shortage is not None:
+                raise shortage
         members, lot_ids = load_members(workspace.run(SERVED))
         predictor = PredictionCache(workspace.runs, recipe)
 
@@ -91,8 +97,8 @@ def policy(
             fresh = workspace.fresh_tiles(CALIBRATION)
             known = answered(fresh.images, fresh.lots, "calibration tiles, ensemble")
         else:
-            rows = split.validation
-            known = answered(tiles.images[rows], tiles.lots[rows], "validation tiles, ensemble")
+            rows = split.calibration
+            known = answered(tiles.images[rows], tiles.lots[rows], "calibration tiles, ensemble")
         test = answered(
             tiles.images[split.test], tiles.lots[split.test], f"{recipe.split}, {TEST}, ensemble"
         )
@@ -121,11 +127,12 @@ def answers(
         workspace = Workspace(home, recipes, profile)
         recipe = workspace.recipe(CommitteeRecipe, "committee")
         tiles = workspace.committee_tiles(own_lots)
+        recipe = adapted_recipe(tiles, recipe)
         predictor = PredictionCache.with_calibration(
             workspace.runs, recipe, needed=own_lots is None
         )
         outputs: Predictions = {}
-        for name in SPLITS:
+        for name in committee_splits(tiles, recipe)[0]:
             outputs |= split_predictions(tiles, name, predictor)
         if own_lots is None:
             outputs |= shifted_predictions(workspace.cache, predictor)

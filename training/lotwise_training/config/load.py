@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, cast, get_args, get_origin, get_type_hints
 
 RECIPES: Final = Path(__file__).resolve().parents[2] / "configs"
 """Where the recipes lie in a source tree; an installed package is given its own."""
@@ -48,10 +48,13 @@ def _build(kind: type[Recipe], table: Any, where: str) -> Recipe:
     unknown = sorted(table.keys() - hints.keys())
     if unknown:
         raise RecipeError(f"{where}: unknown key '{unknown[0]}'; keys are {', '.join(hints)}")
-    missing = [name for name in hints if name not in table]
+    defaults = {
+        f.name for f in dataclasses.fields(cast(Any, kind)) if f.default is not dataclasses.MISSING
+    }
+    missing = [name for name in hints if name not in table and name not in defaults]
     if missing:
         raise RecipeError(f"{where}: missing key '{missing[0]}'")
-    values = {name: _convert(hint, table[name], f"{where} {name}") for name, hint in hints.items()}
+    values = {n: _convert(hints[n], value, f"{where} {n}") for n, value in table.items()}
     try:
         return kind(**values)
     except ValueError as error:

@@ -64,7 +64,7 @@ class PolicyRecipe:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationRecipe:
-    """Fresh tiles of the benchmark's lots; lots of one's own are calibrated on validation tiles.
+    """Fresh tiles of the benchmark's lots; lots of a folder keep a part of theirs to calibrate on.
 
     Attributes:
         tiles: Of each lot, to calibrate on.
@@ -147,7 +147,11 @@ class NetworkRecipe(LoopRecipe):
 
 @dataclass(frozen=True, slots=True)
 class CommitteeRecipe:
-    """Which networks are trained for the committee and for what it is compared with."""
+    """Which networks are trained for the committee and for what it is compared with.
+
+    Attributes:
+        field_um: Edge of what it sees of a picture; simulated lots have 256 um.
+    """
 
     members: int
     split: str
@@ -159,9 +163,10 @@ class CommitteeRecipe:
     comparison: ComparisonRecipe
     policy: PolicyRecipe
     calibration: CalibrationRecipe
+    field_um: float = 256.0
 
     def __post_init__(self) -> None:
-        _positive(self, "members", "dropout_passes", "parallel", "max_seconds")
+        _positive(self, "members", "dropout_passes", "parallel", "max_seconds", "field_um")
         _open_unit(self, "dropout")
         if self.split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {self.split!r}")
@@ -245,6 +250,7 @@ class RegressorRecipe:
 
     Attributes:
         tiles: Of each lot, at most, to learn from: more of a few lots would only hide the others.
+        field_um: Edge of what they see of a picture; simulated lots have 256 um.
     """
 
     parallel: int
@@ -254,9 +260,10 @@ class RegressorRecipe:
     comparison: RegressorComparisonRecipe
     data: StrengthDataRecipe
     intervals: IntervalRecipe
+    field_um: float = 256.0
 
     def __post_init__(self) -> None:
-        _positive(self, "parallel", "max_seconds", "tiles")
+        _positive(self, "parallel", "max_seconds", "tiles", "field_um")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -19,7 +20,7 @@ from lotwise_training.evaluation.property_predictions import (
     TILE_RANDOM,
     PropertySet,
 )
-from lotwise_training.metrics import mape, rmse
+from lotwise_training.metrics import mape, near_zero, rmse
 
 MOST_MAPE_PERCENT: Final = 3.07
 """Of tiles, tile-random."""
@@ -105,7 +106,8 @@ def property_figures(sets: Mapping[str, PropertySet], *, seed: int = 0) -> list[
         for method in (m for m in METHODS if m in answered.predicted):
             predicted = answered.predicted[method].astype(np.float64)
             lots = lot_predictions(answered, method)
-            relative = 100.0 * np.abs(predicted - true) / true
+            size = np.full_like(true, np.nan) if near_zero(true) else np.abs(true)
+            relative = 100.0 * np.abs(predicted - true) / size
             rows.append(
                 PropertyFigures(
                     set=name,
@@ -131,11 +133,13 @@ def gain(answered: PropertySet, name: str = LOT_HELD_OUT, *, seed: int = 0) -> G
         seed: Of the bootstrap.
 
     Returns:
-        None where there is no baseline.
+        None where there is no baseline, or values lie near zero.
     """
     true = answered.true
+    if near_zero(true):
+        return None
     relative = {
-        method: np.abs(answered.predicted[method] - true) / true
+        method: np.abs(answered.predicted[method] - true) / np.abs(true)
         for method in (NETWORK, *BASELINES)
         if method in answered.predicted
     }
@@ -190,7 +194,8 @@ def served_figures(figures: list[PropertyFigures]) -> dict[str, str]:
     """Rows of the regressor's model card, by name; MAPE and RMSE of tiles."""
     return {
         f"{each.set}, {each.method}": (
-            f"MAPE {each.mape_percent:.2f}%, RMSE {each.rmse:.0f}, "
+            (f"MAPE {each.mape_percent:.2f}%, " if math.isfinite(each.mape_percent) else "")
+            + f"RMSE {each.rmse:{'.0f' if each.rmse >= 100.0 else '.3g'}}, "
             f"{each.tiles:,} tiles of {each.lots} lots"
         )
         for each in figures

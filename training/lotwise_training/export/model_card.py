@@ -6,7 +6,7 @@ Every figure comes from the run's own reports (`lotwise-train evaluate`), none i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ def write_card(
     tolerance: float,
     figures: Mapping[str, str],
     measured: str,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write a model's card.
 
@@ -35,6 +36,7 @@ def write_card(
         tolerance: Parity above which the export fails.
         figures: What was measured, by name.
         measured: How and on what, as a sentence.
+        remarks: What its lots made necessary, in sentences.
     """
     metadata = signature.metadata
     lines = [f"# {signature.name}", "", f"{what[0].upper()}{what[1:]}.", ""]
@@ -57,8 +59,8 @@ def write_card(
     if metadata.property:
         learned = metadata.property
         lines.append(
-            f"- Gives {learned.name} in {learned.unit}; learned between {learned.minimum:,.0f} "
-            f"and {learned.maximum:,.0f}."
+            f"- Gives {learned.name} in {learned.unit or 'no unit'}; learned between "
+            f"{learned.minimum:,.6g} and {learned.maximum:,.6g}."
         )
     if metadata.members and metadata.reference_lots:
         lots = ", ".join(lot.lot_id for lot in metadata.reference_lots)
@@ -75,6 +77,8 @@ def write_card(
         f"- Weights: SHA-256 `{metadata.weights_sha256}`.",
         "",
     ]
+    if remarks:
+        lines += ["## Its lots", "", *(f"- {remark}" for remark in remarks), ""]
     lines += ["## Measured", ""]
     if figures:
         lines += [measured, "", "| figure | value |", "| --- | --- |"]

@@ -13,7 +13,7 @@ from lotwise_simulator.benchmark_files import frozen
 from lotwise_training.calibration.policy import committee_sha256
 from lotwise_training.data.benchmark import SHIFTED, SHIFTED_LABELLED, benchmark_set
 from lotwise_training.data.splits import SPLITS, UNKNOWN, classes, labels
-from lotwise_training.data.tiles import Numbers, TileDataset
+from lotwise_training.data.tiles import Numbers, TileDataset, read_remarks
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.evaluation.predictions import (
     DROPOUT,
@@ -30,7 +30,12 @@ from lotwise_training.inference.predict import (
 )
 from lotwise_training.store.checkpoint import load_checkpoint
 from lotwise_training.training.loop import checkpoint_path
-from lotwise_training.training.tasks.ensemble import DROPOUT_NAME, SERVED, variant_folder
+from lotwise_training.training.tasks.ensemble import (
+    DROPOUT_NAME,
+    SERVED,
+    committee_splits,
+    variant_folder,
+)
 
 ANSWERS: Final = "committee-answers"
 """Folder of what was asked before, among the runs."""
@@ -121,7 +126,11 @@ def manifest(
         "data_version": frozen()[1] if benchmark else data.version,
         "lot_ids": list(data.table.lot_ids),
         "recipes": list(data.table.recipes),
-        "runs": {name: _run(data, name, predictor) for name in SPLITS},
+        "runs": {
+            name: _run(data, name, predictor)
+            for name in committee_splits(data, predictor.recipe)[0]
+        },
+        "remarks": read_remarks(predictor.runs / SERVED),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from lotwise_training.evaluation.bootstrap import Interval
@@ -22,7 +23,7 @@ def percent_range(interval: Interval | None) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     """A number with so many digits."""
-    return NONE if value is None else f"{value:.{digits}f}"
+    return NONE if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def signed(value: float, digits: int) -> str:

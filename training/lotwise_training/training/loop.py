@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from lotwise_training.config.schema import LoopRecipe
-from lotwise_training.data.sampler import Batches
+from lotwise_training.data.sampler import Batches, shuffled
 from lotwise_training.data.tiles import Numbers
 from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.onnx.half_precision import halve_weights
@@ -50,6 +50,8 @@ class Job:
         epochs: Passes over `train`.
         max_seconds: Time after which its schedule has to be at its end.
         head_tiles: Tiles of `train` on which the last layer is fitted once more; 0 for none.
+        lots: int64 [n], lot of each tile of `train` where every lot counts alike, see
+            `data.sampler`; None takes each tile once a pass.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Job:
     epochs: float
     max_seconds: float
     head_tiles: int
+    lots: Numbers | None = field(default=None, kw_only=True)
 
     def batch_size(self, recipe: LoopRecipe) -> int:
         """Tiles of a step: the recipe's number, or all where there are fewer."""
@@ -137,7 +140,8 @@ def job_identity(recipe: LoopRecipe, data_version: str, job: Job, *more: Numbers
         more: What a kind of job states beside it.
     """
     digest = hashlib.sha256()
-    for numbers in (job.train, job.validation, *more):
+    balanced = () if job.lots is None else (job.lots,)
+    for numbers in (job.train, job.validation, *more, *balanced):
         digest.update(np.asarray(numbers).tobytes() + b"|")
     parts = [data_version, digest.hexdigest(), job.name, job.seed, job.epochs, job.head_tiles]
     return fingerprint(recipe, parts, ignore=PACE)
@@ -223,7 +227,7 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
             },
         )
 
-    batches = Batches(len(job.train), job.batch_size(recipe), seed=(job.seed,))
+    batches = Batches(len(job.train), job.batch_size(recipe), seed=(job.seed,), lots=job.lots)
     validate_every = max(1, steps // recipe.validations)
     log = TensorBoard(run / "tensorboard" / job.name, clock.step) if first else None
 
@@ -257,7 +261,7 @@ def train_network(trainer: Trainer[JobKind], job: JobKind, run: Path, *, report:
         best.see(task.validate().error, network)
         network.load_state_dict(best.weights)
     if job.head_tiles:
-        drawn = np.random.default_rng([job.seed, 2]).permutation(len(job.train))
+        drawn = shuffled(len(job.train), np.random.default_rng([job.seed, 2]), job.lots)
         task.refit(drawn[: job.head_tiles])
     # Rounded first and measured afterwards: every figure belongs to the weights that are served.
     halve_weights(network)

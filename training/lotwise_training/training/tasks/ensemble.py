@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Final
 
 from lotwise_training.config.schema import CommitteeRecipe
-from lotwise_training.data.splits import SPLITS, Split, classes
-from lotwise_training.data.tiles import TileDataset
+from lotwise_training.data.splits import SPLITS, Split, classes, served_split
+from lotwise_training.data.tiles import DatasetError, TileDataset
 from lotwise_training.training.parallel import timed
 from lotwise_training.training.tasks.classifier import ClassifierJob
 
@@ -38,17 +38,21 @@ def committee_jobs(
         only_served: Only the members that are served, nothing to compare them with.
 
     Raises:
-        DatasetError: The lots cannot be split so.
+        DatasetError: LOTS_TOO_FEW: fewer than two lots. The lots cannot be split so.
     """
+    if len(data.table.lot_ids) < 2:
+        raise DatasetError(
+            "LOTS_TOO_FEW", "A committee tells lots apart, so it needs at least 2. Add lots."
+        )
+    recipe = adapted_recipe(data, recipe)
     if only_served:
         split = SPLITS[recipe.split](data, recipe.network.seed)
         seed = recipe.network.seed
         return _timed(_variant(data, recipe, split, SERVED, recipe.members, 1.0, seed), recipe)
     comparison = recipe.comparison
-    order = [recipe.split, *(name for name in SPLITS if name != recipe.split)]
+    splits, _ = committee_splits(data, recipe)
     jobs: list[ClassifierJob] = []
-    for number, name in enumerate(order):
-        split = SPLITS[name](data, recipe.network.seed)
+    for number, (name, split) in enumerate(splits.items()):
         members, share = recipe.members, 1.0
         if name != recipe.split:
             members, share = comparison.other_splits_members, comparison.other_splits_share
@@ -57,6 +61,41 @@ def committee_jobs(
         arm = _variant(data, recipe, split, folder, members, share, first_seed)
         jobs += [*arm, replace(arm[0], name=f"{folder}/{DROPOUT_NAME}", dropout=recipe.dropout)]
     return _timed(jobs, recipe)
+
+
+def adapted_recipe(data: TileDataset, recipe: CommitteeRecipe) -> CommitteeRecipe:
+    """The recipe with the split that the lots are served by: lots of a folder have none by tile."""
+    return replace(recipe, split=served_split(data, recipe.split))
+
+
+def committee_splits(
+    data: TileDataset, recipe: CommitteeRecipe
+) -> tuple[dict[str, Split], list[str]]:
+    """Splits by name, the served one first, and sentences on what the lots cannot carry.
+
+    Args:
+        data: The lots.
+        recipe: What to train.
+
+    Raises:
+        DatasetError: The lots cannot be split as they are to be served; simulated lots: or
+            otherwise.
+    """
+    seed, served = recipe.network.seed, served_split(data, recipe.split)
+    splits = {served: SPLITS[served](data, seed)}
+    remarks = [*splits[served].remarks]
+    for name in SPLITS:
+        if served_split(data, name) in splits:
+            if name not in splits:
+                remarks.append(f"Not compared with {name}: tiles of a region stay together.")
+            continue
+        try:
+            splits[name] = SPLITS[name](data, seed)
+        except DatasetError as error:
+            if data.positions is None:
+                raise
+            remarks.append(f"Not compared with {name}: {error}")
+    return splits, remarks
 
 
 def variant_folder(split: str, recipe: CommitteeRecipe) -> str:
@@ -85,6 +124,7 @@ def _variant(
             epochs=network.epochs * share,
             max_seconds=recipe.max_seconds,
             head_tiles=network.head_tiles if folder == SERVED else recipe.comparison.head_tiles,
+            lots=None if data.positions is None else data.lots[split.train],
         )
         for member in range(members)
     ]
