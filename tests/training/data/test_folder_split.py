@@ -8,21 +8,7 @@ import pytest
 from lotwise_training.data.folder_split import calibration_tiles, split_lots
 from lotwise_training.data.splits import SPLITS, lot_held_out, tile_random
 from lotwise_training.data.tiles import DatasetError, TileDataset
-from tests.training.small_lots import lot_table
-
-
-def folder_lots(*lots, regions=None):
-    """Lots by their pictures, each of (rows, columns) of tiles; a picture is a region."""
-    places = [
-        (lot, picture, row, column)
-        for lot, pictures in enumerate(lots)
-        for picture, size in enumerate(pictures, start=100 * lot)
-        for row, column in np.ndindex(*size)
-    ]
-    table = np.array(places, dtype=np.int64)
-    images = np.zeros((len(table), 1, 1), dtype=np.uint8)
-    of = table[:, 1] if regions is None else np.asarray(regions)[table[:, 1]]
-    return TileDataset(images, 4.0, table[:, 0], of, lot_table(len(lots)), "", table[:, 1:])
+from tests.training.small_lots import folder_lots
 
 
 def split(data, seed=0):

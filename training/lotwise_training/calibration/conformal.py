@@ -95,9 +95,9 @@ def held_out(data: TileDataset, recipe: RegressorRecipe, networks: list[TileRegr
     for fold, network in enumerate(networks):
         unseen = splits[fold_name(fold)].unseen
         folds[data.lots[unseen]] = fold
-        asked = some_of_each_lot(data, unseen, tiles, recipe.network.seed)
-        lots.append(data.lots[asked].astype(np.int16))
-        predicted.append(predict_property(network, data.images[asked]))
+        chosen = some_of_each_lot(data, unseen, tiles, recipe.network.seed)
+        lots.append(data.lots[chosen].astype(np.int16))
+        predicted.append(predict_property(network, data.images[chosen]))
     return HeldOut(
         lots=np.concatenate(lots),
         predicted=np.concatenate(predicted),

@@ -73,19 +73,19 @@ def fit_known_tiles(
     if not len(unseen):
         return None
     each = max(1, CALIBRATION_TILES // len(table.lot_ids))
-    asked = some_of_each_lot(data, unseen, each, seed)
+    chosen = some_of_each_lot(data, unseen, each, seed)
     shown = _examples(data, train, seed)
-    seen = look(regressor, data.images[np.concatenate([asked, shown])])
-    known, places = seen.take(slice(len(asked))), seen.take(slice(len(asked), None))
+    seen = look(regressor, data.images[np.concatenate([chosen, shown])])
+    known, places = seen.take(slice(len(chosen))), seen.take(slice(len(chosen), None))
     # Lots at random: their numbers may be in the order of an attribute.
     lots = np.random.default_rng(seed).permutation(len(table.lot_ids))
     half, quarter = len(lots) // 2, len(lots) // 4
     bank, tails, fused = (
-        np.flatnonzero(np.isin(data.lots[asked], group))
+        np.flatnonzero(np.isin(data.lots[chosen], group))
         for group in (lots[:half], lots[half : half + quarter], lots[half + quarter :])
     )
     familiarity = fit_familiarity(
-        (known.take(bank), data.lots[asked[bank]]), known.take(tails), known.take(fused)
+        (known.take(bank), data.lots[chosen[bank]]), known.take(tails), known.take(fused)
     )
     reference = familiarity.blocks[BLOCKS[0]]
     weights = committee_sha256([regressor])
