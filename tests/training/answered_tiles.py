@@ -13,6 +13,7 @@ MANIFEST = {
     "data_version": "d" * 64,
     "lot_ids": LOTS,
     "recipes": ["1", "1", "2", "2"],
+    "remarks": [],
     "runs": {
         split: {
             "members": 3,

@@ -35,6 +35,7 @@ seed = 0
 REGRESSOR = """
 parallel = 1
 tiles = 100
+field_um = 256.0
 [network]
 depth = 10
 widen = 1

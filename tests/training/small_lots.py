@@ -43,6 +43,7 @@ WITH_OUTLIERS = replace(NETWORK, outliers=12, outlier_batch_size=2)
 RECIPE = CommitteeRecipe(
     members=2,
     split="tile-random",
+    field_um=256.0,
     dropout=0.3,
     dropout_passes=3,
     parallel=2,
@@ -90,6 +91,25 @@ def grey_lots(n_lots=2, regions=10, per_region=4, *, recipes=None, seed=0):
     grey = np.linspace(40, 215, n_lots)[lots][:, None, None]
     noisy = grey + rng.normal(0, 10, (len(lots), PX, PX))
     return dataset(noisy.clip(0, 255).astype(np.uint8), lots, places, lot_table(n_lots, recipes))
+
+
+def folder_lots(*lots, regions=None, px=1, **stated):
+    """Lots of a folder by their pictures, each of (rows, columns) of tiles; a picture is a region.
+
+    `regions` names another region of each picture by its number, `stated` is of the table.
+    """
+    places = [
+        (lot, picture, row, column)
+        for lot, pictures in enumerate(lots)
+        for picture, size in enumerate(pictures, start=100 * lot)
+        for row, column in np.ndindex(*size)
+    ]
+    table = np.array(places, dtype=np.int64)
+    images = np.random.default_rng(0).integers(0, 255, (len(table), px, px), dtype=np.uint8)
+    of = table[:, 1] if regions is None else np.asarray(regions)[table[:, 1]]
+    named = lot_table(len(lots), **stated)
+    version = dataset_version(images, UM_PER_PX, table[:, 0], of, named)
+    return TileDataset(images, UM_PER_PX, table[:, 0], of, named, version, table[:, 1:])
 
 
 def dataset(images, lots, regions, table):

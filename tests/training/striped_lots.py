@@ -46,6 +46,7 @@ NETWORK = PropertyNetworkRecipe(
 RECIPE = RegressorRecipe(
     parallel=1,
     tiles=100,
+    field_um=256.0,
     network=NETWORK,
     comparison=RegressorComparisonRecipe(region_blocked_steps=20, folds=2, folds_steps=20),
     data=StrengthDataRecipe(1, 0, 1),

@@ -6,6 +6,7 @@ are given: stored answers are float16, and the surest tiles of a good model tie 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -219,7 +220,20 @@ def rmse(predicted: npt.ArrayLike, true: npt.ArrayLike) -> float:
     return float(np.sqrt((difference**2).mean()))
 
 
+NEAR_ZERO: Final = 0.01
+"""Of the largest true value: below it, an error relative to the value says nothing."""
+
+
 def mape(predicted: npt.ArrayLike, true: npt.ArrayLike) -> float:
-    """Mean absolute error relative to the true value, in percent."""
+    """Mean absolute error relative to the true value, in percent; NaN near zero, see NEAR_ZERO."""
     truth = np.asarray(true, dtype=np.float64)
-    return float(100.0 * (np.abs(np.asarray(predicted) - truth) / truth).mean())
+    if near_zero(truth):
+        return math.nan
+    return float(100.0 * (np.abs(np.asarray(predicted) - truth) / np.abs(truth)).mean())
+
+
+def near_zero(true: npt.ArrayLike) -> bool:
+    """Whether relative errors say nothing: a value lies near zero, or two differ in sign."""
+    truth = np.asarray(true, dtype=np.float64)
+    size = np.abs(truth)
+    return bool(size.min() <= NEAR_ZERO * size.max() or truth.min() < 0.0 < truth.max())

@@ -25,8 +25,8 @@ from lotwise.cli.options import (
 )
 from lotwise.cli.running import make_platform, running
 from lotwise.platform.doctor import examine
-from lotwise.platform.launcher import Platform, label
-from lotwise.platform.ports import HOST, MOST_REPLICAS, SERVICES, PlatformPorts
+from lotwise.platform.launcher import GRADIENT, Platform, label
+from lotwise.platform.ports import HOST, MOST_REPLICAS, PlatformPorts
 
 
 def up(
@@ -56,6 +56,8 @@ def up(
             print(json.dumps(_addresses(platform)), flush=True)  # noqa: T201
         else:
             out.print(_address_table(platform))
+            if "explain" not in platform.parts:
+                out.print(f"explain is not started: {models} has no model {GRADIENT}.")
             out.print("Press Ctrl-C to stop.")
         down: dict[str, Path] = {}
         while not stop.wait(1.0):
@@ -105,7 +107,7 @@ def _replica(platform: Platform, number: int) -> dict[str, Any]:
                 "metrics": f"http://{HOST}:{ports.metrics[name]}/metrics",
                 "pid": platform.pid(name, number),
             }
-            for name in SERVICES
+            for name in platform.parts
         },
         "triton": {
             "grpc": f"{HOST}:{ports.triton.grpc}",

@@ -6,7 +6,7 @@ import importlib.metadata
 import platform as machine
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,9 @@ from lotwise.runtime.members import AssemblyError
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise.runtime.triton.installation import TritonMissing, find_installation
 
-MODELS: Final = ("regressor", "committee", "editor_encoder", "editor_decoder", "edit_gradient")
+MODELS: Final = ("regressor", "committee")
+EDITOR_MODELS: Final = ("editor_encoder", "editor_decoder", "edit_gradient")
+"""Without them nothing is explained; all else is served."""
 _SERVING_PACKAGES: Final = ("grpcio", "onnxruntime", "tritonclient", "pillow")
 
 
@@ -102,7 +104,7 @@ def _triton(home: Path) -> Finding:
 
 
 def _models(repository: Path) -> Iterator[Finding]:
-    absent = [name for name in MODELS if not (repository / name / "config.pbtxt").is_file()]
+    absent = _absent(repository, MODELS)
     if absent:
         yield Finding(
             "models",
@@ -120,7 +122,21 @@ def _models(repository: Path) -> Iterator[Finding]:
         yield Finding("models", "missing", str(error), "Run `lotwise-train export`.")
         return
     kind = "trained on simulated lots" if simulated else "trained on measured lots"
-    yield Finding("models", "ok", f"{len(MODELS)} models, {kind}")
+    editing = _absent(repository, EDITOR_MODELS)
+    if editing:
+        yield Finding("models", "ok", f"{len(MODELS)} models, {kind}")
+        yield Finding(
+            "editor",
+            "limited",
+            f"{', '.join(editing)} not in {repository}; explain is not started",
+            "Explanations need an editor that sees the regressor's field of view.",
+        )
+    else:
+        yield Finding("models", "ok", f"{len(MODELS) + len(EDITOR_MODELS)} models, {kind}")
+
+
+def _absent(repository: Path, names: Sequence[str]) -> list[str]:
+    return [name for name in names if not (repository / name / "config.pbtxt").is_file()]
 
 
 def _policy(repository: Path) -> Finding:

@@ -29,6 +29,9 @@ from lotwise.runtime.triton.supervisor import TritonServer
 logger = logging.getLogger(__name__)
 
 Engine = Literal["triton", "onnxruntime"]
+GRADIENT: Final = "edit_gradient"
+"""Model without which nothing can be explained: the export leaves it out where the regressor sees
+another field of view than the editor."""
 START_TIMEOUT_S: Final = 90.0
 STOP_TIMEOUT_S: Final = 30.0
 
@@ -90,9 +93,15 @@ class Platform:
         return "triton" if self.tritons else "onnxruntime"
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the services that the repository has models for: `explain` needs an editor."""
+        explains = (self.repository / GRADIENT / "config.pbtxt").is_file()
+        return SERVICES if explains else tuple(name for name in SERVICES if name != "explain")
+
+    @property
     def services(self) -> list[tuple[str, int]]:
         """Name and replica of every service."""
-        return [(name, i) for i in range(len(self.replicas)) for name in SERVICES]
+        return [(name, i) for i in range(len(self.replicas)) for name in self.parts]
 
     def start(self, tell: Callable[[str], None] = lambda _: None) -> None:
         """Start everything and wait until every service says SERVING.

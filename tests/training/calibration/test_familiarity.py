@@ -11,6 +11,7 @@ from lotwise.core.committee_outputs import BLOCKS
 from lotwise.core.errors import Contradiction
 from lotwise.core.known_tiles import KNOWN_TILES_FILE, KnownTiles
 from lotwise_training.calibration import familiarity as known_tiles
+from lotwise_training.calibration.familiarity import fit_known_tiles
 from lotwise_training.calibration.policy import committee_sha256
 from lotwise_training.evaluation.familiarity_predictions import (
     NEW_LOTS,
@@ -25,6 +26,7 @@ from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.store.arrays import read, write
 from lotwise_training.training.tasks.property import SERVED, regressor_splits, served_name
+from tests.training.small_lots import folder_lots
 from tests.training.small_runs import small_network, write_regressor
 from tests.training.striped_lots import RECIPE, striped_lots
 
@@ -182,3 +184,16 @@ def test_an_export_with_known_tiles_of_another_regressor_is_refused(fitted, tmp_
             tmp_path / "runs", tmp_path / "models", tmp_path / "none", only=["regressor"]
         )
     assert refused.value.reason == "KNOWN_TILES_MISMATCH"
+
+
+@pytest.mark.parametrize(("regions", "tiles"), [(24, 40), (23, None)])
+def test_of_a_folder_only_tiles_that_are_kept_to_calibrate_count(regressor, regions, tiles):
+    data = folder_lots(
+        *[[(1, 1)] * regions] * 8,
+        px=32,
+        property_name="load",
+        values=np.arange(8.0),
+    )
+    known = fit_known_tiles(regressor, data, RECIPE)
+    # Of 4 of the 8 lots; the bank is made of the others.
+    assert (None if known is None else known.statement.calibration_tiles) == tiles

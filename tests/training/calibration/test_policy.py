@@ -12,17 +12,19 @@ from lotwise.core.policy import ReferralPolicy
 from lotwise.core.uncertainty import committee_probabilities, softmax
 from lotwise_training.calibration.policy import (
     PredictedTiles,
+    calibration_shortage,
     committee_sha256,
     fit_committee,
     write_fitted,
 )
+from lotwise_training.data.splits import region_blocked
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.evaluation.predictions import CalibrationCheck
 from lotwise_training.inference.ensemble import MembersPredictor
 from lotwise_training.inference.predict import committee_logits, load_members
 from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.store.arrays import ResultsError, find, write
-from tests.training.small_lots import RECIPE
+from tests.training.small_lots import RECIPE, folder_lots
 from tests.training.small_runs import LOTS, write_committee
 
 PX = 16
@@ -183,3 +185,17 @@ def test_the_hash_follows_every_weight_and_the_order_of_members():
     with torch.no_grad():
         first.head.bias[0] += 1e-6
     assert whole != committee_sha256([first, second])
+
+
+def test_tiles_that_are_kept_to_calibrate_carry_a_policy_or_the_number_needed_is_named():
+    recipe = RECIPE.policy  # 45 tiles for its familiarity
+    enough, few = (folder_lots(*[[(4, 4)] * regions] * lots) for regions, lots in ((6, 3), (6, 2)))
+    none = folder_lots([(8, 8)], [(3, 3)])
+    found = [calibration_shortage(data, region_blocked(data, 0), recipe) for data in (enough, few)]
+    assert found[0] is None
+    assert found[1].reason == "CALIBRATION_TOO_SMALL"
+    assert "32 tiles are too few" in found[1].message
+    assert "at least 45" in found[1].message
+    error = calibration_shortage(none, region_blocked(none, 0), recipe)
+    assert error.reason == "CALIBRATION_LOT_TOO_SMALL"
+    assert "lot L1 has 9 tiles in 1 region and needs about 6 such regions" in error.message

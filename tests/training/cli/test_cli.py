@@ -7,7 +7,6 @@ from lotwise.core.policy import ReferralPolicy
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training.cli import app as cli
 from lotwise_training.data.calibration_sets import FreshTiles
-from lotwise_training.data.splits import SPLITS
 from lotwise_training.data.tiles import read_table
 from lotwise_training.evaluation.predictions import METHODS, CalibrationCheck, EnsembleResult
 from lotwise_training.pipelines import measure, train
@@ -24,8 +23,12 @@ from tests.training.commands import (
 from tests.training.small_lots import grey_lots
 from tests.training.small_runs import write_committee
 
+OF_A_FOLDER = ("region-blocked", "lot-held-out")
+"""Splits of a folder's lots: tiles of a picture stay together."""
+
 RECIPE = f"""
 members = 2
+field_um = 256.0
 split = "tile-random"
 dropout = 0.3
 dropout_passes = 2
@@ -98,20 +101,22 @@ def test_its_card_shows_the_figures_of_its_answers(followed):
     card = (home / "models" / "committee" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "simulated" not in card
     assert "By `make evaluate`, on its own lots, profile tiny." in card
-    for split in SPLITS:
+    for split in OF_A_FOLDER:
         assert f"| {split}, deep ensemble | accuracy " in card
+    assert "Not compared with tile-random: tiles of a region stay together." in card
 
 
 def test_its_answers_are_those_of_every_split(followed):
     home, _ = followed
     stored = read(EnsembleResult, home / "results")
     outputs, manifest = stored.sets, stored.manifest()
-    assert set(outputs) == {*((split, "test") for split in SPLITS), ("lot-held-out", "unseen")}
+    names = {*((split, "test") for split in OF_A_FOLDER), ("lot-held-out", "unseen")}
+    assert set(outputs) == names
     assert all(set(each.predictions) == set(METHODS) for each in outputs.values())
-    served = outputs["tile-random", "test"]
+    served = outputs["region-blocked", "test"]
     assert served.familiarity.shape == served.tiles.shape
     assert ((served.familiarity > 0) & (served.familiarity <= 1)).all()
-    assert outputs["region-blocked", "test"].familiarity is None
+    assert outputs["lot-held-out", "test"].familiarity is None
     assert manifest["benchmark"] is None
     assert manifest["lot_ids"] == list(LOTS)
 

@@ -120,6 +120,7 @@ def test_what_is_kept_needs_no_pickle(root, cache):
             "images": "u",
             "lots": "i",
             "regions": "i",
+            "positions": "i",
             "unreadable": "U",
         }
 

@@ -55,8 +55,8 @@ def test_a_table_that_cannot_be_trusted_is_refused(root, kind):
     assert "lots.csv" in message
 
 
-@pytest.mark.parametrize("value", ["strong", "12,5", "nan", "inf", "-inf", "0", "-3", "1_000"])
-def test_a_value_that_is_no_positive_number_is_refused(root, value):
+@pytest.mark.parametrize("value", ["strong", "12,5", "nan", "inf", "-inf", "1_000"])
+def test_a_value_that_is_no_number_is_refused(root, value):
     lots_csv(root, f'lot_id,property,value,unit\nA,stress,1,psi\nB,stress,"{value}",psi\n')
     reason, message = refused(root)
     assert reason == "PROPERTY_NOT_NUMERIC"

@@ -201,3 +201,10 @@ def test_auroc_is_the_chance_to_order_a_pair(known, shifted, expected):
 def test_errors_of_a_regression():
     assert rmse([1.0, 5.0], [1.0, 2.0]) == pytest.approx(np.sqrt(4.5))
     assert mape([90.0, 220.0], [100.0, 200.0]) == pytest.approx(10.0)
+
+
+def test_errors_relative_to_values_near_zero_are_not_given():
+    assert mape([11.0, 18.0], [10.0, 20.0]) == pytest.approx(10.0)
+    assert mape([-11.0, -18.0], [-10.0, -20.0]) == pytest.approx(10.0)
+    for true in ([0.0, 20.0], [0.1, 20.0], [-10.0, 20.0], [0.0, 0.0]):
+        assert np.isnan(mape([1.0, 1.0], true))

@@ -12,8 +12,9 @@ from lotwise.core.intervals import IntervalCalibration
 from lotwise.core.policy import ReferralPolicy
 from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference
 from lotwise.runtime.model_config import read_pbtxt
-from lotwise_training.calibration.conformal import load_folds
+from lotwise_training.calibration.conformal import FOLDS, load_folds
 from lotwise_training.calibration.policy import committee_sha256
+from lotwise_training.data.tiles import write_remarks
 from lotwise_training.evaluation.card_figures import card_figures, check_card
 from lotwise_training.evaluation.predictions import (
     ENSEMBLE,
@@ -31,7 +32,9 @@ from lotwise_training.inference.predict import load_members, predict_property
 from lotwise_training.onnx.export import run_onnx
 from lotwise_training.store.arrays import read, write
 from lotwise_training.store.checkpoint import save_checkpoint
+from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.editor.runs import write_served
+from lotwise_training.training.tasks.property import served_name
 from tests.support.triton import ROOT
 from tests.training.answered_tiles import ensemble_result
 from tests.training.small_runs import (
@@ -352,3 +355,23 @@ def test_the_checkpoints_of_a_model_are_found(tmp_path):
         "edit_gradient": ["editor/difference"],
         "attribute_meter": [],
     }
+
+
+def test_a_regressor_of_another_field_states_it_and_leaves_the_gradient_out(runs, tmp_path):
+    run, models = tmp_path / "runs", tmp_path / "models"
+    shutil.copytree(runs / "regressor", run / "regressor")
+    path = checkpoint_path(run, served_name())
+    save_checkpoint(path, {**torch.load(path, weights_only=True), "um_per_px": 0.2})
+    write_remarks(["Left out, because they have no value: K-18."], run / "regressor")
+    for old in ("edit_gradient", FOLDS):
+        (models / old).mkdir(parents=True)
+    (left_out,) = write_repository(run, models, tmp_path / "results", only=["regressor"])
+    assert left_out.startswith("edit_gradient is left out")
+    assert "`explain` needs an editor" in left_out
+    # No fold networks were trained, and what is there would be of another regressor.
+    assert [path.name for path in models.iterdir()] == ["regressor"]
+    geometry = read_pbtxt(models / "regressor" / "config.pbtxt").metadata.geometry
+    assert geometry.field_of_view_um == pytest.approx(51.2)
+    card = (models / "regressor" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Field of view 51.2 um: 256 x 256 pixels of 0.2 um." in card
+    assert "- Left out, because they have no value: K-18." in card

@@ -37,12 +37,17 @@ from lotwise_training.store.checkpoint import CheckpointError
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.loop import train_network
 from lotwise_training.training.tasks.classifier import ClassifierTrainer
-from lotwise_training.training.tasks.ensemble import committee_jobs
+from lotwise_training.training.tasks.ensemble import committee_jobs, committee_variants
 from tests.training.small_lots import RECIPE, grey_lots
 
 DATA = grey_lots(n_lots=5, regions=10, per_region=4, recipes=("a", "b", "c", "d", "e"))
 SEED = RECIPE.network.seed
 HELD_OUT = "lot-held-out"
+
+
+def predict_split(data, name, predictor):
+    variants, _ = committee_variants(data, RECIPE)
+    return split_predictions(data, name, variants[name], predictor)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +70,7 @@ def predictor(runs):
 
 @pytest.fixture(scope="module")
 def outputs(predictor):
-    return {name: split_predictions(DATA, name, predictor) for name in SPLITS}
+    return {name: predict_split(DATA, name, predictor) for name in SPLITS}
 
 
 def assert_same_answers(found, expected):
@@ -138,14 +143,14 @@ def nobody(monkeypatch):
 
 def test_a_second_call_asks_nobody(outputs, predictor, nobody):
     for name, expected in outputs.items():
-        for key, found in split_predictions(DATA, name, predictor).items():
+        for key, found in predict_split(DATA, name, predictor).items():
             assert_same_answers(found.predictions, expected[key].predictions)
 
 
 def test_other_tiles_are_asked_anew(outputs, predictor, nobody):
     other = replace(DATA, images=DATA.images ^ 1)
     with pytest.raises(pytest.fail.Exception, match="asked again"):
-        split_predictions(other, "tile-random", predictor)
+        predict_split(other, "tile-random", predictor)
 
 
 def test_more_passes_are_asked_anew(outputs, predictor, nobody):
@@ -153,7 +158,7 @@ def test_more_passes_are_asked_anew(outputs, predictor, nobody):
         predictor.runs, replace(RECIPE, dropout_passes=RECIPE.dropout_passes + 1)
     )
     with pytest.raises(pytest.fail.Exception, match="asked again"):
-        split_predictions(DATA, "tile-random", more)
+        predict_split(DATA, "tile-random", more)
 
 
 def test_networks_that_were_trained_anew_are_asked_anew(outputs, predictor, nobody, tmp_path):
@@ -163,12 +168,12 @@ def test_networks_that_were_trained_anew_are_asked_anew(outputs, predictor, nobo
         content = (predictor.runs / "committee" / f"{source}.pt").read_bytes()
         (tmp_path / "committee" / f"{name}.pt").write_bytes(content)
     with pytest.raises(pytest.fail.Exception, match="asked again"):
-        split_predictions(DATA, "tile-random", PredictionCache(tmp_path, RECIPE))
+        predict_split(DATA, "tile-random", PredictionCache(tmp_path, RECIPE))
 
 
 def test_networks_that_are_missing_are_named(tmp_path):
     with pytest.raises(CheckpointError, match="lotwise-train committee"):
-        split_predictions(DATA, "tile-random", PredictionCache(tmp_path, RECIPE))
+        predict_split(DATA, "tile-random", PredictionCache(tmp_path, RECIPE))
 
 
 def test_the_manifest_names_lots_weights_and_steps(predictor):

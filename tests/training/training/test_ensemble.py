@@ -17,8 +17,8 @@ from lotwise_training.store.checkpoint import CheckpointError
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.parallel import TrainingFailed, train_networks
 from lotwise_training.training.tasks.classifier import ClassifierTrainer
-from lotwise_training.training.tasks.ensemble import committee_jobs
-from tests.training.small_lots import NETWORK, RECIPE, grey_lots
+from lotwise_training.training.tasks.ensemble import committee_jobs, committee_variants
+from tests.training.small_lots import NETWORK, RECIPE, folder_lots, grey_lots
 
 LIMIT = 600.0
 DATA = grey_lots(n_lots=4, regions=10, per_region=4, recipes=("a", "a", "b", "c"))
@@ -137,6 +137,38 @@ def test_no_network_outlasts_the_run_where_all_are_trained_side_by_side():
 def test_lots_that_cannot_be_split_are_refused_before_anything_is_trained():
     with pytest.raises(DatasetError, match="recipes"):
         committee_jobs(grey_lots(n_lots=4, recipes=("a", "a", "b", "b")), RECIPE)
+
+
+FOLDER = folder_lots([(4, 4)] * 6, [(4, 4)] * 12, [(4, 4)] * 6, recipes=("a", "b", "c"))
+
+
+def test_lots_of_a_folder_learn_by_region_and_count_alike():
+    jobs = committee_jobs(FOLDER, RECIPE)
+    assert {job.name.split("/")[-2] for job in jobs} == {"committee", "lot-held-out"}
+    for job in jobs:
+        np.testing.assert_array_equal(job.lots, FOLDER.lots[job.train])
+    split = SPLITS["region-blocked"](FOLDER, RECIPE.network.seed)
+    np.testing.assert_array_equal(jobs[0].train, split.train)
+    seen = {*jobs[0].train.tolist(), *jobs[0].validation.tolist()}
+    assert len(split.calibration)
+    assert seen.isdisjoint(split.calibration.tolist())
+
+
+def test_simulated_lots_are_drawn_tile_by_tile(jobs):
+    assert all(job.lots is None for job in jobs)
+
+
+def test_what_lots_of_a_folder_cannot_carry_is_named_and_left_out():
+    splits, remarks = committee_variants(folder_lots([(4, 4)] * 6, [(4, 4)] * 6), RECIPE)
+    assert list(splits) == ["region-blocked"]
+    assert any("Not compared with tile-random" in remark for remark in remarks)
+    assert any("Not compared with lot-held-out: Of 2 recipes" in remark for remark in remarks)
+
+
+def test_one_lot_is_no_committee():
+    with pytest.raises(DatasetError, match="at least 2") as caught:
+        committee_jobs(folder_lots([(8, 8)]), RECIPE)
+    assert caught.value.reason == "LOTS_TOO_FEW"
 
 
 SHORT = replace(RECIPE, network=replace(NETWORK, steps=4))

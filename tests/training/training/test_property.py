@@ -17,13 +17,16 @@ from lotwise_training.training.tasks.property import (
     REGION_BLOCKED,
     SECOND,
     RegressorTask,
+    fold_count,
     fold_name,
     lot_values,
     regressor_jobs,
+    regressor_remarks,
     regressor_splits,
     served_name,
 )
 from lotwise_training.training.tasks.regression import RegressionTrainer
+from tests.training.small_lots import folder_lots
 from tests.training.striped_lots import NETWORK, RECIPE, striped_lots
 
 DATA = striped_lots()
@@ -79,6 +82,45 @@ def test_a_lot_without_a_value_is_named():
     with pytest.raises(DatasetError, match="Lot L1 has no measured property") as refused:
         regressor_jobs(replace(DATA, table=table), RECIPE)
     assert refused.value.reason == "PROPERTY_UNKNOWN"
+
+
+def of_a_folder(*values, recipes=None):
+    stated = {"property_name": "load", "unit": "N", "values": np.array(values)}
+    return folder_lots(*[[(4, 4)] * 6] * len(values), recipes=recipes, **stated)
+
+
+@pytest.mark.parametrize(
+    ("values", "recipes", "folds"),
+    [
+        ((1.0, 2.0, 3.0), None, 3),
+        ((1.0, 2.0, 3.0, 4.0), None, 2),
+        ((1.0, 2.0), None, 0),
+        ((1.0, 2.0, 3.0), ("a", "a", "b"), 0),
+        ((1.0, 1.0, 3.0), None, 0),
+    ],
+)
+def test_few_recipes_are_held_out_as_they_can(values, recipes, folds):
+    data = of_a_folder(*values, recipes=recipes)
+    assert fold_count(data, RECIPE) == folds
+    names = [served_name(), *map(fold_name, range(folds)), *([SECOND] if folds else [])]
+    assert list(regressor_splits(data, RECIPE)) == names
+    remarks = regressor_remarks(data, RECIPE)
+    assert any("No intervals" in remark for remark in remarks) == (folds == 0)
+
+
+def test_lots_of_a_folder_count_alike_and_keep_tiles_to_calibrate():
+    data = of_a_folder(-1.0, 0.0, 5.0)
+    job = regressor_jobs(data, RECIPE)[0]
+    np.testing.assert_array_equal(job.lots, data.lots[job.train])
+    calibration = regressor_splits(data, RECIPE)[served_name()].calibration
+    assert len(calibration) == 3 * 16
+    assert {*job.train.tolist(), *job.validation.tolist()}.isdisjoint(calibration.tolist())
+
+
+def test_a_property_that_is_the_same_everywhere_is_refused():
+    with pytest.raises(DatasetError, match="needs 2 different ones") as caught:
+        regressor_jobs(of_a_folder(4.0, 4.0, 4.0), RECIPE)
+    assert caught.value.reason == "PROPERTY_CONSTANT"
 
 
 def test_it_learns(trained):
@@ -153,6 +195,8 @@ def test_a_property_that_is_not_positive_is_learned_as_it_is(tmp_path):
         RegressionTrainer(RegressorTask, data, NETWORK), job, tmp_path, report=nothing
     )
     assert not load_regressor(path).logarithmic
+    # Errors relative to values near zero say nothing.
+    assert "MAPE" not in torch.load(path, weights_only=True)["line"]
     assert np.abs(predict_property(load_regressor(path), DATA.images[:4]) - 250.0).max() < 340.0
 
 

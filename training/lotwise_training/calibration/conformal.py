@@ -1,4 +1,4 @@
-"""Calibrates the property's intervals from what fold networks say of lots that they held out.
+"""Calibrates the property's intervals from predictions of fold networks for lots they held out.
 
 Every lot is held out by exactly one network, together with its repeats, whether it is one of the
 benchmark's or a further one; so all of them calibrate (docs/adr/0016). A lot that the network had
@@ -24,7 +24,7 @@ from lotwise_training.inference.predict import load_regressor, predict_property
 from lotwise_training.models.wide_resnet import TileRegressor
 from lotwise_training.store.arrays import Shape, Stored
 from lotwise_training.training.base import checkpoint_path
-from lotwise_training.training.tasks.property import fold_name, regressor_splits
+from lotwise_training.training.tasks.property import fold_count, fold_name, regressor_splits
 
 FOLDS: Final = "regressor_folds"
 """Name of the fold networks in a model repository, and of the run folder of their calibration."""
@@ -96,9 +96,9 @@ def held_out(data: TileDataset, recipe: RegressorRecipe, networks: list[TileRegr
     for fold, network in enumerate(networks):
         unseen = splits[fold_name(fold)].unseen
         folds[data.lots[unseen]] = fold
-        asked = some_of_each_lot(data, unseen, tiles, recipe.network.seed)
-        lots.append(data.lots[asked].astype(np.int16))
-        predicted.append(predict_property(network, data.images[asked]))
+        chosen = some_of_each_lot(data, unseen, tiles, recipe.network.seed)
+        lots.append(data.lots[chosen].astype(np.int16))
+        predicted.append(predict_property(network, data.images[chosen]))
     return HeldOut(
         lots=np.concatenate(lots),
         predicted=np.concatenate(predicted),
@@ -160,7 +160,7 @@ def calibrate_intervals(
     Raises:
         CheckpointError: A network is missing or unfinished.
     """
-    networks = load_folds(runs, recipe.comparison.folds)
+    networks = load_folds(runs, fold_count(data, recipe))
     return calibrated(
         held_out(data, recipe, networks),
         recipe.intervals,
@@ -173,8 +173,12 @@ def calibrate_intervals(
 def write_calibration(data: TileDataset, recipe: RegressorRecipe, runs: Path) -> str:
     """Calibrate a run and leave the file in it; what it rests on, as a sentence.
 
+    A run without fold networks has no intervals, and loses those of the run before.
     Arguments and errors as in `calibrate_intervals`.
     """
+    if not fold_count(data, recipe):
+        (runs / FOLDS / INTERVALS_FILE).unlink(missing_ok=True)
+        return "No intervals are calibrated: there are too few recipes with values."
     calibration = calibrate_intervals(data, recipe, runs)
     calibration.write(runs / FOLDS / INTERVALS_FILE)
     return in_a_sentence(calibration)

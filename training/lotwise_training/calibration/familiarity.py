@@ -52,7 +52,8 @@ def fit_known_tiles(
     """Ask a regressor about tiles of its own lots.
 
     Familiarity is calibrated with tiles that it did not learn from, of lots that are not in the
-    bank; examples are tiles that it did learn from.
+    bank; examples are tiles that it did learn from. Of lots of a folder only the tiles that are
+    kept to calibrate count, because validation tiles have chosen the weights.
 
     Args:
         regressor: The one that is served.
@@ -60,27 +61,31 @@ def fit_known_tiles(
         recipe: Of the run.
 
     Returns:
-        None where there are fewer than LEAST_LOTS lots.
+        None where there are fewer than LEAST_LOTS lots, or no tiles to calibrate on.
     """
     table, seed = data.table, recipe.network.seed
     if len(table.lot_ids) < LEAST_LOTS:
         return None
-    train = regressor_splits(data, recipe)[served_name()].train
-    unseen = np.setdiff1d(np.arange(len(data)), train)
+    split = regressor_splits(data, recipe)[served_name()]
+    train, unseen = split.train, split.calibration
+    if data.positions is None:
+        unseen = np.setdiff1d(np.arange(len(data)), train)
+    if not len(unseen):
+        return None
     each = max(1, CALIBRATION_TILES // len(table.lot_ids))
-    asked = some_of_each_lot(data, unseen, each, seed)
+    chosen = some_of_each_lot(data, unseen, each, seed)
     shown = _examples(data, train, seed)
-    seen = look(regressor, data.images[np.concatenate([asked, shown])])
-    known, places = seen.take(slice(len(asked))), seen.take(slice(len(asked), None))
+    seen = look(regressor, data.images[np.concatenate([chosen, shown])])
+    known, places = seen.take(slice(len(chosen))), seen.take(slice(len(chosen), None))
     # Lots at random: their numbers may be in the order of an attribute.
     lots = np.random.default_rng(seed).permutation(len(table.lot_ids))
     half, quarter = len(lots) // 2, len(lots) // 4
     bank, tails, fused = (
-        np.flatnonzero(np.isin(data.lots[asked], group))
+        np.flatnonzero(np.isin(data.lots[chosen], group))
         for group in (lots[:half], lots[half : half + quarter], lots[half + quarter :])
     )
     familiarity = fit_familiarity(
-        (known.take(bank), data.lots[asked[bank]]), known.take(tails), known.take(fused)
+        (known.take(bank), data.lots[chosen[bank]]), known.take(tails), known.take(fused)
     )
     reference = familiarity.blocks[BLOCKS[0]]
     weights = committee_sha256([regressor])
@@ -134,7 +139,10 @@ def write_known_tiles(data: TileDataset, recipe: RegressorRecipe, runs: Path) ->
     known = fit_known_tiles(regressor, data, recipe)
     if known is None:
         path.unlink(missing_ok=True)
-        return f"Of fewer than {LEAST_LOTS} lots nothing is said on how familiar a tile is."
+        return (
+            f"With fewer than {LEAST_LOTS} lots with values, or without tiles of each to calibrate "
+            "on, nothing is reported on how familiar a tile is."
+        )
     known.write(path)
     stated = known.statement
     return (

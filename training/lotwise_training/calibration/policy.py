@@ -1,7 +1,7 @@
 """Calibrates the trained committee and fits its referral policy.
 
-With the code that laboratories use (`lotwise.core.calibration_fit`). Nothing is fitted on shifted
-tiles: how they will differ is what nobody knows.
+With the code that `lotwise calibrate` uses (`lotwise.core.calibration_fit`). Nothing is fitted on
+shifted tiles: how they will differ is what nobody knows.
 """
 
 from __future__ import annotations
@@ -22,11 +22,19 @@ from lotwise.core.calibration import (
     read_calibration,
     write_calibration,
 )
-from lotwise.core.calibration_fit import Fitted, LabelledTiles, calibrate, tiles_sha256
+from lotwise.core.calibration_fit import (
+    Fitted,
+    LabelledTiles,
+    calibrate,
+    check_tiles,
+    tiles_sha256,
+)
 from lotwise.core.committee_outputs import CommitteeOutputs
+from lotwise.core.errors import InvalidRequest
 from lotwise.core.policy import PolicyRequest, ReferralPolicy, write_policy
 from lotwise_training.config.schema import PolicyRecipe
-from lotwise_training.data.tiles import SIMULATED, Images, Numbers
+from lotwise_training.data.splits import Split, classes, labels
+from lotwise_training.data.tiles import SIMULATED, Images, Numbers, TileDataset
 
 POLICY_FILE: Final = "referral_policy.json"
 FILES: Final = (CALIBRATION_FILE, FAMILIARITY_FILE, POLICY_FILE)
@@ -35,7 +43,7 @@ FILES: Final = (CALIBRATION_FILE, FAMILIARITY_FILE, POLICY_FILE)
 
 @dataclass(frozen=True, eq=False)
 class PredictedTiles:
-    """Known tiles with what the committee says of them.
+    """Known tiles with the committee's outputs.
 
     Attributes:
         images: uint8 [N, px, px].
@@ -84,8 +92,30 @@ def fit_committee(
     )
 
 
+def calibration_shortage(
+    data: TileDataset, split: Split, recipe: PolicyRecipe
+) -> InvalidRequest | None:
+    """Why the tiles that are kept to calibrate on cannot carry a policy; None where they can.
+
+    Args:
+        data: Lots of a folder.
+        split: Of the committee.
+        recipe: What the policy must do.
+    """
+    tiles = split.calibration
+    if not len(tiles):
+        return InvalidRequest("CALIBRATION_LOT_TOO_SMALL", split.remarks[-1])
+    known = classes(split, data)
+    names = [data.table.lot_ids[lot] for lot in known]
+    try:
+        check_tiles(labels(data.lots[tiles], known), names, policy_request(recipe))
+    except InvalidRequest as error:
+        return error
+    return None
+
+
 def policy_request(recipe: PolicyRecipe) -> PolicyRequest:
-    """A recipe's policy as a laboratory would ask for it."""
+    """A recipe's policy as `lotwise calibrate` asks for it."""
     return PolicyRequest.model_validate(
         {name: getattr(recipe, name) for name in PolicyRequest.model_fields}
     )

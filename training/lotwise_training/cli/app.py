@@ -16,6 +16,7 @@ from lotwise_training.cli.options import (
     HOME,
     MODELS,
     RESULTS,
+    FieldUm,
     Folder,
     Home,
     MaxSeconds,
@@ -72,13 +73,18 @@ def data(workspace: Workspace, sets: Sets = None) -> None:
 
 
 @app.command()
-def lots(folder: Folder, home: Home = HOME) -> None:
-    """Read a folder of your own lots; show what is in it and what is wrong with it."""
+def lots(folder: Folder, home: Home = HOME, field_um: FieldUm = 256.0) -> None:
+    """Read a folder of your own lots: what is in it, what is wrong, what each lot is good for."""
     from lotwise_training.data.benchmark import GEOMETRY
     from lotwise_training.data.folder import read_lot_folder, show_lot_folder
+    from lotwise_training.data.images import geometry_of
+    from lotwise_training.data.lot_uses import show_lot_uses
 
     with explained():
-        show_lot_folder(read_lot_folder(folder, GEOMETRY, cache=home / "data"), out)
+        geometry = geometry_of(GEOMETRY.px, field_um)
+        read = read_lot_folder(folder, geometry, cache=home / "data")
+        show_lot_folder(read, out)
+        show_lot_uses(read.dataset, out)
 
 
 @app.command()
@@ -164,8 +170,10 @@ def export(
     from lotwise.core.calibration import CALIBRATION_FILE
     from lotwise_training.export.repository import write_repository
 
-    write_repository(workspace.runs, repository, results, only=only or None)
+    left_out = write_repository(workspace.runs, repository, results, only=only or None)
     out.print(f"wrote {repository}")
+    for remark in left_out:
+        out.print(remark)
     exported = repository / "committee"
     if exported.exists() and not (exported / CALIBRATION_FILE).exists():
         out.print(

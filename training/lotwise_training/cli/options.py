@@ -58,6 +58,7 @@ OnlyServed = Annotated[
 ]
 Sets = Annotated[list[str] | None, typer.Argument(help="Names of tile sets; default: all.")]
 Folder = Annotated[Path, typer.Argument(help="Folder with lots.csv and a folder of images a lot.")]
+FieldUm = Annotated[float, typer.Option(help="Field of view, um; in recipes: field_um.", min=1e-3)]
 Results = Annotated[Path, typer.Option(help="Folder of stored predictions.")]
 Only = Annotated[
     list[str] | None, typer.Option(help="Only this: committee, regressor or editor; repeatable.")

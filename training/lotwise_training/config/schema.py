@@ -16,7 +16,7 @@ from lotwise.core.policy import PolicyRequest
 SplitName = Literal["tile-random", "region-blocked", "lot-held-out"]
 EditorKind = Literal["attgan", "difference"]
 
-SPLITS: Final[tuple[str, ...]] = get_args(SplitName)
+SPLITS: Final[tuple[SplitName, ...]] = get_args(SplitName)
 """Ways to split tiles: see data/splits.py."""
 EDITOR_KINDS: Final[tuple[EditorKind, ...]] = get_args(EditorKind)
 """See models/editors.py."""
@@ -67,7 +67,7 @@ class PolicyRecipe:
 
 @dataclass(frozen=True, config=STRICT)
 class CalibrationRecipe:
-    """Fresh tiles of the benchmark's lots.
+    """Fresh tiles of the benchmark's lots; lots of a folder keep a part of theirs to calibrate on.
 
     Attributes:
         tiles: Of each lot, to calibrate on.
@@ -162,10 +162,12 @@ class CommitteeRecipe:
 
     Attributes:
         parallel: Networks trained at once.
+        field_um: Edge of what it sees of a picture; simulated lots have 256 um.
     """
 
     members: Count
     split: SplitName
+    field_um: Positive
     dropout: OpenShare
     dropout_passes: Count
     parallel: Count
@@ -236,10 +238,12 @@ class RegressorRecipe:
     Attributes:
         parallel: Networks trained at once.
         tiles: Of each lot, at most, to learn from: more of a few lots would only hide the others.
+        field_um: Edge of what they see of a picture; simulated lots have 256 um.
     """
 
     parallel: Count
     tiles: Count
+    field_um: Positive
     network: PropertyNetworkRecipe
     comparison: RegressorComparisonRecipe
     data: StrengthDataRecipe

@@ -1,4 +1,4 @@
-"""A laboratory's own lots: a table `lots.csv`, and beside it a folder of image files a lot.
+"""A user's own lots: a table `lots.csv`, and beside it a folder of image files for each lot.
 
 Files are read as the services read them and cut with the functions that serving uses, so a model
 sees in training what it will be served. A picture that cannot be used is listed with its reason; a
@@ -86,7 +86,8 @@ class _Lot:
     said: LotSidecar
 
 
-_Tiles = tuple[Images, Numbers, Numbers, tuple[UnreadablePicture, ...]]
+_Tiles = tuple[Images, Numbers, Numbers, Numbers, tuple[UnreadablePicture, ...]]
+"""Images, lots, regions and positions of the tiles; what cannot be used."""
 
 
 def read_lot_folder(
@@ -115,15 +116,16 @@ def read_lot_folder(
     if cache is None:
         tiles = _read_lots(lots, geometry, jobs)
     else:
-        path = cache / f"laboratory-{_fingerprint(root, lots, geometry)}.npz"
+        path = cache / f"lots-{_fingerprint(root, lots, geometry)}.npz"
         kept = _load(path, root)
         tiles = _read_lots(lots, geometry, jobs) if kept is None else kept
         if kept is None:
             _store(path, root, tiles)
-    images, numbers, regions, unreadable = tiles
+    images, numbers, regions, positions, unreadable = tiles
     scale = geometry.um_per_px
     version = dataset_version(images, scale, numbers, regions, table)
-    return LotFolder(TileDataset(images, scale, numbers, regions, table, version), unreadable)
+    dataset = TileDataset(images, scale, numbers, regions, table, version, positions)
+    return LotFolder(dataset, unreadable)
 
 
 def show_lot_folder(data: LotFolder, console: Console) -> None:
@@ -229,14 +231,14 @@ def _read_lots(lots: Sequence[_Lot], geometry: TileGeometry, jobs: int | None) -
     scales = [lot.said.um_per_px for lot in lots for _ in lot.pictures]
     readings = iter(_read_all(pictures, scales, geometry, jobs))
     images: list[Images] = []
-    places: list[tuple[int, int]] = []
+    places: list[tuple[int, int, int, int, int]] = []
     unreadable: list[UnreadablePicture] = []
     regions: dict[tuple[int, tuple[str, ...]], int] = {}
     seen: dict[str, Path] = {}
     for number, lot in enumerate(lots):
         before, faults = len(places), len(unreadable)
         for path, place in zip(lot.pictures, lot.regions, strict=True):
-            tiles, pixels, refused = next(readings)
+            tiles, cells, pixels, refused = next(readings)
             unreadable += [UnreadablePicture(path, *fault) for fault in refused]
             if not len(tiles):
                 continue
@@ -246,8 +248,9 @@ def _read_lots(lots: Sequence[_Lot], geometry: TileGeometry, jobs: int | None) -
                     f"{seen[pixels]} and {path} are the same picture. Keep one of them.",
                 )
             seen[pixels] = path
+            region = regions.setdefault((number, place), len(regions))
+            places += [(number, region, len(images), int(row), int(col)) for row, col in cells]
             images.append(tiles)
-            places += [(number, regions.setdefault((number, place), len(regions)))] * len(tiles)
         if len(places) == before:
             first = unreadable[faults : faults + 1]
             why = "".join(f" {each.path.name}: {each.reason}. {each.message}" for each in first)
@@ -257,7 +260,7 @@ def _read_lots(lots: Sequence[_Lot], geometry: TileGeometry, jobs: int | None) -
                 "Add some that can, or remove the lot from the table.",
             )
     where = np.array(places, dtype=np.int64)
-    return np.concatenate(images), where[:, 0], where[:, 1], tuple(unreadable)
+    return np.concatenate(images), where[:, 0], where[:, 1], where[:, 2:], tuple(unreadable)
 
 
 def _read_all(
@@ -308,7 +311,7 @@ def _fingerprint(root: Path, lots: Sequence[_Lot], geometry: TileGeometry) -> st
 
 
 def _store(path: Path, root: Path, tiles: _Tiles) -> None:
-    images, lots, regions, unreadable = tiles
+    images, lots, regions, positions, unreadable = tiles
     said = [[str(each.path.relative_to(root)), each.reason, each.message] for each in unreadable]
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}.partial")
@@ -320,6 +323,7 @@ def _store(path: Path, root: Path, tiles: _Tiles) -> None:
             images=images,
             lots=lots,
             regions=regions,
+            positions=positions,
             unreadable=np.array(json.dumps(said)),
         )
     unfinished.replace(path)
@@ -334,6 +338,8 @@ def _load(path: Path, root: Path) -> _Tiles | None:
             unreadable = tuple(
                 UnreadablePicture(root / name, why, text) for name, why, text in said
             )
-            return kept["images"], kept["lots"], kept["regions"], unreadable
+            arrays = (kept[name] for name in ("images", "lots", "regions", "positions"))
+            images, lots, regions, positions = arrays
+            return images, lots, regions, positions, unreadable
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -16,16 +16,21 @@ from lotwise.core.quality import assess_quality, require_signal
 from lotwise.core.sidecars import read_sidecar
 from lotwise.core.signature import TileGeometry
 from lotwise.core.tile import DecodedTile
-from lotwise_training.data.tiles import Images
+from lotwise_training.data.tiles import Images, Numbers
 
 Fault = tuple[str, str]
 """Stable reason and message."""
-Reading = tuple[Images, str, list[Fault]]
-"""Tiles, hash of the whole picture's pixels, and what cannot be used."""
+Reading = tuple[Images, Numbers, str, list[Fault]]
+"""Tiles, their rows and columns, hash of the picture's pixels, and what cannot be used."""
+
+
+def geometry_of(px: int, field_um: float) -> TileGeometry:
+    """What a model of `px` x `px` pixels sees of a field `field_um` wide, in micrometres."""
+    return TileGeometry(px=px, um_per_px=field_um / px)
 
 
 def read_picture(path: Path, stated: float | None, geometry: TileGeometry) -> Reading:
-    """Tiles of one picture, the hash of its pixels, and what cannot be used and why.
+    """Read one picture and cut it into tiles.
 
     Nothing is raised: errors of `lotwise` do not survive the way between processes.
 
@@ -35,17 +40,18 @@ def read_picture(path: Path, stated: float | None, geometry: TileGeometry) -> Re
         geometry: Field that the model sees.
 
     Returns:
-        Tiles uint8 [n, px, px]; SHA-256 of the picture's pixels; reasons and messages.
+        Tiles uint8 [n, px, px]; row and column of each, int64 [n, 2]; SHA-256 of the picture's
+        pixels; reasons and messages.
     """
     try:
         tile = _decoded(path, stated)
-        tiles, faults = cut(tile, geometry)
+        tiles, places, faults = cut(tile, geometry)
     except InvalidTile as error:
         nothing = np.empty((0, geometry.px, geometry.px), dtype=np.uint8)
-        return nothing, "", [(error.reason, error.message)]
+        return nothing, np.empty((0, 2), dtype=np.int64), "", [(error.reason, error.message)]
     digest = hashlib.sha256(f"{tile.grey.shape}".encode())
     digest.update(tile.grey.data)
-    return tiles, digest.hexdigest(), faults
+    return tiles, places, digest.hexdigest(), faults
 
 
 def _decoded(path: Path, stated: float | None) -> DecodedTile:
@@ -72,7 +78,7 @@ def _decoded(path: Path, stated: float | None) -> DecodedTile:
     return tile
 
 
-def cut(tile: DecodedTile, geometry: TileGeometry) -> tuple[Images, list[Fault]]:
+def cut(tile: DecodedTile, geometry: TileGeometry) -> tuple[Images, Numbers, list[Fault]]:
     """Cut a picture into as many whole tiles as fit side by side, about its centre.
 
     Args:
@@ -80,7 +86,8 @@ def cut(tile: DecodedTile, geometry: TileGeometry) -> tuple[Images, list[Fault]]
         geometry: Field that the model sees.
 
     Returns:
-        uint8 [n, px, px], row by row, without those that show no signal; why those do not.
+        uint8 [n, px, px], row by row, without those that show no signal; int64 [n, 2], row and
+        column of each in fields of view; why tiles are left out.
 
     Raises:
         InvalidTile: As `lotwise.core.preprocessing.prepare`: serving would refuse it too.
@@ -89,17 +96,22 @@ def cut(tile: DecodedTile, geometry: TileGeometry) -> tuple[Images, list[Fault]]
     edge = field_px(tile, geometry)
     (rows, top), (columns, left) = (divmod(length, edge) for length in tile.grey.shape)
     made: list[Images] = []
+    places: list[tuple[int, int]] = []
     refused: dict[str, list[str]] = {}
-    for y in range(top // 2, top // 2 + rows * edge, edge):
-        for x in range(left // 2, left // 2 + columns * edge, edge):
-            piece = tile.grey[y : y + edge, x : x + edge]
-            try:
-                require_signal(assess_quality(piece))
-                made.append(resample_area(piece, geometry.px))
-            except InvalidTile as error:
-                refused.setdefault(error.reason, []).append(error.message)
+    for row, column in np.ndindex(rows, columns):
+        y, x = top // 2 + row * edge, left // 2 + column * edge
+        piece = tile.grey[y : y + edge, x : x + edge]
+        try:
+            require_signal(assess_quality(piece))
+        except InvalidTile as error:
+            refused.setdefault(error.reason, []).append(error.message)
+            continue
+        made.append(resample_area(piece, geometry.px))
+        places.append((row, column))
     empty = np.empty((0, geometry.px, geometry.px), dtype=np.uint8)
-    return np.stack(made) if made else empty, [
+    faults = [
         (reason, f"{len(messages)} of its {rows * columns} tiles: {messages[0]}")
         for reason, messages in refused.items()
     ]
+    positions = np.array(places, dtype=np.int64).reshape(-1, 2)
+    return np.stack(made) if made else empty, positions, faults

@@ -1,4 +1,4 @@
-"""`lots.csv`: what a laboratory knows of its lots."""
+"""`lots.csv`: what is known of a user's own lots."""
 
 from __future__ import annotations
 
@@ -140,11 +140,11 @@ def _property(path: Path, records: Records) -> tuple[str, str, Floats]:
         if not text:
             continue
         values[number] = _number(text)
-        if not 0 < values[number] < math.inf:
+        if not math.isfinite(values[number]):
             raise DatasetError(
                 "PROPERTY_NOT_NUMERIC",
-                f"{path}, row {row}: the value {text!r} is not a positive number. Write it like "
-                "1234.5, or leave it empty where nothing was measured.",
+                f"{path}, row {row}: the value {text!r} is not a number. Write it like 1234.5 or "
+                "-0.02, or leave it empty where nothing was measured.",
             )
         name, unit = record.get("property", ""), record.get("unit", "")
         if not name:

@@ -1,4 +1,4 @@
-"""Which tiles a model learns from, and which ones judge it.
+"""Which tiles a model learns from, and which ones measure and calibrate it.
 
 ==================  ============================================================================
 ``tile-random``     80 / 10 / 10 of each lot's tiles at random, as published (Zhang et al. 2020).
@@ -8,18 +8,22 @@
 ``lot-held-out``    whole recipes are kept away, a lot together with its repeats; the other lots are
                     split by region. Asks what a model says of a lot that it does not know.
 ==================  ============================================================================
+
+Lots of a folder are always split by region, see `folder_split.py`; a fourth part only calibrates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from lotwise_training.config.schema import SPLITS as NAMES
+from lotwise_training.config.schema import SplitName
+from lotwise_training.data.folder_split import FolderSplit, split_lots
 from lotwise_training.data.tiles import DatasetError, Numbers, TileDataset
 
 TEST_SHARE: Final = 0.1
@@ -38,15 +42,20 @@ class Split:
 
     Attributes:
         train: To learn from.
-        validation: To stop, choose and calibrate by.
+        validation: To stop and to choose weights by.
         test: To measure on.
         unseen: Tiles of lots that are in none of the others; empty but for ``lot-held-out``.
+        calibration: Only to calibrate on; empty for simulated lots, of which fresh tiles
+            calibrate, and where a lot is too small.
+        remarks: What the lots made necessary, in sentences.
     """
 
     train: Numbers
     validation: Numbers
     test: Numbers
     unseen: Numbers
+    calibration: Numbers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    remarks: tuple[str, ...] = ()
 
 
 def tile_random(data: TileDataset, seed: int) -> Split:
@@ -131,12 +140,17 @@ def _without(data: TileDataset, held: Sequence[str], seed: int) -> Split:
     is_held = np.array([recipe in held for recipe in data.table.recipes])[data.lots]
     known = np.flatnonzero(~is_held)
     split = _split(data, known, data.regions[known], seed, "REGIONS_TOO_FEW", "regions")
-    return Split(split.train, split.validation, split.test, np.flatnonzero(is_held))
+    return replace(split, unseen=np.flatnonzero(is_held))
 
 
 SPLITS: Final[Mapping[str, Callable[[TileDataset, int], Split]]] = MappingProxyType(
     dict(zip(NAMES, (tile_random, region_blocked, lot_held_out), strict=True))
 )
+
+
+def served_split(data: TileDataset, name: SplitName) -> SplitName:
+    """Name of the split that a recipe's split is for these lots: of a folder, none by tile."""
+    return "region-blocked" if data.positions is not None and name == "tile-random" else name
 
 
 def classes(split: Split, data: TileDataset) -> Numbers:
@@ -171,6 +185,10 @@ def _split(
         reason: Of the error where a lot has fewer than three groups.
         what: Name of the groups.
     """
+    nobody = np.empty(0, dtype=np.int64)
+    if data.positions is not None:
+        found: FolderSplit = split_lots(data, tiles, seed)
+        return Split(found.train, found.validation, found.test, nobody, *found[3:])
     parts: tuple[list[Numbers], ...] = ([], [], [])
     for lot in np.unique(data.lots[tiles]):
         of_lot = data.lots[tiles] == lot
@@ -186,4 +204,4 @@ def _split(
         for part, cut in zip(parts, cuts, strict=True):
             part.append(tiles[of_lot & np.isin(groups, cut)])
     train, validation, test = (np.sort(np.concatenate(part)) for part in parts)
-    return Split(train, validation, test, np.empty(0, dtype=np.int64))
+    return Split(train, validation, test, nobody)

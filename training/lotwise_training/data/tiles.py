@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,8 @@ SIMULATED: Final = "simulated"
 
 LOTS_FILE: Final = "lots.json"
 """The table of the lots that a committee knows, beside its members."""
+REMARKS_FILE: Final = "remarks.json"
+"""What a training did otherwise because of its lots, in sentences, beside its table of lots."""
 
 
 class DatasetError(TrainingError, ValueError):
@@ -40,7 +43,7 @@ class DatasetError(TrainingError, ValueError):
 
 @dataclass(frozen=True, eq=False)
 class LotTable:
-    """What a laboratory knows of its lots.
+    """What is known of lots.
 
     Attributes:
         lot_ids: Names, the L classes of a committee, in the order of its labels.
@@ -61,6 +64,17 @@ class LotTable:
     attributes: Floats
     origins: tuple[str, ...]
 
+    def take(self, lots: Numbers) -> LotTable:
+        """Some of the lots; `lots` are their numbers, int64 [n]."""
+        return dataclasses.replace(
+            self,
+            lot_ids=tuple(self.lot_ids[lot] for lot in lots),
+            recipes=tuple(self.recipes[lot] for lot in lots),
+            values=self.values[lots],
+            attributes=self.attributes[lots],
+            origins=tuple(self.origins[lot] for lot in lots),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class TileDataset:
@@ -74,6 +88,9 @@ class TileDataset:
             or a photograph. Tiles of different regions share no pixel; different lots, no region.
         table: The lots.
         version: SHA-256 of pixels, labels, regions and table, hexadecimal.
+        positions: int64 [N, 3], picture of a tile, and its row and column there, counted in
+            fields of view; None for simulated lots, whose splits are as published.
+        remarks: Sentences on lots that were left out.
     """
 
     images: Images
@@ -82,6 +99,8 @@ class TileDataset:
     regions: Numbers
     table: LotTable
     version: str
+    positions: Numbers | None = None
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -90,12 +109,40 @@ class TileDataset:
         """At most so many tiles of each lot, from all over it."""
         rows = [np.flatnonzero(self.lots == lot) for lot in range(len(self.table.lot_ids))]
         places = [np.linspace(0, len(own) - 1, min(tiles, len(own))).round() for own in rows]
-        kept = np.concatenate(
-            [own[place.astype(int)] for own, place in zip(rows, places, strict=True)]
+        return self._take(
+            np.concatenate(
+                [own[place.astype(int)] for own, place in zip(rows, places, strict=True)]
+            )
         )
+
+    def tested(self) -> TileDataset:
+        """The lots whose property was measured; `remarks` name the others.
+
+        Raises:
+            DatasetError: PROPERTY_UNKNOWN: fewer than two lots have a value.
+        """
+        kept = np.flatnonzero(~np.isnan(self.table.values))
+        if len(kept) < 2:
+            raise DatasetError(
+                "PROPERTY_UNKNOWN",
+                f"{len(kept)} lots have a measured property; a regressor needs 2, and 3 recipes "
+                "for intervals. Write values into lots.csv.",
+            )
+        if len(kept) == len(self.table.lot_ids):
+            return self
+        chosen = self._take(np.flatnonzero(np.isin(self.lots, kept)))
+        table = self.table.take(kept)
+        lots = np.searchsorted(kept, chosen.lots)
+        version = dataset_version(chosen.images, self.um_per_px, lots, chosen.regions, table)
+        without = [self.table.lot_ids[lot] for lot in np.flatnonzero(np.isnan(self.table.values))]
+        remarks = (f"Left out, because they have no value: {', '.join(without)}.",)
+        return dataclasses.replace(chosen, lots=lots, table=table, version=version, remarks=remarks)
+
+    def _take(self, kept: Numbers) -> TileDataset:
         images, lots, regions = self.images[kept], self.lots[kept], self.regions[kept]
         version = dataset_version(images, self.um_per_px, lots, regions, self.table)
-        return TileDataset(images, self.um_per_px, lots, regions, self.table, version)
+        positions = None if self.positions is None else self.positions[kept]
+        return TileDataset(images, self.um_per_px, lots, regions, self.table, version, positions)
 
 
 def table_sha256(table: LotTable) -> str:
@@ -149,6 +196,18 @@ def read_table(path: Path) -> LotTable:
             "LOTS_FILE_INVALID",
             f"{path} cannot be read ({error}); `lotwise-train committee` writes it.",
         ) from None
+
+
+def write_remarks(remarks: Sequence[str], run: Path) -> None:
+    """Write what a training did otherwise because of its lots into the run's folder."""
+    run.mkdir(parents=True, exist_ok=True)
+    (run / REMARKS_FILE).write_text(json.dumps(list(remarks), indent=1) + "\n", encoding="utf-8")
+
+
+def read_remarks(run: Path) -> list[str]:
+    """What `write_remarks` wrote; nothing for a run without the file."""
+    path = run / REMARKS_FILE
+    return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:

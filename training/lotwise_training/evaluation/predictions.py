@@ -111,6 +111,7 @@ class EnsembleResult(Result):
         lot_ids, recipes: Of the lots, in the dataset's order.
         runs: By split.
         sets: See `Predictions`.
+        remarks: What lots of a folder made necessary, in sentences.
     """
 
     stem: ClassVar[str] = "class_predictions"
@@ -121,6 +122,7 @@ class EnsembleResult(Result):
     recipes: tuple[str, ...]
     runs: Mapping[str, EnsembleRun]
     sets: Predictions
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,6 +74,7 @@ class PropertyResult(Result):
         property, unit: Name and unit of the property.
         networks: By the name of the checkpoint.
         sets: By one of SETS.
+        remarks: What lots of a folder made necessary, in sentences.
     """
 
     stem: ClassVar[str] = "property_predictions"
@@ -84,3 +85,4 @@ class PropertyResult(Result):
     unit: str
     networks: Mapping[str, RegressorRun]
     sets: Mapping[str, PropertySet]
+    remarks: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +21,7 @@ from lotwise_training.evaluation.property_predictions import (
     PropertySet,
 )
 from lotwise_training.evaluation.records import Records
-from lotwise_training.metrics import mape, rmse
+from lotwise_training.metrics import mape, near_zero, rmse
 
 MOST_MAPE_PERCENT: Final = 3.07
 """Of tiles, tile-random."""
@@ -71,7 +72,8 @@ def property_records(
         for method in (m for m in METHODS if m in predicted.predicted):
             values = predicted.predicted[method].astype(np.float64)
             lots = lot_predictions(predicted, method)
-            relative = 100.0 * np.abs(values - true) / true
+            size = np.full_like(true, np.nan) if near_zero(true) else np.abs(true)
+            relative = 100.0 * np.abs(values - true) / size
             interval = bootstrap_means(relative[:, None], predicted.lots, seed=seed)[0]
             records.add(
                 SECTION,
@@ -94,7 +96,9 @@ def property_records(
 def add_gain(
     records: Records, predicted: PropertySet, name: str = LOT_HELD_OUT, *, seed: int = 0
 ) -> None:
-    """Add by how much the MAPE of the network is below the best baseline's, if there is one.
+    """Add by how much the MAPE of the network is below the best baseline's.
+
+    Nothing where there is no baseline, or values lie near zero.
 
     Args:
         records: Are added to; in section GAIN.
@@ -103,8 +107,10 @@ def add_gain(
         seed: Of the bootstrap over lots.
     """
     true = predicted.true
+    if near_zero(true):
+        return
     relative = {
-        method: np.abs(predicted.predicted[method] - true) / true
+        method: np.abs(predicted.predicted[method] - true) / np.abs(true)
         for method in (NETWORK, *BASELINES)
         if method in predicted.predicted
     }
@@ -143,7 +149,8 @@ def card_rows(records: Records) -> dict[str, str]:
     """Rows of the regressor's model card, by name; MAPE and RMSE of tiles."""
     return {
         f"{row.of['set']}, {row.of['method']}": (
-            f"MAPE {row.value('mape'):.2f}%, RMSE {row.value('rmse'):.0f}, "
+            (f"MAPE {row.value('mape'):.2f}%, " if math.isfinite(row.value("mape")) else "")
+            + f"RMSE {row.value('rmse'):{'.0f' if row.value('rmse') >= 100.0 else '.3g'}}, "
             f"{row.metrics['mape'].count:,} tiles of {row.value('lots'):.0f} lots"
         )
         for row in records.rows(SECTION)

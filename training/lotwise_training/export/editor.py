@@ -18,6 +18,7 @@ from lotwise_training.export.exporter import (
     Exporter,
     float_spec,
     image_spec,
+    learned_geometry,
     learned_property,
     sha256,
 )
@@ -50,6 +51,8 @@ WHAT = {
 def export_editor(exporter: Exporter) -> None:
     """Write `editor_encoder`, `editor_decoder`, `edit_gradient` and `attribute_meter`.
 
+    Without `edit_gradient` where the regressor sees another field than the editor.
+
     Args:
         exporter: Where to.
 
@@ -62,8 +65,17 @@ def export_editor(exporter: Exporter) -> None:
     current, target, code, specs = _examples(exporter, network)
     _decoder(exporter, network, [*code, target], specs)
     _encoder(exporter, network, [exporter.tiles, current], specs)
-    _gradient(exporter, network, [*code, target], specs)
+    if sees_the_editors_field(exporter.runs):
+        _gradient(exporter, network, [*code, target], specs)
     export_meter(exporter)
+
+
+def sees_the_editors_field(runs: Path) -> bool:
+    """Whether the run's regressor sees the field of view that editors learn from."""
+    path = checkpoint_path(runs, served_name())
+    if not path.exists():  # what needs it says so
+        return True
+    return learned_geometry(path, STRENGTH_GEOMETRY.px) == STRENGTH_GEOMETRY
 
 
 def export_gradient_anew(exporter: Exporter, network: EditorNetwork) -> None:

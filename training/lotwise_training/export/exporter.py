@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from torch import Tensor
 
-from lotwise.core.signature import ModelSignature, PropertySpec, TensorSpec
+from lotwise.core.signature import ModelSignature, PropertySpec, TensorSpec, TileGeometry
 from lotwise.runtime.model_config import write_pbtxt
-from lotwise_training.data.tiles import LOTS_FILE, SIMULATED, read_table
+from lotwise_training.data.benchmark import GEOMETRY
+from lotwise_training.data.tiles import LOTS_FILE, SIMULATED, read_remarks, read_table
 from lotwise_training.evaluation.card_figures import card_figures
 from lotwise_training.evaluation.predictions import ENSEMBLE, EnsembleResult
 from lotwise_training.export.model_card import run_figures, training_sentence, write_card
@@ -24,6 +26,8 @@ from lotwise_training.training.editor.runs import RUN as EDITOR
 from lotwise_training.training.editor.runs import SERVED_FILE, read_served
 from lotwise_training.training.tasks.property import SERVED as REGRESSOR
 
+DIGITS: Final = 6
+"""Of the ends of a property's range."""
 VERSION: Final = "1"
 """Folder of the models' version."""
 NETWORKS_OF: Final = {
@@ -75,6 +79,8 @@ class Exporter:
         """
         folder = self.repository / signature.name
         run = "editor" if signature.name.startswith("edit") else signature.name
+        # Fold networks learn from the lots of the regressor's run.
+        lots_run = self.runs / ("regressor" if run.startswith("regressor") else run)
         figures, measured = run_figures(self.runs, run), MEASURED
         if signature.name == "committee":
             figures, measured = self.committee_figures(signature.metadata.weights_sha256)
@@ -88,6 +94,7 @@ class Exporter:
             figures=figures,
             measured=measured,
             trained=training_sentence(self.training_states(signature.name)),
+            remarks=read_remarks(lots_run),
         )
 
     def training_states(self, model: str) -> list[dict[str, Any]]:
@@ -148,9 +155,20 @@ def learned_property(runs: Path, regressor: TileRegressor) -> PropertySpec:
     return PropertySpec(
         name=table.property_name,
         unit=table.unit,
-        minimum=round(minimum, 1),
-        maximum=round(maximum, 1),
+        minimum=float(f"{minimum:.{DIGITS}g}"),
+        maximum=float(f"{maximum:.{DIGITS}g}"),
     )
+
+
+def learned_geometry(path: Path, px: int) -> TileGeometry:
+    """The field that a network learned from, by its checkpoint.
+
+    Args:
+        path: The checkpoint; one that does not say learned from simulated tiles of 256 um.
+        px: Edge of what the network sees.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return TileGeometry(px=px, um_per_px=state.get("um_per_px", GEOMETRY.field_of_view_um / px))
 
 
 def simulated_lots(runs: Path) -> bool:

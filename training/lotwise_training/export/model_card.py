@@ -25,6 +25,7 @@ def write_card(
     figures: Mapping[str, str],
     measured: str,
     trained: str = "",
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write a model's card.
 
@@ -37,6 +38,7 @@ def write_card(
         figures: What was measured, by name.
         measured: How and on what, as a sentence.
         trained: By `training_sentence`; "" where no network was trained.
+        remarks: What its lots made necessary, in sentences.
     """
     metadata = signature.metadata
     lines = [f"# {signature.name}", "", f"{what[0].upper()}{what[1:]}.", ""]
@@ -59,8 +61,8 @@ def write_card(
     if metadata.property:
         learned = metadata.property
         lines.append(
-            f"- Gives {learned.name} in {learned.unit}; learned between {learned.minimum:,.0f} "
-            f"and {learned.maximum:,.0f}."
+            f"- Gives {learned.name} in {learned.unit or 'no unit'}; learned between "
+            f"{learned.minimum:,.6g} and {learned.maximum:,.6g}."
         )
     if metadata.members and metadata.reference_lots:
         lots = ", ".join(lot.lot_id for lot in metadata.reference_lots)
@@ -79,6 +81,8 @@ def write_card(
         f"- Weights: SHA-256 `{metadata.weights_sha256}`.",
         "",
     ]
+    if remarks:
+        lines += ["## Its lots", "", *(f"- {remark}" for remark in remarks), ""]
     lines += ["## Measured", ""]
     if figures:
         lines += [measured, "", "| figure | value |", "| --- | --- |"]

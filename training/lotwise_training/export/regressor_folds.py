@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from lotwise.core.errors import Contradiction
 from lotwise.core.intervals import IntervalCalibration
 from lotwise.core.signature import ModelMetadata, ModelSignature, PropertySpec, TensorSpec
@@ -11,14 +13,19 @@ from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
 from lotwise_training.export.exporter import (
     Exporter,
     image_spec,
+    learned_geometry,
     learned_property,
     simulated_lots,
 )
 from lotwise_training.onnx.export import check_parity, export_module
+from lotwise_training.training.base import checkpoint_path
+from lotwise_training.training.tasks.property import fold_name
 
 
 def export_folds(exporter: Exporter) -> None:
     """Write `regressor_folds`: its members, their calibration, config.pbtxt and card.
+
+    A run whose lots were too few to hold any out has none; those of the run before are removed.
 
     Raises:
         CheckpointError: A network is missing or unfinished.
@@ -26,6 +33,9 @@ def export_folds(exporter: Exporter) -> None:
         Contradiction: INTERVALS_MISSING, INTERVALS_INVALID, or INTERVALS_MISMATCH where other
             networks were calibrated.
     """
+    if not any(exporter.runs.glob(f"{fold_name(0)}.pt")):
+        shutil.rmtree(exporter.repository / FOLDS, ignore_errors=True)
+        return
     calibration = IntervalCalibration.read(exporter.runs / FOLDS / INTERVALS_FILE)
     networks = load_folds(exporter.runs, calibration.folds)
     weights = committee_sha256(networks)
@@ -44,15 +54,16 @@ def export_folds(exporter: Exporter) -> None:
         export_module(network, [exporter.tiles], ["image"], ["property"], path)
         parity = max(parity, check_parity(network, path, [exporter.tiles]))
     calibration.write(exporter.repository / FOLDS / INTERVALS_FILE)
+    geometry = learned_geometry(checkpoint_path(exporter.runs, fold_name(0)), STRENGTH_GEOMETRY.px)
     learned = [learned_property(exporter.runs, network) for network in networks]
     signature = ModelSignature(
         name=FOLDS,
-        inputs=(image_spec(STRENGTH_GEOMETRY.px),),
+        inputs=(image_spec(geometry.px),),
         outputs=(TensorSpec(name="property", dtype="FP32", shape=(len(networks), 1)),),
         metadata=ModelMetadata(
             weights_sha256=weights,
             trained_on_simulated_lots=simulated_lots(exporter.runs),
-            geometry=STRENGTH_GEOMETRY,
+            geometry=geometry,
             property=PropertySpec(
                 name=learned[0].name,
                 unit=learned[0].unit,

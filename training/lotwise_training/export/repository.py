@@ -31,12 +31,18 @@ from lotwise_simulator import mosaic, reference_lots
 from lotwise_training.calibration.policy import FILES, POLICY_FILE, committee_sha256
 from lotwise_training.data.benchmark import GEOMETRY
 from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
-from lotwise_training.export.editor import DECODER, export_editor, export_gradient_anew
+from lotwise_training.export.editor import (
+    DECODER,
+    export_editor,
+    export_gradient_anew,
+    sees_the_editors_field,
+)
 from lotwise_training.export.exporter import (
     VERSION,
     Exporter,
     float_spec,
     image_spec,
+    learned_geometry,
     learned_property,
     simulated_lots,
 )
@@ -61,7 +67,7 @@ def write_repository(
     results: Path,
     *,
     only: Collection[str] | None = None,
-) -> None:
+) -> list[str]:
     """Export what has been trained.
 
     Args:
@@ -69,6 +75,9 @@ def write_repository(
         repository: The model repository; models in it are replaced.
         results: Folder of the committee's stored answers; without them its card has no figures.
         only: Names of the runs to export; None for all.
+
+    Returns:
+        What is left out and why, in sentences.
 
     Raises:
         CheckpointError: A run is missing or unfinished.
@@ -91,6 +100,15 @@ def write_repository(
     # The gradient's graph names the regressor's weights: a new one alone would leave it broken.
     alone = "regressor" in chosen and "editor" not in chosen
     editor = restored_editor(repository) if alone and (repository / DECODER).exists() else None
+    left_out = []
+    if chosen - {"committee"} and not sees_the_editors_field(runs):
+        editor = None
+        shutil.rmtree(repository / "edit_gradient", ignore_errors=True)
+        left_out.append(
+            "edit_gradient is left out: the regressor sees another field of view than the editor, "
+            f"which learned from {STRENGTH_GEOMETRY.field_of_view_um:g} um. `explain` needs an "
+            "editor of the regressor's field, and is not available with these models."
+        )
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("exporting", total=len(chosen) + 1)
         for name, step in steps.items():
@@ -102,6 +120,7 @@ def write_repository(
         if has_parts(repository):
             assemble_repository(repository)
         progress.advance(task)
+    return left_out
 
 
 def example_tiles() -> Tensor:
@@ -125,7 +144,8 @@ def _export_committee(exporter: Exporter) -> None:
     folder = exporter.folder("committee")
     for old in folder.glob("member_*.onnx"):
         old.unlink()
-    small = resampled(exporter.tiles, GEOMETRY.px)
+    geometry = learned_geometry(checkpoint_path(exporter.runs, "committee/member_00"), GEOMETRY.px)
+    small = resampled(exporter.tiles, geometry.px)
     parity = 0.0
     for number, member in enumerate(members):
         path = folder / f"member_{number:02d}.onnx"
@@ -137,14 +157,14 @@ def _export_committee(exporter: Exporter) -> None:
     metadata = ModelMetadata(
         weights_sha256=committee_sha256(members),
         trained_on_simulated_lots=simulated,
-        geometry=GEOMETRY,
+        geometry=geometry,
         attributes=specs,
         reference_lots=lots,
         members=len(members),
     )
     signature = ModelSignature(
         name="committee",
-        inputs=(image_spec(GEOMETRY.px),),
+        inputs=(image_spec(geometry.px),),
         outputs=tuple(
             TensorSpec(
                 name=name,
@@ -202,7 +222,11 @@ def _keep_diagnosis(served: Path, weights_sha256: str) -> None:
 
 
 def _export_regressor(exporter: Exporter) -> None:
-    regressor = load_regressor(checkpoint_path(exporter.runs, served_name()))
+    checkpoint = checkpoint_path(exporter.runs, served_name())
+    regressor, geometry = (
+        load_regressor(checkpoint),
+        learned_geometry(checkpoint, STRENGTH_GEOMETRY.px),
+    )
     observed = ObservedRegressor.of(regressor).eval()
     path = exporter.folder("regressor") / "model.onnx"
     export_module(observed, [exporter.tiles], ["image"], OBSERVED_OUTPUTS, path)
@@ -211,12 +235,12 @@ def _export_regressor(exporter: Exporter) -> None:
         examples = dict(zip(OBSERVED_OUTPUTS, observed(exporter.tiles), strict=True))
     signature = ModelSignature(
         name="regressor",
-        inputs=(image_spec(STRENGTH_GEOMETRY.px),),
+        inputs=(image_spec(geometry.px),),
         outputs=tuple(float_spec(name, example) for name, example in examples.items()),
         metadata=ModelMetadata(
             weights_sha256=committee_sha256([regressor]),
             trained_on_simulated_lots=simulated_lots(exporter.runs),
-            geometry=STRENGTH_GEOMETRY,
+            geometry=geometry,
             property=learned_property(exporter.runs, regressor),
         ),
         max_batch_size=8,

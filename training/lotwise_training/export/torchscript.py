@@ -26,7 +26,13 @@ from lotwise.core.signature import ModelMetadata, ModelSignature, TensorSpec
 from lotwise.runtime.model_config import write_pbtxt
 from lotwise_training.data.benchmark import GEOMETRY
 from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
-from lotwise_training.export.exporter import VERSION, learned_property, sha256, simulated_lots
+from lotwise_training.export.exporter import (
+    VERSION,
+    learned_geometry,
+    learned_property,
+    sha256,
+    simulated_lots,
+)
 from lotwise_training.export.lot_metadata import stated_lots
 from lotwise_training.export.repository import LABELS, example_tiles, resampled
 from lotwise_training.inference.predict import load_members, load_regressor
@@ -60,7 +66,8 @@ def write_torchscript(runs: Path, folder: Path) -> dict[str, float]:
     members, lot_ids = load_members(runs / "committee")
     regressor = load_regressor(checkpoint_path(runs, served_name()))
     tiles = example_tiles()
-    small = resampled(tiles, GEOMETRY.px)
+    geometry = learned_geometry(checkpoint_path(runs, "committee/member_00"), GEOMETRY.px)
+    small = resampled(tiles, geometry.px)
     simulated, specs, lots = stated_lots(runs / "committee", lot_ids)
     parities = {}
     for number, member in enumerate(members):
@@ -73,7 +80,7 @@ def write_torchscript(runs: Path, folder: Path) -> dict[str, float]:
             ModelMetadata(
                 weights_sha256="",
                 trained_on_simulated_lots=simulated,
-                geometry=GEOMETRY,
+                geometry=geometry,
                 attributes=specs,
                 reference_lots=lots,
             ),
@@ -87,7 +94,7 @@ def write_torchscript(runs: Path, folder: Path) -> dict[str, float]:
         ModelMetadata(
             weights_sha256="",
             trained_on_simulated_lots=simulated_lots(runs),
-            geometry=STRENGTH_GEOMETRY,
+            geometry=learned_geometry(checkpoint_path(runs, served_name()), STRENGTH_GEOMETRY.px),
             property=learned_property(runs, regressor),
         ),
     )

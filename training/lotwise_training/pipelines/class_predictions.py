@@ -10,8 +10,8 @@ from lotwise_simulator.benchmark import VERSION
 from lotwise_simulator.benchmark_files import frozen
 from lotwise_training.calibration.policy import committee_sha256
 from lotwise_training.data.benchmark import SHIFTED, SHIFTED_LABELLED, benchmark_set
-from lotwise_training.data.splits import SPLITS, UNKNOWN, classes, labels
-from lotwise_training.data.tiles import Numbers, TileDataset
+from lotwise_training.data.splits import UNKNOWN, Split, classes, labels
+from lotwise_training.data.tiles import Numbers, TileDataset, read_remarks
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.evaluation.predictions import (
     DROPOUT,
@@ -30,21 +30,23 @@ from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.ensemble import (
     DROPOUT_NAME,
     SERVED,
+    committee_variants,
     variant_folder,
-    variants,
 )
 
 
-def split_predictions(data: TileDataset, name: str, predictor: PredictionCache) -> Predictions:
+def split_predictions(
+    data: TileDataset, name: str, split: Split, predictor: PredictionCache
+) -> Predictions:
     """Predictions of a split's test tiles and unseen lots by single network, dropout and ensemble.
 
     Args:
         data: The lots.
-        name: Of the variant, as `variants` names them.
+        name: Of the variant, as `committee_variants` names them.
+        split: What it learned from.
         predictor: Of its networks.
     """
     recipe = predictor.recipe
-    split = SPLITS[variants(recipe)[name]](data, recipe.network.seed)
     known = classes(split, data)
     most = None if name == recipe.split else recipe.comparison.test_tiles
     folder = variant_folder(name, recipe)
@@ -118,18 +120,20 @@ def ensemble_result(
         profile: Name of the recipes' folder.
         benchmark: Whether the lots are benchmark v1's; otherwise they are a laboratory's own.
     """
+    variants, _ = committee_variants(data, predictor.recipe)
     return EnsembleResult(
         benchmark=VERSION if benchmark else None,
         profile=profile,
         data_version=frozen()[1] if benchmark else data.version,
         lot_ids=data.table.lot_ids,
         recipes=data.table.recipes,
-        runs={name: _run(data, name, predictor) for name in variants(predictor.recipe)},
+        runs={name: _run(name, split, predictor) for name, split in variants.items()},
+        remarks=tuple(read_remarks(predictor.runs / SERVED)),
         sets=sets,
     )
 
 
-def _run(data: TileDataset, name: str, predictor: PredictionCache) -> EnsembleRun:
+def _run(name: str, split: Split, predictor: PredictionCache) -> EnsembleRun:
     recipe = predictor.recipe
     folder = predictor.runs / variant_folder(name, recipe)
     members, lot_ids = load_members(folder)
@@ -146,7 +150,7 @@ def _run(data: TileDataset, name: str, predictor: PredictionCache) -> EnsembleRu
             DROPOUT: committee_sha256([network]),
         },
         steps=min(state["step"] for state in taken),
-        train_tiles=len(SPLITS[variants(recipe)[name]](data, recipe.network.seed).train),
+        train_tiles=len(split.train),
         seconds=sum(state["seconds"] for state in taken),
         lot_ids=lot_ids,
     )

@@ -14,12 +14,13 @@ from lotwise_simulator.benchmark import VERSION, new_lots, reference_lots
 from lotwise_simulator.benchmark_files import UNIT
 from lotwise_training.calibration.policy import (
     PredictedTiles,
+    calibration_shortage,
     committee_sha256,
     fit_committee,
     read_fitted,
     write_fitted,
 )
-from lotwise_training.config.schema import CommitteeRecipe, EditorRecipe, RegressorRecipe
+from lotwise_training.config.schema import EditorRecipe, RegressorRecipe
 from lotwise_training.data.calibration_sets import CALIBRATION, FRESH
 from lotwise_training.data.splits import SPLITS, classes, labels
 from lotwise_training.data.tiles import (
@@ -50,7 +51,7 @@ from lotwise_training.report.render import show
 from lotwise_training.store.arrays import write
 from lotwise_training.training.editor.runs import RUN as EDITOR
 from lotwise_training.training.tasks.attribute_meter import SERVED as METER
-from lotwise_training.training.tasks.ensemble import SERVED, variants
+from lotwise_training.training.tasks.ensemble import SERVED, committee_variants
 from lotwise_training.training.tasks.property import SERVED as REGRESSOR
 
 EVALUATION_FILE: Final = "evaluation.json"
@@ -65,9 +66,12 @@ def fit_policy(workspace: Workspace, out: Console, own_lots: Path | None) -> Non
         out: Says what was fitted.
         own_lots: Folder of lots; None for benchmark v1.
     """
-    recipe = workspace.recipe(CommitteeRecipe, "committee")
-    tiles = workspace.committee_tiles(own_lots)
+    recipe, tiles = workspace.committee(own_lots)
     split = SPLITS[recipe.split](tiles, recipe.network.seed)
+    if own_lots is not None:
+        shortage = calibration_shortage(tiles, split, recipe.policy)
+        if shortage is not None:
+            raise shortage
     members, lot_ids = load_members(workspace.run(SERVED))
     predictor = PredictionCache(workspace.runs, recipe)
 
@@ -79,8 +83,8 @@ def fit_policy(workspace: Workspace, out: Console, own_lots: Path | None) -> Non
         fresh = workspace.fresh_tiles(CALIBRATION)
         known = answered(fresh.images, fresh.lots, "calibration tiles, ensemble")
     else:
-        rows = split.validation
-        known = answered(tiles.images[rows], tiles.lots[rows], "validation tiles, ensemble")
+        rows = split.calibration
+        known = answered(tiles.images[rows], tiles.lots[rows], "calibration tiles, ensemble")
     test = answered(
         tiles.images[split.test], tiles.lots[split.test], f"{recipe.split}, {TEST}, ensemble"
     )
@@ -107,12 +111,11 @@ def store_predictions(
         own_lots: Folder of lots; None for benchmark v1.
         fresh: Whether to predict the fresh tiles, too.
     """
-    recipe = workspace.recipe(CommitteeRecipe, "committee")
-    tiles = workspace.committee_tiles(own_lots)
+    recipe, tiles = workspace.committee(own_lots)
     predictor = PredictionCache.with_calibration(workspace.runs, recipe, needed=own_lots is None)
     outputs: Predictions = {}
-    for name in variants(recipe):
-        outputs |= split_predictions(tiles, name, predictor)
+    for name, split in committee_variants(tiles, recipe)[0].items():
+        outputs |= split_predictions(tiles, name, split, predictor)
     if own_lots is None:
         outputs |= shifted_predictions(workspace.cache, predictor)
     benchmark = own_lots is None

@@ -160,6 +160,11 @@ def plan_lot_folder(
     from lotwise_training.pipelines.exported_ensemble import ExportedCommittee
 
     dataset = read_lot_folder(folder, GEOMETRY, cache=workspace.cache).dataset
+    if (dataset.table.values <= 0.0).any():
+        raise DatasetError(
+            "PROPERTY_NOT_POSITIVE",
+            "Tests are planned by the logarithm of the property, so every value must be above 0.",
+        )
     committee = ExportedCommittee(repository)
     predictor = PredictionCache(
         workspace.runs, workspace.recipe(CommitteeRecipe, COMMITTEE), exported=committee

@@ -13,7 +13,7 @@ import torch
 
 from lotwise_training.config.schema import RegressorRecipe
 from lotwise_training.data.splits import Split
-from lotwise_training.data.tiles import Numbers, TileDataset, some_of_each_lot
+from lotwise_training.data.tiles import Numbers, TileDataset, read_remarks, some_of_each_lot
 from lotwise_training.evaluation.baselines import (
     forest_on_scores,
     forest_on_texture,
@@ -43,6 +43,8 @@ from lotwise_training.training.tasks.property import (
 )
 from lotwise_training.training.tasks.property import (
     SECOND,
+    SERVED,
+    fold_count,
     fold_name,
     lot_values,
     regressor_splits,
@@ -83,15 +85,19 @@ def property_sets(
     }
     texture = texture_features(data.images, title="texture of the lots")
     sets = {}
-    for name, network in ((TILE_RANDOM, served_name()), (REGION_BLOCKED, REGION_BLOCKED_NAME)):
+    compared = {TILE_RANDOM: served_name(), REGION_BLOCKED: REGION_BLOCKED_NAME}
+    if data.positions is not None:  # by region, as all that lots of a folder learn from
+        compared = {REGION_BLOCKED: served_name()}
+    for name, network in compared.items():
         split = splits[network]
         predicted = _predicted(data, texture, network, split.train, split.test, runs)
         sets[name] = _set(data, split.test, predicted)
-    sets[LOT_HELD_OUT] = _held_out(data, texture, splits, recipe.comparison.folds, runs)
-    # All lots that neither has seen: more lots make the gain of a second network more certain.
-    first = some_of_each_lot(data, whole[SECOND].unseen, FOREST_TILES)
-    one, two = (_predict(runs, name, data, first) for name in (fold_name(0), SECOND))
-    sets[FIRST_FOLD] = _set(data, first, {NETWORK: one, PAIR: (one + two) / 2.0})
+    if SECOND in splits:
+        sets[LOT_HELD_OUT] = _held_out(data, texture, splits, fold_count(data, recipe), runs)
+        # All lots that neither has seen: more lots make the gain of a second network more certain.
+        first = some_of_each_lot(data, whole[SECOND].unseen, FOREST_TILES)
+        one, two = (_predict(runs, name, data, first) for name in (fold_name(0), SECOND))
+        sets[FIRST_FOLD] = _set(data, first, {NETWORK: one, PAIR: (one + two) / 2.0})
     if new is not None:
         tiles, served = np.arange(len(new)), splits[served_name()]
         known = some_of_each_lot(data, served.train, FOREST_TILES)
@@ -149,6 +155,7 @@ def property_result(
         property=data.table.property_name,
         unit=data.table.unit,
         networks=networks,
+        remarks=tuple(read_remarks(runs / SERVED)),
         sets=sets,
     )
 

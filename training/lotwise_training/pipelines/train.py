@@ -15,6 +15,7 @@ from lotwise_training.active_learning.learning_curve import RUN as PLAN
 from lotwise_training.active_learning.learning_curve import curve_jobs, measure_curve
 from lotwise_training.calibration.conformal import write_calibration
 from lotwise_training.calibration.familiarity import write_known_tiles
+from lotwise_training.calibration.policy import calibration_shortage
 from lotwise_training.config.schema import (
     CommitteeRecipe,
     EditorRecipe,
@@ -41,9 +42,13 @@ from lotwise_training.training.parallel import Training, train_in_parallel, trai
 from lotwise_training.training.tasks.attribute_meter import meter_training
 from lotwise_training.training.tasks.classifier import ClassifierTrainer
 from lotwise_training.training.tasks.ensemble import SERVED as COMMITTEE
-from lotwise_training.training.tasks.ensemble import committee_jobs
+from lotwise_training.training.tasks.ensemble import committee_jobs, committee_variants
 from lotwise_training.training.tasks.property import SERVED as REGRESSOR
-from lotwise_training.training.tasks.property import RegressorTask, regressor_jobs
+from lotwise_training.training.tasks.property import (
+    RegressorTask,
+    regressor_jobs,
+    regressor_remarks,
+)
 from lotwise_training.training.tasks.regression import RegressionTrainer
 
 SharedRecipe = TypeVar("SharedRecipe", CommitteeRecipe, RegressorRecipe)
@@ -70,10 +75,12 @@ def train_committee(
         TrainingError: The recipe, the lots or the run cannot be used, or a training failed.
     """
     with distributed.together():
-        recipe = _in_turn(workspace.recipe(CommitteeRecipe, "committee"))
-        tiles = workspace.committee_tiles(own_lots)
+        recipe, tiles = workspace.committee(own_lots)
+        recipe = _in_turn(recipe)
         jobs = committee_jobs(tiles, recipe, only_served=only_served, max_seconds=max_seconds)
         jobs = _begin_with(jobs, pretrained, COMMITTEE, recipe.network, channels=1)
+        if own_lots is not None and distributed.is_first():
+            workspace.report_remarks(COMMITTEE, _committee_remarks(tiles, recipe))
         with _recorded(workspace.run(COMMITTEE), COMMITTEE, recipe, tiles, max_seconds):
             trainer = ClassifierTrainer(tiles, recipe.network)
             train_networks(trainer, jobs, workspace.runs, parallel=recipe.parallel)
@@ -108,6 +115,8 @@ def train_regressor(
         jobs = regressor_jobs(tiles, recipe, max_seconds)
         channels = recipe.network.unshuffle**2
         jobs = _begin_with(jobs, pretrained, REGRESSOR, recipe.network, channels)
+        if own_lots is not None and distributed.is_first():
+            workspace.report_remarks(REGRESSOR, regressor_remarks(tiles, recipe))
         with _recorded(workspace.run(REGRESSOR), REGRESSOR, recipe, tiles, max_seconds):
             trainer = RegressionTrainer(RegressorTask, tiles, recipe.network)
             train_networks(trainer, jobs, workspace.runs, parallel=recipe.parallel)
@@ -160,12 +169,12 @@ def train_learning_curve(
         TrainingError: As `train_committee`.
     """
     recipe = workspace.recipe(PlanRecipe, "plan")
-    tiles = workspace.committee_tiles(own_lots)
+    committee, tiles = workspace.committee(own_lots)
     jobs = curve_jobs(tiles, recipe, max_seconds)
     trainer = ClassifierTrainer(tiles, recipe.network)
     with _recorded(workspace.run(PLAN), PLAN, recipe, tiles, max_seconds):
         train_networks(trainer, jobs, workspace.runs, parallel=recipe.parallel)
-    predictor = PredictionCache(workspace.runs, workspace.recipe(CommitteeRecipe, "committee"))
+    predictor = PredictionCache(workspace.runs, committee)
     benchmark = VERSION if own_lots is None else None
     curve = measure_curve(tiles, recipe, predictor, benchmark=benchmark, profile=workspace.profile)
     # The results beside the shipped models are the benchmark's alone.
@@ -175,6 +184,14 @@ def train_learning_curve(
     for sentence in need_sentences(curve, accuracies):
         out.print(sentence)
     out.print(f"wrote {folder / curve.stem}.json")
+
+
+def _committee_remarks(tiles: TileDataset, recipe: CommitteeRecipe) -> list[str]:
+    """What lots of a folder cannot carry, in sentences."""
+    variants, remarks = committee_variants(tiles, recipe)
+    if (shortage := calibration_shortage(tiles, variants[recipe.split], recipe.policy)) is not None:
+        remarks.append(f"The committee gets no referral policy: {shortage}")
+    return remarks
 
 
 @contextmanager

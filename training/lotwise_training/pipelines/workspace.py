@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from rich.console import Console
 
+from lotwise.core.signature import TileGeometry
 from lotwise_training.config.load import RecipeError, load_recipe
 from lotwise_training.config.schema import (
     CommitteeRecipe,
@@ -20,8 +22,10 @@ from lotwise_training.data.attribute_lots import meter_tiles
 from lotwise_training.data.benchmark import GEOMETRY, REFERENCE, SHIFTED, benchmark_set
 from lotwise_training.data.calibration_sets import CALIBRATION, FRESH, FreshTiles, fresh_tiles
 from lotwise_training.data.folder import read_lot_folder, show_lot_folder
+from lotwise_training.data.images import geometry_of
 from lotwise_training.data.property_lots import STRENGTH_GEOMETRY, new_lot_tiles, strength_tiles
-from lotwise_training.data.tiles import TileDataset
+from lotwise_training.data.tiles import DatasetError, TileDataset, write_remarks
+from lotwise_training.training.tasks.ensemble import adapted_recipe
 
 Recipe = TypeVar("Recipe", CommitteeRecipe, RegressorRecipe, EditorRecipe, PlanRecipe)
 
@@ -76,21 +80,40 @@ class Workspace:
         """Folder of a model's run."""
         return self.runs / name
 
-    def committee_tiles(self, own_lots: Path | None) -> TileDataset:
-        """The lots that a committee is to know: a laboratory's own, or benchmark v1's."""
+    def committee(self, own_lots: Path | None) -> tuple[CommitteeRecipe, TileDataset]:
+        """Recipe and lots of a committee: those of a folder, or benchmark v1's."""
+        recipe = self.recipe(CommitteeRecipe, "committee")
+        tiles = self._committee_tiles(own_lots, recipe.field_um)
+        return adapted_recipe(tiles, recipe), tiles
+
+    def _committee_tiles(self, own_lots: Path | None, field_um: float) -> TileDataset:
         if own_lots is None:
+            _check_field(field_um)
             return benchmark_set(REFERENCE, self.cache)
-        read = read_lot_folder(own_lots, GEOMETRY, cache=self.cache)
+        return self._read_lots(own_lots, geometry_of(GEOMETRY.px, field_um))
+
+    def strength_tiles(self, own_lots: Path | None) -> TileDataset:
+        """The lots whose property the regressor learns: those of a folder, or simulated ones.
+
+        Lots of a folder without a value are left out.
+        """
+        recipe = self.recipe(RegressorRecipe, "regressor")
+        if own_lots is None:
+            _check_field(recipe.field_um)
+            return strength_tiles(recipe.data, self.cache)
+        geometry = geometry_of(STRENGTH_GEOMETRY.px, recipe.field_um)
+        return self._read_lots(own_lots, geometry).tested()
+
+    def _read_lots(self, folder: Path, geometry: TileGeometry) -> TileDataset:
+        read = read_lot_folder(folder, geometry, cache=self.cache)
         show_lot_folder(read, Console(stderr=True))
         return read.dataset
 
-    def strength_tiles(self, own_lots: Path | None) -> TileDataset:
-        """The lots whose property the regressor learns: own ones, or simulated ones."""
-        if own_lots is None:
-            return strength_tiles(self.recipe(RegressorRecipe, "regressor").data, self.cache)
-        read = read_lot_folder(own_lots, STRENGTH_GEOMETRY, cache=self.cache)
-        show_lot_folder(read, Console(stderr=True))
-        return read.dataset
+    def report_remarks(self, run: str, remarks: Sequence[str]) -> None:
+        """Say what a training does otherwise because of its lots, and leave it for its card."""
+        for remark in remarks:
+            Console(stderr=True).print(remark, markup=False, highlight=False, soft_wrap=True)
+        write_remarks(remarks, self.run(run))
 
     def new_lots(self) -> TileDataset:
         """Tiles of the benchmark's new lots, on which the property is measured."""
@@ -122,3 +145,13 @@ class Workspace:
     def recipe(self, kind: type[Recipe], name: str) -> Recipe:
         """A model's recipe."""
         return load_recipe(kind, self.recipes, self.profile, name, self.changes)
+
+
+def _check_field(field_um: float) -> None:
+    """Refuse simulated lots of another field than benchmark v1's."""
+    if field_um != GEOMETRY.field_of_view_um:
+        raise DatasetError(
+            "FIELD_WITHOUT_LOTS",
+            f"Simulated lots have tiles of {GEOMETRY.field_of_view_um:g} um, and the recipe wants "
+            f"{field_um:g} um. Name a folder of your own lots with --lots.",
+        )

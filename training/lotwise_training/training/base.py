@@ -39,6 +39,8 @@ class Job:
         max_seconds: After which the schedule has to be at its end, whatever the recipe says; None
             for as long as the steps take.
         pretrained: A network whose trunk it begins with; None for a random start.
+        lots: int64 [n], lot of each tile of `train` where every lot counts alike, see
+            `data.sampler`; None takes each tile once a pass.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Job:
     head_tiles: int
     max_seconds: float | None = None
     pretrained: Pretrained | None = None
+    lots: Numbers | None = None
 
     def batch_size(self, recipe: LoopRecipe) -> int:
         """Tiles of a step: the recipe's number, or all where there are fewer."""
@@ -123,7 +126,8 @@ def job_identity(recipe: LoopRecipe, data_version: str, job: Job, *more: Numbers
         more: What a kind of job states beside it.
     """
     digest = hashlib.sha256()
-    for numbers in (job.train, job.validation, *more):
+    balanced = () if job.lots is None else (job.lots,)
+    for numbers in (job.train, job.validation, *more, *balanced):
         digest.update(np.asarray(numbers).tobytes() + b"|")
     parts: list[Any] = [
         data_version,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lotwise_training.config.schema import LoopRecipe
-from lotwise_training.data.sampler import Batches
+from lotwise_training.data.sampler import Batches, shuffled
 from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.onnx.half_precision import halve_weights
 from lotwise_training.store.checkpoint import load_checkpoint, save_checkpoint, training_facts
@@ -152,7 +152,7 @@ def train_network(
         best.see(task.validate().error, network)
         network.load_state_dict(best.weights)
     if job.head_tiles:
-        drawn = np.random.default_rng([job.seed, 2]).permutation(len(job.train))
+        drawn = shuffled(len(job.train), np.random.default_rng([job.seed, 2]), job.lots)
         task.refit(drawn[: job.head_tiles])
         check_finite(job.name, clock.step, 0.0, network.head.weight.sum().item())
     # Rounded first and measured afterwards: every figure belongs to the weights that are served.

@@ -79,6 +79,7 @@ class ClassifierTask:
         distributed.check_batch(recipe.outlier_batch_size)
         self._recipe = recipe
         self._dropout = job.dropout
+        self._um_per_px = data.um_per_px
         self._lot_ids = [data.table.lot_ids[lot] for lot in job.classes]
         self._images = torch.from_numpy(data.images[job.train]).to(device)
         self._truth = torch.from_numpy(labels(data.lots[job.train], job.classes)).to(device)
@@ -143,6 +144,7 @@ class ClassifierTask:
             "shape": [recipe.depth, recipe.widen, len(self._lot_ids)],
             "dropout": self._dropout,
             "lot_ids": self._lot_ids,
+            "um_per_px": self._um_per_px,
         }
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from lotwise_training.config.schema import SPLITS as NAMES
 from lotwise_training.config.schema import CommitteeRecipe
-from lotwise_training.data.splits import SPLITS, Split, classes
-from lotwise_training.data.tiles import TileDataset
+from lotwise_training.data.splits import SPLITS, Split, classes, served_split
+from lotwise_training.data.tiles import DatasetError, TileDataset
 from lotwise_training.training.parallel import limit_time
 from lotwise_training.training.tasks.classifier import ClassifierJob
 
@@ -45,8 +46,13 @@ def committee_jobs(
         max_seconds: Of all of them together, whatever the recipe's steps; None for no limit.
 
     Raises:
-        DatasetError: The lots cannot be split so.
+        DatasetError: LOTS_TOO_FEW: fewer than two lots. The lots cannot be split so.
     """
+    if len(data.table.lot_ids) < 2:
+        raise DatasetError(
+            "LOTS_TOO_FEW", "A committee tells lots apart, so it needs at least 2. Add lots."
+        )
+    recipe = adapted_recipe(data, recipe)
     if only_served:
         split = SPLITS[recipe.split](data, recipe.network.seed)
         seed = recipe.network.seed
@@ -54,8 +60,8 @@ def committee_jobs(
         return limit_time(jobs, max_seconds, recipe.parallel)
     comparison = recipe.comparison
     jobs = []
-    for number, (name, split_name) in enumerate(variants(recipe).items()):
-        split = SPLITS[split_name](data, recipe.network.seed)
+    variants, _ = committee_variants(data, recipe)
+    for number, (name, split) in enumerate(variants.items()):
         members, steps = recipe.members, recipe.network.steps
         if name != recipe.split:
             members, steps = comparison.other_splits_members, comparison.other_splits_steps
@@ -71,12 +77,43 @@ def committee_jobs(
     return limit_time(jobs, max_seconds, recipe.parallel)
 
 
-def variants(recipe: CommitteeRecipe) -> dict[str, str]:
-    """Groups of networks with the split that each learns from; the served group is first."""
-    found = {name: name for name in (recipe.split, *SPLITS)}
-    return found | (
-        {f"{recipe.split}{SHORT}": recipe.split} if recipe.comparison.short_members else {}
-    )
+def adapted_recipe(data: TileDataset, recipe: CommitteeRecipe) -> CommitteeRecipe:
+    """The recipe with the split that its lots are served by: lots of a folder have none by tile."""
+    return replace(recipe, split=served_split(data, recipe.split))
+
+
+def committee_variants(
+    data: TileDataset, recipe: CommitteeRecipe
+) -> tuple[dict[str, Split], list[str]]:
+    """Groups of networks with the split that each learns from; the served group is first.
+
+    Args:
+        data: The lots.
+        recipe: What to train.
+
+    Returns:
+        The groups by name, and sentences on what lots of a folder cannot carry.
+
+    Raises:
+        DatasetError: The lots cannot be split as they are to be served; simulated lots: or
+            otherwise.
+    """
+    seed, served = recipe.network.seed, served_split(data, recipe.split)
+    found: dict[str, Split] = {served: SPLITS[served](data, seed)}
+    remarks = [*found[served].remarks]
+    for name in (each for each in NAMES if each != served):
+        if served_split(data, name) != name:
+            remarks.append(f"Not compared with {name}: tiles of a region stay together.")
+            continue
+        try:
+            found[name] = SPLITS[name](data, seed)
+        except DatasetError as error:
+            if data.positions is None:
+                raise
+            remarks.append(f"Not compared with {name}: {error}")
+    if recipe.comparison.short_members:
+        found[f"{served}{SHORT}"] = found[served]
+    return found, remarks
 
 
 def variant_folder(variant: str, recipe: CommitteeRecipe) -> str:
@@ -104,6 +141,7 @@ def _variant(
             dropout=0.0,
             steps=steps,
             head_tiles=network.head_tiles if folder == SERVED else recipe.comparison.head_tiles,
+            lots=None if data.positions is None else data.lots[split.train],
         )
         for member in range(members)
     ]

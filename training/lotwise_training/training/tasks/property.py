@@ -36,6 +36,8 @@ COMPARISONS: Final = "regressor-comparisons"
 REGION_BLOCKED: Final = f"{COMPARISONS}/region-blocked"
 SECOND: Final = f"{COMPARISONS}/fold_0_second"
 """Learns what the first fold's network does, from another beginning, to see what two are worth."""
+LEAST_LEARNED: Final = 2
+"""Recipes that a network learns from, at least."""
 SEEDS: Final = 100
 """Seeds of the comparisons are this far from the served network's."""
 
@@ -50,15 +52,56 @@ def served_name() -> str:
     return f"{SERVED}/{SERVED}"
 
 
+def fold_count(data: TileDataset, recipe: RegressorRecipe) -> int:
+    """How many networks hold lots out, so that each learns from two recipes or more.
+
+    Lots of a folder may be too few for the recipe's folds; 0 where no lot can be held out.
+    """
+    folds, recipes = recipe.comparison.folds, len(set(data.table.recipes))
+    if data.positions is None:
+        return folds
+    folds = min(folds, recipes)
+    if recipes - -(-recipes // folds) < LEAST_LEARNED:
+        folds = recipes if recipes > LEAST_LEARNED else 0
+    # Held-out lots must leave a range to learn.
+    values = data.table.values
+    if folds and any(
+        np.ptp(values[np.unique(data.lots[fold.train])]) == 0.0
+        for fold in recipe_folds(data, recipe.network.seed, folds)
+    ):
+        return 0
+    return folds
+
+
+def regressor_remarks(data: TileDataset, recipe: RegressorRecipe) -> list[str]:
+    """What the lots of a folder cannot carry, in sentences."""
+    if data.positions is None:
+        return []
+    remarks = [*data.remarks, *region_blocked(data, recipe.network.seed).remarks]
+    remarks.append("Not compared with tile-random: tiles of a region stay together.")
+    folds = fold_count(data, recipe)
+    if not folds:
+        remarks.append(
+            f"No intervals, and no lot held out: {len(set(data.table.recipes))} recipes with values"
+            f"; {LEAST_LEARNED + 1} are needed, and two different values where one is left out."
+        )
+    elif folds != recipe.comparison.folds:
+        remarks.append(f"Lots are held out in {folds} folds, because there are so few recipes.")
+    return remarks
+
+
 def regressor_splits(data: TileDataset, recipe: RegressorRecipe) -> dict[str, Split]:
     """What each network of a full run learns from, by the network's name; the served one first.
+
+    Lots of a folder are split by region, so the served network is the region-blocked one too.
 
     Args:
         data: Lots with a measured property.
         recipe: What to train.
 
     Raises:
-        DatasetError: PROPERTY_UNKNOWN: a lot has no value. The lots cannot be split so.
+        DatasetError: PROPERTY_UNKNOWN: a lot has no value. PROPERTY_CONSTANT: all have the same.
+            The lots cannot be split so.
     """
     table = data.table
     if len(unknown := np.flatnonzero(np.isnan(table.values))):
@@ -67,14 +110,20 @@ def regressor_splits(data: TileDataset, recipe: RegressorRecipe) -> dict[str, Sp
             f"Lot {table.lot_ids[unknown[0]]} has no measured property. State it, or leave the "
             "lot out.",
         )
+    if np.ptp(table.values) == 0.0:
+        raise DatasetError(
+            "PROPERTY_CONSTANT",
+            f"All {len(table.lot_ids)} lots have the value {table.values[0]:g}; a regressor needs "
+            "2 different ones. Add lots.",
+        )
     seed = recipe.network.seed
-    folds = recipe_folds(data, seed, recipe.comparison.folds)
-    splits = {
-        served_name(): tile_random(data, seed),
-        REGION_BLOCKED: region_blocked(data, seed),
-        **{fold_name(number): fold for number, fold in enumerate(folds)},
-        SECOND: folds[0],
-    }
+    splits = {served_name(): tile_random(data, seed)}
+    if data.positions is None:
+        splits[REGION_BLOCKED] = region_blocked(data, seed)
+    if count := fold_count(data, recipe):
+        folds = recipe_folds(data, seed, count)
+        splits |= {fold_name(number): fold for number, fold in enumerate(folds)}
+        splits[SECOND] = folds[0]
     # Here, so that baselines and reports know of no other tiles than the networks learned from.
     return {
         name: replace(split, train=some_of_each_lot(data, split.train, recipe.tiles, seed))
@@ -105,6 +154,7 @@ def regressor_jobs(
             seed=network.seed + SEEDS * number,
             steps=steps.get(name, comparison.folds_steps),
             head_tiles=network.head_tiles,
+            lots=None if data.positions is None else data.lots[split.train],
         )
         for number, (name, split) in enumerate(regressor_splits(data, recipe).items())
     ]
@@ -130,22 +180,22 @@ class RegressorTask(Regression):
         )
         super().__init__(data.images[job.train], answers, recipe, device, recipe.unshuffle)
         sample = validation_sample(job.validation, recipe)
-        self._held, self._wanted = data.images[sample], values[sample]
-        self._unit = table.unit
+        self._held, self._targets_held = data.images[sample], values[sample]
+        self._unit, self._um_per_px = table.unit, data.um_per_px
 
     def validate(self) -> Validation:
         """See `Task`."""
         predicted = self.predict(self._held)[:, 0]
-        error, relative = rmse(predicted, self._wanted), mape(predicted, self._wanted)
+        error, relative = rmse(predicted, self._targets_held), mape(predicted, self._targets_held)
         # Weights are chosen on the scale that is learned: else the strongest lots would decide.
         learned = error
         if self.regressor.logarithmic:
-            learned = rmse(np.log(predicted), np.log(self._wanted))
-        return Validation(
-            learned,
-            {"validation/rmse": error, "validation/mape_percent": relative},
-            f"RMSE {error:.0f} {self._unit}, MAPE {relative:.1f}%",
-        )
+            learned = rmse(np.log(predicted), np.log(self._targets_held))
+        figures, line = {"validation/rmse": error}, f"RMSE {error:.4g} {self._unit}".rstrip()
+        if np.isfinite(relative):
+            figures["validation/mape_percent"] = relative
+            line += f", MAPE {relative:.1f}%"
+        return Validation(learned, figures, line)
 
     def stored(self) -> Mapping[str, Any]:
         """See `Task`."""
@@ -155,6 +205,7 @@ class RegressorTask(Regression):
             "unshuffle": self.regressor.unshuffle,
             "property_range": list(self._range),
             "logarithmic": self.regressor.logarithmic,
+            "um_per_px": self._um_per_px,
         }
 
 
