@@ -6,11 +6,10 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_type_hints
+from typing import Any, Final, get_type_hints
 
 from lotwise_training.cli.options import (
     HOME,
-    RECIPES,
     Changes,
     Home,
     Profile,
@@ -18,9 +17,7 @@ from lotwise_training.cli.options import (
     RunName,
     explained,
 )
-
-if TYPE_CHECKING:
-    pass
+from lotwise_training.config.load import RECIPES
 
 SHARED: Final = {
     "profile": (Profile, "cpu"),

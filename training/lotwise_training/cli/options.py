@@ -13,7 +13,6 @@ from rich.console import Console
 
 from lotwise.core.errors import LotwiseError
 from lotwise_training.config.errors import TrainingError
-from lotwise_training.config.load import RECIPES as RECIPES
 
 # Wide tables, also where they go into a file.
 out = Console(width=None if sys.stdout.isatty() else 120)

@@ -21,7 +21,7 @@ from lotwise_training.export.model_card import run_figures, training_sentence, w
 from lotwise_training.models.wide_resnet import LINEAR_RANGE, TileRegressor
 from lotwise_training.onnx.export import PARITY_TOLERANCE
 from lotwise_training.store.arrays import ResultsError, read
-from lotwise_training.store.checkpoint import load_checkpoint
+from lotwise_training.store.checkpoint import CHECKPOINTS_OF, load_checkpoint
 from lotwise_training.training.editor.runs import RUN as EDITOR
 from lotwise_training.training.editor.runs import SERVED_FILE, read_served
 from lotwise_training.training.tasks.property import SERVED as REGRESSOR
@@ -30,13 +30,6 @@ DIGITS: Final = 6
 """Of the ends of a property's range."""
 VERSION: Final = "1"
 """Folder of the models' version."""
-NETWORKS_OF: Final = {
-    "committee": "committee/member_*.pt",
-    "regressor": "regressor/regressor.pt",
-    "regressor_folds": "regressor-comparisons/fold_[0-9].pt",
-    "attribute_meter": "editor/meter.pt",
-}
-"""Checkpoints of a model, within the runs."""
 MEASURED: Final = "By `lotwise-train evaluate`, on simulated tiles that no training saw:"
 
 
@@ -103,7 +96,7 @@ class Exporter:
             served = self.runs / EDITOR / SERVED_FILE
             files = [f"{EDITOR}/{read_served(self.runs)}.pt"] if served.exists() else []
         else:
-            files = [NETWORKS_OF[model]] if model in NETWORKS_OF else []
+            files = [CHECKPOINTS_OF[model]] if model in CHECKPOINTS_OF else []
         paths = [path for each in files for path in sorted(self.runs.glob(each))]
         return [state for path in paths if (state := load_checkpoint(path)) is not None]
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Final
 
-from lotwise_training.store.checkpoint import CheckpointError, load_finished
+from lotwise_training.store.checkpoint import CHECKPOINTS_OF, CheckpointError, load_finished
 from lotwise_training.training.pretrained import Pretrained
-
-PATTERNS: Final = {"committee": "committee/member_*.pt", "regressor": "regressor/regressor.pt"}
-"""Checkpoints of a model, within a folder of runs."""
 
 
 def find_pretrained(folder: Path, model: str) -> tuple[Pretrained, ...]:
@@ -38,7 +34,7 @@ def find_pretrained(folder: Path, model: str) -> tuple[Pretrained, ...]:
 
 
 def _read(runs: Path, model: str, source: str) -> tuple[Pretrained, ...]:
-    paths = sorted(runs.glob(PATTERNS[model]))
+    paths = sorted(runs.glob(CHECKPOINTS_OF[model]))
     if not paths:
         raise CheckpointError(
             f"{source} holds no {model} to begin with: name a model repository, or a folder of runs"

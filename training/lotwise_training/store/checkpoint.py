@@ -16,6 +16,13 @@ from lotwise_training.config.errors import TrainingError
 
 FORMAT: Final = 2
 """Of what trainings write since recipes count steps; before, a checkpoint stated none."""
+CHECKPOINTS_OF: Final = {
+    "committee": "committee/member_*.pt",
+    "regressor": "regressor/regressor.pt",
+    "regressor_folds": "regressor-comparisons/fold_[0-9].pt",
+    "attribute_meter": "editor/meter.pt",
+}
+"""Checkpoints of a model, within a folder of runs."""
 
 
 class CheckpointError(TrainingError, RuntimeError):
