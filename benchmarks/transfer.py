@@ -275,8 +275,8 @@ if __name__ == "__main__":
         "--tiles", nargs="+", type=int, choices=SIZES["committee"], default=SIZES["committee"]
     )
     parser.add_argument("--draws", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=240, help="of a member from nothing")
-    parser.add_argument("--regressor-steps", type=int, default=120, help="of a regressor")
+    parser.add_argument("--steps", type=int, default=128, help="of a member from nothing")
+    parser.add_argument("--regressor-steps", type=int, default=64, help="of a regressor")
     parser.add_argument("--home", type=Path, default=Path(".lotwise"))
     parser.add_argument("--write", type=Path, help="also write all figures, as JSON")
     main(parser.parse_args())
