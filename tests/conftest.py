@@ -39,12 +39,19 @@ TEST_REGION = 2_000  # a patch of every lot that neither the benchmark nor a dem
 
 STANDARD_PORTS = ("tests/platform", "tests/test_readme.py", "tests/test_tutorial.py")
 """Tests that start a platform where users do, on the standard ports and in `.lotwise`."""
+GROUPS = {
+    "standard-ports": STANDARD_PORTS,
+    "monitoring": ("tests/monitoring",),  # one platform and one Prometheus
+    "triton": ("tests/contract", "tests/integration/test_platform_on_triton.py"),  # one Triton
+}
 LONGEST = (
     *STANDARD_PORTS,
     "tests/screening",
+    "tests/integration",
+    "tests/contract",
+    "tests/monitoring",
     "tests/training/cli",
     "tests/training/export",
-    "tests/integration",
     "tests/store",
     "tests/training",
     "tests/simulator",
@@ -54,7 +61,7 @@ LONGEST = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """One group a module, for its fixtures; one for all that use the standard ports."""
+    """One group a module, for its fixtures; one for all that share what is slow to start."""
     if not config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         return
 
@@ -63,7 +70,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     for item in items:
         module = item.nodeid.split("::")[0]
-        group = "standard-ports" if module.startswith(STANDARD_PORTS) else module
+        group = next((g for g, paths in GROUPS.items() if module.startswith(paths)), module)
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=rank)
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -214,3 +216,11 @@ def test_what_is_missing_is_named(models, lots, request_file, tmp_path):
     assert "LOT_MISSING" in text
     text = refused(lots, "--policy", request_file, "--models", models, "--model", "regressor")
     assert "MODEL_UNKNOWN" in text
+
+
+def test_other_commands_and_services_start_without_scipy():
+    program = (
+        "import sys, lotwise.cli, lotwise.predict.__main__, lotwise.uncertainty.__main__, "
+        "lotwise.explain.__main__; assert 'scipy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)

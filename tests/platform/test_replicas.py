@@ -93,7 +93,6 @@ def test_a_port_of_a_further_replica_that_is_taken_is_named(repository, tmp_path
     first, further = PlatformPorts.free(), PlatformPorts.free()
     with socket.create_server(("127.0.0.1", further.grpc["explain"])):
         second = Platform(repository, tmp_path, first, tmp_path, "onnxruntime", [further])
-        # Others may have taken one of the rest meanwhile.
         with pytest.raises(PlatformFailed, match=rf"port .*\b{further.grpc['explain']}\b"):
             second.start()
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from lotwise.runtime.triton.supervisor import TritonServer
 from lotwise.v1 import predict_pb2, predict_pb2_grpc
 from tests.runtime.tiny import request, tiny
 from tests.support.otlp import OtlpEndpoint
+from tests.support.ports import free_port
 from tests.support.triton import ROOT
 
 PREDICT = "lotwise.v1.PredictService/Predict"
@@ -93,12 +93,6 @@ async def answer(asked):
     response = predict_pb2.PredictResponse(tile_id=name)
     response.provenance.request_id = current_request().trace.trace_id
     return response
-
-
-def free_port():
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return made.getsockname()[1]
 
 
 async def ask(served, name, *metadata):

@@ -1,5 +1,9 @@
+import asyncio
+import gc
 import json
 import re
+import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,3 +136,28 @@ async def test_no_more_tiles_are_sent_than_the_verdict_needs(tmp_path, addresses
     whole = await screen_lot(folder, **addresses)
     assert (whole.enough, whole.verdict.tiles) == (False, 120)
     assert whole.verdict.settled_after == screened.verdict.settled_after
+
+
+def is_lotwise(task):
+    """Whether a task is none of gRPC's, which end a little later."""
+    return "lotwise" in Path(task.get_coro().cr_code.co_filename).parts
+
+
+async def test_a_service_that_is_down_ends_the_call_of_the_other_one(folder):
+    lost = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: lost.append(context["message"]))
+    before = asyncio.all_tasks()
+    try:
+        # It takes the connection and never answers.
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            address = f"127.0.0.1:{silent.getsockname()[1]}"
+            for down, up in (("predict", "referral"), ("referral", "predict")):
+                addresses = {f"{down}_address": "127.0.0.1:1", f"{up}_address": address}
+                with pytest.raises(EngineUnavailable, match=down):
+                    await screen_lot(read_lot_folder(folder), **addresses)
+                assert not any(map(is_lotwise, asyncio.all_tasks() - before))
+        gc.collect()
+    finally:
+        loop.set_exception_handler(None)
+    assert lost == []

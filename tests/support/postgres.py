@@ -4,7 +4,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import pg8000.dbapi
 import pytest
+
+from tests.support.ports import free_port
 
 USER, PASSWORD = "lotwise", "s3cret-of-tests"
 PROGRAMS = ("initdb", "postgres")
@@ -57,12 +58,6 @@ def _without(what):
     pytest.skip(f"no {what}")
 
 
-def _free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 def _user():
     """PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
@@ -75,27 +70,25 @@ def _user():
 
 
 def _started(programs, folder, who, options):
-    for _ in range(3):  # somebody else may take the port meanwhile
-        server = Postgres(_free_port(), None)
-        log = (folder / "log").open("ab")
-        with log:
-            process = subprocess.Popen(
-                [
-                    programs / "postgres", "-D", folder / "data", "-k", folder,
-                    "-h", "127.0.0.1", "-p", str(server.port), *options,
-                ],
-                cwd=folder, stdout=log, stderr=log, **who,
-            )  # fmt: skip
-        server = Postgres(server.port, process)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                server.run("SELECT 1")
-            except (pg8000.dbapi.Error, OSError):
-                time.sleep(0.1)
-            else:
-                return server
-        stop(process)
+    port = free_port()
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [
+                programs / "postgres", "-D", folder / "data", "-k", folder,
+                "-h", "127.0.0.1", "-p", str(port), *options,
+            ],
+            cwd=folder, stdout=log, stderr=log, **who,
+        )  # fmt: skip
+    server = Postgres(port, process)
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            server.run("SELECT 1")
+        except (pg8000.dbapi.Error, OSError):
+            time.sleep(0.1)
+        else:
+            return server
+    stop(process)
     raise AssertionError((folder / "log").read_text(errors="replace"))
 
 

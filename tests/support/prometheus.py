@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.ports import free_port
 from tests.support.triton import ROOT
 
 MONITORING = ROOT / "deploy" / "monitoring"
@@ -104,9 +104,7 @@ def prometheus(config: dict[str, Any], folder: Path) -> Iterator[Prometheus]:
     binary = program("prometheus")
     path = folder / "prometheus.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port = held.getsockname()[1]
+    port = free_port()
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
             [

@@ -6,21 +6,19 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 from rich.progress import track
 
-from lotwise.calibration.cascade import fit_beside, write_cascade
-from lotwise.calibration.committee import RepositoryCommittee
-from lotwise.calibration.reference_tiles import find_lots, read_reference_tiles
 from lotwise.cli.options import MODELS, AsJson, Models, UmPerPx, err, fail, out
 from lotwise.core.calibration import write_calibration
-from lotwise.core.calibration_fit import Fitted, LabelledTiles, check_tiles, tiles_sha256
-from lotwise.core.calibration_fit import calibrate as fit
 from lotwise.core.errors import LotwiseError
 from lotwise.core.policy import PolicyRequest, write_policy
 from lotwise.runtime.cascade_models import FIRST, part_name
+
+if TYPE_CHECKING:
+    from lotwise.core.calibration_fit import Fitted
 
 POLICY_FILE: Final = "referral_policy.json"
 
@@ -48,6 +46,12 @@ def calibrate(
     where the repository has its models. Nothing may have been trained on the tiles. Needs no
     running platform; restart one that is up to use what was written.
     """
+    # Here, because scipy takes longer to import than most commands to run.
+    from lotwise.calibration.cascade import fit_beside, write_cascade
+    from lotwise.calibration.committee import RepositoryCommittee
+    from lotwise.calibration.reference_tiles import find_lots, read_reference_tiles
+    from lotwise.core.calibration_fit import LabelledTiles, check_tiles, tiles_sha256
+    from lotwise.core.calibration_fit import calibrate as fit
 
     def shown(items: Sequence[Item], title: str) -> Iterable[Item]:
         return track(items, title, console=err, transient=True, disable=as_json)

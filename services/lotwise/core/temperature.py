@@ -12,7 +12,6 @@ from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from lotwise.core.uncertainty import Array, softmax
 
@@ -68,6 +67,9 @@ def fit_temperature(pooled: Array, labels: npt.NDArray[np.int64]) -> float:
         pooled: float64 [N, K], of tiles that nothing was trained on.
         labels: int64 [N], their true lots.
     """
+    # Here, because services use the rest of this module and need no scipy for it.
+    from scipy.optimize import minimize_scalar
+
     fit = minimize_scalar(
         lambda log_t: log_loss(scaled(pooled, float(np.exp(log_t))), labels),
         bounds=(np.log(COLDEST), np.log(HOTTEST)),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +16,36 @@ SERVICES: Final = ("predict", "uncertainty", "referral", "explain")
 BETWEEN_REPLICAS: Final = 10
 MOST_REPLICAS: Final = 100
 """More of them, and ports of one part would be those of another."""
+FIRST_BLOCK: Final = 12_000
+BLOCKS: Final = 100
+BLOCK_PORTS: Final = 200
+"""Blocks end below 32768, where Linux begins to give ports to outgoing connections."""
+
+
+def reserve_ports() -> range:
+    """A block of ports that are free, for this process alone until it ends.
+
+    The block's last port stays bound, and nothing listens on it: no other process can bind it, so
+    none takes the block.
+
+    Returns:
+        The block without its last port.
+
+    Raises:
+        OSError: EADDRINUSE. Every block has a port that is taken.
+    """
+    for number in range(BLOCKS):
+        # Another one than the process before: a late client of that one must find nobody.
+        first = FIRST_BLOCK + (os.getpid() + number) % BLOCKS * BLOCK_PORTS
+        ports = range(first, first + BLOCK_PORTS - 1)
+        with contextlib.suppress(OSError), socket.socket() as last:
+            last.bind((HOST, ports.stop))
+            for port in ports:
+                with socket.socket() as probe:
+                    probe.bind((HOST, port))
+            last.detach()  # stays bound
+            return ports
+    raise OSError(errno.EADDRINUSE, f"no block of {BLOCK_PORTS} ports is free")
 
 
 @dataclass(frozen=True)
@@ -35,18 +67,17 @@ class PlatformPorts:
 
     @classmethod
     def free(cls) -> PlatformPorts:
-        """Ports that nothing listens on now, for a platform that lives for one command."""
-        with contextlib.ExitStack() as held:
-            sockets = [held.enter_context(socket.socket()) for _ in range(3 + 2 * len(SERVICES))]
-            for each in sockets:
-                each.bind((HOST, 0))
-            numbers = [each.getsockname()[1] for each in sockets]
-        triton = TritonPorts(grpc=numbers[0], http=numbers[1], metrics=numbers[2])
-        rest = numbers[3:]
+        """Ports of this process alone, as long as it lives, with those of nine further replicas.
+
+        Raises:
+            OSError: See `reserve_ports`.
+        """
+        first, *_ = block = reserve_ports()
+        metrics = first + len(block) // 2 + 1
         return cls(
-            triton,
-            dict(zip(SERVICES, rest[: len(SERVICES)], strict=True)),
-            dict(zip(SERVICES, rest[len(SERVICES) :], strict=True)),
+            TritonPorts(grpc=first, http=first + 1, metrics=first + 2),
+            {name: first + 3 + i for i, name in enumerate(SERVICES)},
+            {name: metrics + i for i, name in enumerate(SERVICES)},
         )
 
     def replica(self, number: int) -> PlatformPorts:

@@ -148,7 +148,9 @@ class Notifier:
         """
         lease_s = 2 * COMMAND_S
         due = await asyncio.to_thread(self.store.due_deliveries, AT_ONCE, lease_s)
-        await asyncio.gather(*(self._send(delivery) for delivery in due))
+        sent = await asyncio.gather(*map(self._send, due), return_exceptions=True)
+        for failure in filter(None, sent):
+            raise failure
         return len(due)
 
     async def _send(self, delivery: Delivery) -> None:

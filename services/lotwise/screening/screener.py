@@ -16,6 +16,7 @@ from lotwise.runtime.addresses import channel
 from lotwise.runtime.request import TRACEPARENT, continue_trace
 from lotwise.runtime.status import error_from_call
 from lotwise.runtime.tiles import instrument_message
+from lotwise.screening.concurrency import run_both
 from lotwise.screening.folder import LotFolder
 from lotwise.v1 import (
     predict_pb2,
@@ -115,7 +116,7 @@ async def screen_lot(
         _channel(predict_address) as predict,
         _channel(referral_address) as referral,
     ):
-        await asyncio.gather(
+        await run_both(
             _decide(screening, referral, trace, on_tile, policy=policy, stop_early=stop_early),
             _predict(screening, predict, trace),
         )

@@ -28,6 +28,7 @@ from lotwise.core.errors import (
 from lotwise.runtime.addresses import channel
 from lotwise.runtime.request import PRIORITY, TRACEPARENT, continue_trace
 from lotwise.runtime.status import error_from_call
+from lotwise.screening.concurrency import run_both
 from lotwise.v1 import (
     explain_pb2,
     explain_pb2_grpc,
@@ -113,7 +114,7 @@ class Services:
         referral: Any = referral_pb2_grpc.ReferralServiceStub(self._channels["referral"])
         predict: Any = predict_pb2_grpc.PredictServiceStub(self._channels["predict"])
         decide = referral_pb2.DecideRequest(tile=tile, policy=self.policy)
-        decision, prediction = await asyncio.gather(
+        decision, prediction = await run_both(
             self._answer(lambda: referral.Decide(decide, **self._how()), "The referral service"),
             self._answer(
                 lambda: predict.Predict(predict_pb2.PredictRequest(tile=tile), **self._how()),

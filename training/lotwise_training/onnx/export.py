@@ -21,6 +21,7 @@ from onnx_ir.passes import common as ir_passes
 from torch import Tensor, nn
 
 from lotwise_training.config.errors import TrainingError
+from lotwise_training.onnx import graph_cache
 from lotwise_training.onnx.half_precision import save_half, save_model
 from lotwise_training.onnx.session import open_session
 
@@ -54,7 +55,8 @@ def export_module(
 
     The graph keeps batch norm apart from the convolutions: fused weights would no longer be the
     float16 numbers that were evaluated, nor be found again in another graph. ONNX Runtime fuses
-    them when it loads the model. Names and stack traces of this machine are left out.
+    them when it loads the model. Names and stack traces of this machine are left out. A network
+    that differs from an earlier one in nothing but weights is not traced again.
 
     Args:
         module: in evaluation mode; takes ``example_inputs``, returns a tensor or a tuple of them.
@@ -77,6 +79,26 @@ def export_module(
         raise ValueError("export needs module.eval(): batch norm would use the batch's statistics")
     if any(example.shape[0] < 2 for example in example_inputs):
         raise ValueError("example inputs need a batch of at least 2 to make the batch dynamic")
+    key = graph_cache.fingerprint(module, example_inputs, input_names, output_names, opset)
+    model = graph_cache.find(key, module) if key else None
+    if model is None:
+        model = _trace(module, example_inputs, input_names, output_names, opset)
+        if key:
+            graph_cache.keep(key, model, module)
+    if half_weights:
+        save_half(model, path)
+    else:
+        save_model(model, path)
+    return model
+
+
+def _trace(
+    module: nn.Module,
+    example_inputs: Sequence[Tensor],
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+    opset: int,
+) -> onnx.ModelProto:
     dynamic = tuple({0: torch.export.Dim.DYNAMIC} for _ in example_inputs)
     with _quiet():
         program = torch.onnx.export(
@@ -98,12 +120,8 @@ def export_module(
     ir_passes.CommonSubexpressionEliminationPass()(graph)
     onnxscript.optimizer.remove_unused_nodes(graph)
     ir_passes.ClearMetadataAndDocStringPass()(graph)
-    model = program.model_proto
+    model: onnx.ModelProto = program.model_proto
     _name_batch(model)
-    if half_weights:
-        save_half(model, path)
-    else:
-        save_model(model, path)
     return model
 
 
