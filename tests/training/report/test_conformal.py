@@ -29,7 +29,7 @@ from lotwise_training.report.intervals import (
 )
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
-from lotwise_training.report.verify_property import check_calibration, check_folds
+from lotwise_training.report.verify_property import check_calibration, check_predictions
 from lotwise_training.store.arrays import write
 from tests.training.answered_tiles import ensemble_result, every_set
 
@@ -247,9 +247,9 @@ def test_the_fold_networks_are_asked_again(off, found):
     stored = NewLots(numbers, said, np.ones(200), names)
     if found:
         with pytest.raises(RecheckFailed, match="fold networks differ from the stored prediction"):
-            check_folds(Folds(off), stored, seed=0, draw=render)
+            check_predictions(Folds(off), stored, seed=0, draw=render)
         return
     models = Folds(off)
-    tiles, worst = check_folds(models, stored, seed=0, draw=render)
+    tiles, worst = check_predictions(models, stored, seed=0, draw=render)
     assert tiles == models.asked == 48
     assert worst == pytest.approx(off, abs=1e-4)

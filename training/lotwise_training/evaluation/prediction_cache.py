@@ -32,7 +32,6 @@ from lotwise_training.inference.ensemble import CommitteePredictor, MembersPredi
 from lotwise_training.inference.predict import (
     Floats,
     Images,
-    committee_logits,
     dropout_logits,
     load_members,
     load_network,
@@ -88,9 +87,11 @@ class PredictionCache:
     def predict_members(self, folder: str, images: Images, title: str) -> Floats:
         """Logits of the ensemble in a folder, float32 [N, T, K]."""
         members, _ = load_members(self.runs / folder)
-        weights = committee_sha256(members)
+        ensemble = MembersPredictor(members, committee_sha256(members))
         return self._cached(
-            weights, images, lambda: committee_logits(members, images, title=f"{title}, ensemble")
+            ensemble.weights_sha256,
+            images,
+            lambda: ensemble.outputs(images, f"{title}, ensemble").logits.astype(np.float32),
         )
 
     def predict(self, images: Images, title: str | None = None) -> CommitteeOutputs:

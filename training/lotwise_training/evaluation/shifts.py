@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import roc_auc_score
 
 from lotwise.core.diagnosis import KINDS, Shift
 from lotwise.core.lot_diagnosis import LotCalibration, LotDiagnosis, LotPlaces, diagnose_lot
@@ -20,6 +19,7 @@ from lotwise_training.evaluation.shift_predictions import (
     DiagnosedTiles,
     ShiftPredictions,
 )
+from lotwise_training.metrics import auroc
 
 KINDS_OF_TILES: Final = "kinds of tiles"
 KINDS_OF_LOTS: Final = "kinds of lots"
@@ -50,13 +50,9 @@ def kind_records(predictions: ShiftPredictions) -> Records:
     known = log_odds_of_change(predictions.sets[KNOWN])
     for name, tiles in predictions.sets.items():
         of = {"set": name, "truth": TRUTH[name].value}
-        auroc = None
-        if name != KNOWN:
-            changed = log_odds_of_change(tiles)
-            truth = np.repeat([0, 1], [len(known), len(changed)])
-            auroc = float(roc_auc_score(truth, np.concatenate([known, changed])))
+        area = None if name == KNOWN else auroc(known, log_odds_of_change(tiles))
         by_tile = tiles.log_probabilities.astype(np.float64).argmax(axis=1)
-        records.add(KINDS_OF_TILES, of, len(tiles), **_shares(by_tile), auroc=auroc)
+        records.add(KINDS_OF_TILES, of, len(tiles), **_shares(by_tile), auroc=area)
         lots = lot_diagnoses(tiles, predictions.lots)
         likeliest = np.array([KINDS.index(each.likeliest) for each in lots])
         records.add(

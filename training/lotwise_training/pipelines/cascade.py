@@ -41,31 +41,27 @@ from lotwise_training.evaluation.shifts import (
     balanced_accuracy,
     kind_records,
 )
+from lotwise_training.pipelines.exported_ensemble import open_exported
 from lotwise_training.pipelines.workspace import Workspace
+from lotwise_training.report.served_models import COMMITTEE
 from lotwise_training.store.arrays import ResultsError, write
 
 
-def fit_exported_cascade(
-    workspace: Workspace,
-    predictor: PredictionCache,
-    lot_ids: tuple[str, ...],
-    repository: Path,
-    results: Path,
-) -> FittedCascade:
-    """Fit the cascade of a repository's ensemble, and store its decisions.
+def cascade_of_exported(workspace: Workspace, repository: Path, results: Path) -> FittedCascade:
+    """Fit the cascade of a repository's committee, and store its decisions.
 
     Args:
         workspace: Recipes and rendered tiles.
-        predictor: Of the exported ensemble.
-        lot_ids: Its classes.
-        repository: The model repository; its ensemble is calibrated.
+        repository: The model repository; its committee is calibrated.
         results: Folder of stored results.
 
     Raises:
         LotwiseError: The repository cannot be used.
-        ResultsError: The ensemble was calibrated on other tiles, or has no cascade.
+        ResultsError: The committee is not of the benchmark's lots, was calibrated on other tiles,
+            or has no cascade.
     """
-    folder = repository / "committee"
+    committee, predictor = open_exported(workspace, repository)
+    folder, lot_ids = repository / COMMITTEE, committee.lot_ids
     fitted = read_fitted(folder)
     known = workspace.fresh_tiles(CALIBRATION)
     outputs = predictor.predict(known.images, "calibration tiles, ensemble")
@@ -82,7 +78,7 @@ def fit_exported_cascade(
         raise ResultsError(
             "the committee is calibrated on other tiles; run `lotwise-train calibrate`"
         )
-    found = fit_beside(repository, "committee", tiles, fitted)
+    found = fit_beside(repository, COMMITTEE, tiles, fitted)
     if found is None:
         raise ResultsError(f"there is no cascade for {folder}: it takes committee_first beside it")
     first = repository / found.cascade.first

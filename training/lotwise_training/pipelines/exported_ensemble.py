@@ -1,4 +1,4 @@
-"""Calibrates and evaluates an ensemble that is already exported, on simulated tiles of its lots.
+"""Calibrates and evaluates a committee that is already exported, on simulated tiles of its lots.
 
 It needs the model repository alone and no run of the training, so that anyone can reproduce the
 shipped calibration and its evaluation.
@@ -14,7 +14,6 @@ from rich.progress import track
 
 from lotwise.calibration.committee import RepositoryCommittee
 from lotwise.core.calibration_fit import Fitted
-from lotwise.core.cascade_fit import FittedCascade
 from lotwise.core.committee_outputs import CommitteeOutputs
 from lotwise.core.diagnosis import DIAGNOSIS_FILE
 from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE
@@ -34,7 +33,6 @@ from lotwise_training.data.tiles import SIMULATED, Images, Numbers
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.evaluation.predictions import ENSEMBLE, EnsembleResult
 from lotwise_training.evaluation.shift_predictions import predict_shifts
-from lotwise_training.pipelines.cascade import fit_exported_cascade
 from lotwise_training.pipelines.class_predictions import shifted_predictions
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.served_models import COMMITTEE
@@ -69,6 +67,25 @@ class ExportedCommittee:
         return self._committee.ask(images, lambda starts: track(starts, title, console=console))
 
 
+def open_exported(
+    workspace: Workspace, repository: Path
+) -> tuple[ExportedCommittee, PredictionCache]:
+    """The committee of a repository, and its cached predictions.
+
+    Raises:
+        LotwiseError: The repository cannot be used.
+        ResultsError: The committee is not of the benchmark's lots.
+    """
+    committee = ExportedCommittee(repository)
+    if committee.lot_ids != tuple(lot.lot_id for lot in reference_lots()):
+        raise ResultsError(
+            f"the committee in {repository} knows other lots than benchmark v1's; calibrate it on "
+            "your own tiles with `lotwise calibrate`"
+        )
+    recipe = workspace.recipe(CommitteeRecipe, COMMITTEE)
+    return committee, PredictionCache(workspace.runs, recipe, exported=committee)
+
+
 def evaluate_exported(workspace: Workspace, repository: Path, results: Path) -> Fitted:
     """Calibrate the ensemble of a repository, and store its predictions of further tiles.
 
@@ -81,23 +98,20 @@ def evaluate_exported(workspace: Workspace, repository: Path, results: Path) -> 
         results: Folder of stored results, of the same ensemble.
 
     Raises:
-        LotwiseError: The repository cannot be used.
-        ResultsError: The committee is not of the benchmark's lots, or the stored results are of
-            another one.
+        LotwiseError, ResultsError: As `open_exported`; the stored results may also be of another
+            committee.
     """
-    recipe = workspace.recipe(CommitteeRecipe, COMMITTEE)
-    committee = ExportedCommittee(repository)
-    _check_lots(committee, repository)
+    committee, predictor = open_exported(workspace, repository)
+    recipe = predictor.recipe
     stored = read(EnsembleResult, results)
     if stored.runs[recipe.split].weights_sha256[ENSEMBLE] != committee.weights_sha256:
         raise ResultsError(
             f"{results} holds predictions of another committee than that in {repository}; "
             "`lotwise-train predict` writes them anew where it was trained"
         )
-    predictor = PredictionCache(workspace.runs, recipe, exported=committee)
-    fitted = _fitted(workspace, predictor, committee, recipe)
+    fitted = _fitted(workspace, predictor, committee)
     write_fitted(fitted, repository / COMMITTEE)
-    predictor = PredictionCache(workspace.runs, recipe, fitted.calibrated, committee)
+    predictor = replace(predictor, calibrated=fitted.calibrated)
     sets = stored.sets | shifted_predictions(workspace.cache, predictor)
     fresh = workspace.fresh_tiles(FRESH)
     check = predictor.predict_fresh(fresh.images, fresh.lots, fitted.calibrated, fitted.policy)
@@ -119,15 +133,11 @@ def fit_diagnosis_of_exported(
         results: Folder of stored results.
 
     Raises:
-        LotwiseError: The repository cannot be used.
-        ResultsError: The committee is not of the benchmark's lots.
+        LotwiseError, ResultsError: As `open_exported`.
     """
-    recipe = workspace.recipe(CommitteeRecipe, COMMITTEE)
-    committee = ExportedCommittee(repository)
-    _check_lots(committee, repository)
+    committee, predictor = open_exported(workspace, repository)
     fitted_before = read_fitted(repository / COMMITTEE)
     fitted_before.calibrated.check_weights(committee.weights_sha256)
-    predictor = PredictionCache(workspace.runs, recipe, exported=committee)
     shifted, known = shifted_tiles(workspace.cache), workspace.fresh_tiles(CALIBRATION)
     scenes, number = known_scenes(workspace.cache)
     fitted = fit_diagnosis(
@@ -143,40 +153,8 @@ def fit_diagnosis_of_exported(
     return fitted
 
 
-def cascade_of_exported(workspace: Workspace, repository: Path, results: Path) -> FittedCascade:
-    """Fit the cascade of a repository's ensemble, and store its decisions.
-
-    Args:
-        workspace: Recipes and rendered tiles.
-        repository: The model repository; its committee is calibrated.
-        results: Folder of stored results.
-
-    Raises:
-        LotwiseError: The repository cannot be used.
-        ResultsError: The committee is not of the benchmark's lots, was calibrated on other tiles,
-            or has no cascade.
-    """
-    committee = ExportedCommittee(repository)
-    _check_lots(committee, repository)
-    predictor = PredictionCache(
-        workspace.runs, workspace.recipe(CommitteeRecipe, COMMITTEE), exported=committee
-    )
-    return fit_exported_cascade(workspace, predictor, committee.lot_ids, repository, results)
-
-
-def _check_lots(committee: ExportedCommittee, repository: Path) -> None:
-    if committee.lot_ids != tuple(lot.lot_id for lot in reference_lots()):
-        raise ResultsError(
-            f"the committee in {repository} knows other lots than benchmark v1's; calibrate it on "
-            "your own tiles with `lotwise calibrate`"
-        )
-
-
 def _fitted(
-    workspace: Workspace,
-    predictor: PredictionCache,
-    committee: ExportedCommittee,
-    recipe: CommitteeRecipe,
+    workspace: Workspace, predictor: PredictionCache, committee: ExportedCommittee
 ) -> Fitted:
     tiles = workspace.fresh_tiles(CALIBRATION)
     again = benchmark_set(KNOWN_LOTS, workspace.cache)
@@ -187,7 +165,7 @@ def _fitted(
     return fit_committee(
         predicted(tiles.images, tiles.lots, "calibration tiles, ensemble"),
         predicted(again.images, again.lots, f"{KNOWN_LOTS}, ensemble"),
-        recipe.policy,
+        predictor.recipe.policy,
         lot_ids=committee.lot_ids,
         origins=(SIMULATED,),
         weights_sha256=committee.weights_sha256,

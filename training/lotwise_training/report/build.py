@@ -42,7 +42,7 @@ from lotwise_training.report.render import (
     show,
     table,
 )
-from lotwise_training.report.served_models import RecheckFailed, served_committee
+from lotwise_training.report.served_models import RecheckFailed, ServedCommittee, served_models
 from lotwise_training.report.targets import Target
 from lotwise_training.report.verify import ABSOLUTE, RELATIVE, Rechecked, recheck
 from lotwise_training.store.arrays import ResultsError, read
@@ -225,7 +225,8 @@ def _recheck(
         return track(batches, title, console=err)
 
     version = frozen()[1]
-    with served_committee(models) as committee:
+    with served_models(models) as served:
+        committee = ServedCommittee(served)
         return recheck(
             outputs,
             manifest,

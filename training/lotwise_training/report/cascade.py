@@ -9,10 +9,9 @@ from lotwise.core.cascade_fit import evaluations
 from lotwise_training.evaluation.cascade import REFERRED, StoredCascade
 from lotwise_training.evaluation.records import Records
 from lotwise_training.evaluation.shift_predictions import KNOWN
-from lotwise_training.report.render import Inputs, Section, Table, table
+from lotwise_training.report.render import Inputs, Section, section_of, table
 from lotwise_training.report.served_models import COMMITTEE, check_same
 from lotwise_training.report.targets import Target, at_least, at_most
-from lotwise_training.store.arrays import find
 
 SECTION: Final = "cascade"
 LEAST_EQUAL: Final = 0.995
@@ -36,11 +35,6 @@ def cascade_records(stored: StoredCascade) -> Records:
     return records
 
 
-def cascade_table(records: Records, stored: StoredCascade) -> Table:
-    """What a cascade costs, and how often it decides as the whole ensemble."""
-    return table("cascade", records.rows(SECTION), stored=stored)
-
-
 def cascade_targets(records: Records) -> tuple[Target, ...]:
     """The project's targets, on known lots in new regions."""
     (known,) = records.rows(SECTION, set=KNOWN)
@@ -51,16 +45,15 @@ def cascade_targets(records: Records) -> tuple[Target, ...]:
     )
 
 
-def cascade_section(inputs: Inputs) -> Section | None:
+@section_of(StoredCascade)
+def cascade_section(inputs: Inputs, stored: StoredCascade) -> Section:
     """The section, see `Inputs`; compares the served cascade."""
-    stored = find(StoredCascade, inputs.results)
-    if stored is None:
-        return None
     if inputs.models is not None:
         served = Cascade.read(inputs.models / COMMITTEE / CASCADE_FILE)
         version = None if served is None else served.calibration.calibration_version
         check_same("cascade", version, stored.version, "lotwise-train cascade")
     records = cascade_records(stored)
+    shown = table("cascade", records.rows(SECTION), stored=stored)
     stated = {name: getattr(stored, name) for name in ("version", "first", "members")}
-    blocks, targets = (cascade_table(records, stored),), cascade_targets(records)
-    return Section("cascade", "Cascade (early exit)", blocks, records, targets, stated)
+    targets = cascade_targets(records)
+    return Section("cascade", "Cascade (early exit)", (shown,), records, targets, stated)

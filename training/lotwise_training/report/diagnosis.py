@@ -22,21 +22,18 @@ from lotwise_training.evaluation.shifts import (
 )
 from lotwise_training.report.figures.roc import roc_figure
 from lotwise_training.report.figures.shifts import kinds_figure
-from lotwise_training.report.render import Block, Inputs, Section, Table, cell, plot, table
+from lotwise_training.report.render import Inputs, Section, Table, cell, plot, section_of, table
 from lotwise_training.report.served_models import COMMITTEE, check_same
 from lotwise_training.report.targets import Target, at_least, at_most
-from lotwise_training.store.arrays import find
 
 MOST_ALARMS: Final = 15
 LEAST_LOT_ACCURACY: Final = 0.90
 MOST_NEEDED: Final = 0.20
 
 
-def diagnosis_section(inputs: Inputs) -> Section | None:
+@section_of(ShiftPredictions)
+def diagnosis_section(inputs: Inputs, predictions: ShiftPredictions) -> Section:
     """The section, see `Inputs`; compares the served diagnosis."""
-    predictions = find(ShiftPredictions, inputs.results)
-    if predictions is None:
-        return None
     if inputs.models is not None:
         folder = inputs.models / COMMITTEE
         served, lots = Diagnosis.read(folder / DIAGNOSIS_FILE), predictions.lots
@@ -48,12 +45,13 @@ def diagnosis_section(inputs: Inputs) -> Section | None:
     records = kind_records(predictions)
     add_mixtures(records, predictions, inputs.seed)
     add_early_verdicts(records, predictions)
-    blocks: list[Block] = [
+    blocks = (
         plot("kinds", kinds_figure(records)),
         plot("roc", roc_figure(predictions, inputs.outputs)),
-        *(kinds_table(records, section) for section in (KINDS_OF_TILES, KINDS_OF_LOTS)),
+        kinds_table(records, KINDS_OF_TILES),
+        kinds_table(records, KINDS_OF_LOTS),
         early_table(records),
-    ]
+    )
     stated = {"diagnosis_version": predictions.lots.diagnosis_version}
     title, targets = "Kinds of shift, and verdicts on lots", diagnosis_targets(records)
     return Section("diagnosis", title, blocks, records, targets, stated)

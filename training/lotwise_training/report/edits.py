@@ -28,19 +28,17 @@ from lotwise_training.report.render import (
     cell,
     paragraph,
     plot,
+    section_of,
     table,
 )
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.targets import Target, at_least, at_most
 from lotwise_training.report.verify_edits import served_edits
-from lotwise_training.store.arrays import find
 
 
-def edit_section(inputs: Inputs) -> Section | None:
+@section_of(EditResult)
+def edit_section(inputs: Inputs, found: EditResult) -> Section:
     """The section, see `Inputs`; asks the served editor again and shows what it draws."""
-    found = find(EditResult, inputs.results)
-    if found is None:
-        return None
     sets, manifest = found.sets, found.manifest()
     unit, served = manifest["unit"], manifest["served"]
     figures = edit_figures(sets, seed=inputs.seed)

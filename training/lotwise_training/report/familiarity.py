@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from sklearn.metrics import roc_auc_score
-
 from lotwise.core.known_tiles import KNOWN_TILES_FILE, KnownTiles
 from lotwise_training.evaluation.bootstrap import wilson
 from lotwise_training.evaluation.familiarity_predictions import (
@@ -14,9 +12,9 @@ from lotwise_training.evaluation.familiarity_predictions import (
     PValues,
 )
 from lotwise_training.evaluation.records import Records
-from lotwise_training.report.render import Inputs, Section, Table, table
+from lotwise_training.metrics import auroc
+from lotwise_training.report.render import Inputs, Section, Table, section_of, table
 from lotwise_training.report.served_models import check_same
-from lotwise_training.store.arrays import find
 
 SECTION: Final = "known tiles"
 LEVELS: Final = (0.005, 0.01, 0.05)
@@ -26,12 +24,11 @@ def ood_records(p_values: PValues) -> Records:
     """Shares of tiles at or below each of LEVELS, and AUROCs against new lots, by set."""
     records, known = Records(), p_values[NEW_LOTS]
     for name, values in p_values.items():
-        auroc = None
+        area = None
         if name != NEW_LOTS:
-            shifted = [0] * len(known) + [1] * len(values)
-            auroc = float(roc_auc_score(shifted, [*-known, *-values]))
+            area = auroc(-known, -values)
         flagged = {f"flagged_{level:g}": float((values <= level).mean()) for level in LEVELS}
-        records.add(SECTION, {"set": name}, len(values), auroc=auroc, **flagged)
+        records.add(SECTION, {"set": name}, len(values), auroc=area, **flagged)
     return records
 
 
@@ -45,11 +42,9 @@ def ood_table(records: Records) -> Table:
     return table("known-tiles", rows, intervals=intervals)
 
 
-def familiarity_section(inputs: Inputs) -> Section | None:
+@section_of(FamiliarityResult)
+def familiarity_section(inputs: Inputs, found: FamiliarityResult) -> Section:
     """The section, see `Inputs`; compares the served known tiles."""
-    found = find(FamiliarityResult, inputs.results)
-    if found is None:
-        return None
     p_values, manifest = found.sets, found.manifest()
     if inputs.models is not None:
         served = KnownTiles.read(inputs.models / "regressor" / KNOWN_TILES_FILE).statement

@@ -16,7 +16,7 @@ from lotwise_training.evaluation.conformal import (
 )
 from lotwise_training.evaluation.interval_predictions import IntervalResult, NewLots
 from lotwise_training.evaluation.records import Records, Row
-from lotwise_training.report.figures.conformal import lot_intervals_figure
+from lotwise_training.report.figures.regression import lot_intervals_figure
 from lotwise_training.report.figures.style import Plot
 from lotwise_training.report.render import (
     NONE,
@@ -27,25 +27,23 @@ from lotwise_training.report.render import (
     interval,
     paragraph,
     plot,
+    section_of,
     table,
 )
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.targets import Target, in_unit
-from lotwise_training.report.verify_property import check_calibration, check_folds
-from lotwise_training.store.arrays import find
+from lotwise_training.report.verify_property import check_calibration, check_predictions
 
 
-def intervals_section(inputs: Inputs) -> Section | None:
+@section_of(IntervalResult)
+def intervals_section(inputs: Inputs, found: IntervalResult) -> Section:
     """The section, see `Inputs`; asks the served fold networks about tiles of new lots again."""
-    found = find(IntervalResult, inputs.results)
-    if found is None:
-        return None
     held, new, manifest = found.held, found.new, found.manifest()
     stored, verified = calibrations(held, manifest)[ALL_LOTS], ""
     if inputs.models is not None:
         check_calibration(inputs.models, stored)
         with served_models(inputs.models) as served:
-            tiles, worst = check_folds(served, new, seed=inputs.seed)
+            tiles, worst = check_predictions(served, new, seed=inputs.seed)
         verified = (
             f"asked the fold networks again about {tiles} tiles of new lots: property within "
             f"{worst:.2f} {manifest['unit']} of the stored predictions"

@@ -12,9 +12,8 @@ from lotwise_training.active_learning.learning_curve import LearningCurve, figur
 from lotwise_training.active_learning.power_law import INTERVAL, Need, interval, need
 from lotwise_training.evaluation.records import Records, Row
 from lotwise_training.report.figures.plans import learning_figure
-from lotwise_training.report.render import Inputs, Section, Table, cell, plot, table
+from lotwise_training.report.render import Inputs, Section, Table, cell, plot, section_of, table
 from lotwise_training.report.targets import Target, at_most
-from lotwise_training.store.arrays import find
 
 SECTION: Final = "learning curve"
 WITHIN: Final = 0.02
@@ -23,11 +22,9 @@ LEAST_POINTS: Final = 3
 """That a curve is extrapolated from."""
 
 
-def learning_section(inputs: Inputs) -> Section | None:
+@section_of(LearningCurve)
+def learning_section(_: Inputs, curve: LearningCurve) -> Section:
     """The section, see `Inputs`."""
-    curve = find(LearningCurve, inputs.results)
-    if curve is None:
-        return None
     text = " ".join(need_sentences(curve, ()))
     blocks = (curve_table(curve), plot("learning", learning_figure(curve)), text)
     stated = {key: value for key, value in figures(curve).items() if key != "points"}
@@ -43,7 +40,7 @@ def curve_records(curve: LearningCurve) -> Records:
         records.add(
             SECTION,
             {"training_tiles": point.tiles},
-            curve.asked,
+            curve.unlabelled,
             share=point.share,
             steps=point.steps,
             confidence=point.confidence,

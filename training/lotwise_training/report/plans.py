@@ -21,19 +21,26 @@ from lotwise_training.active_learning.simulation import (
 )
 from lotwise_training.evaluation.records import Records, Row
 from lotwise_training.report.figures.plans import WAY_WORDS, plan_figure
-from lotwise_training.report.render import NONE, Column, Inputs, Section, Table, cell, plot, table
+from lotwise_training.report.render import (
+    NONE,
+    Column,
+    Inputs,
+    Section,
+    Table,
+    cell,
+    plot,
+    section_of,
+    table,
+)
 from lotwise_training.report.served_models import COMMITTEE, check_same
 from lotwise_training.report.targets import Target, at_most
-from lotwise_training.store.arrays import find
 
 SAVING_AT: Final = 20
 
 
-def plans_section(inputs: Inputs) -> Section | None:
+@section_of(SimulatedPlans)
+def plans_section(inputs: Inputs, made: SimulatedPlans) -> Section:
     """The section, see `Inputs`; compares the served committee."""
-    made = find(SimulatedPlans, inputs.results)
-    if made is None:
-        return None
     stated = made.manifest()
     weights = stated["weights_sha256"]
     if inputs.models is not None:

@@ -23,24 +23,30 @@ from lotwise_training.evaluation.regression import (
 )
 from lotwise_training.report.figures.regression import lots_figure, methods_figure, predicted_figure
 from lotwise_training.report.figures.style import Plot
-from lotwise_training.report.render import Block, Inputs, Section, Table, paragraph, plot, table
+from lotwise_training.report.render import (
+    Block,
+    Inputs,
+    Section,
+    Table,
+    paragraph,
+    plot,
+    section_of,
+    table,
+)
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.targets import Target, at_least, at_most
-from lotwise_training.report.verify_property import check_property
-from lotwise_training.store.arrays import find
+from lotwise_training.report.verify_property import check_predictions
 
 
-def property_section(inputs: Inputs) -> Section | None:
+@section_of(PropertyResult)
+def property_section(inputs: Inputs, found: PropertyResult) -> Section:
     """The section, see `Inputs`; asks the served regressor about tiles of new lots again."""
-    found = find(PropertyResult, inputs.results)
-    if found is None:
-        return None
     sets, manifest = found.sets, found.manifest()
     verified, unit = "", manifest["unit"]
     # Tiles of a user's lots cannot be rendered again.
     if inputs.models is not None and NEW_LOTS in sets:
         with served_models(inputs.models) as served:
-            tiles, worst = check_property(served, sets[NEW_LOTS], seed=inputs.seed)
+            tiles, worst = check_predictions(served, sets[NEW_LOTS], seed=inputs.seed)
         verified = (
             f"asked again about {tiles} tiles of new lots: property within {worst:.2f} {unit} of "
             "the stored predictions"

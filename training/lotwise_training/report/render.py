@@ -9,8 +9,9 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
@@ -24,6 +25,7 @@ from lotwise_training.evaluation.records import METRICS, Records, Row
 from lotwise_training.evaluation.tile_sets import words
 from lotwise_training.report.figures.style import Plot, as_svg
 from lotwise_training.report.targets import MISSED, REACHED, Target
+from lotwise_training.store.arrays import Result, find
 
 NONE: Final = "–"
 """Where there is no number."""
@@ -33,6 +35,7 @@ _TRANSLATED: Final = ("set", "against", "method", "other")
 """Keys whose values have words for people."""
 _REFERENCE: Final = re.compile(r"\[\[([\w-]+)\]\]")
 
+Stored = TypeVar("Stored", bound=Result)
 Forms = Mapping[str, Callable[[Row], str]]
 
 
@@ -166,6 +169,22 @@ class Section:
     def plots(self) -> list[Plot]:
         """Its plots."""
         return [block for block in self.blocks if isinstance(block, Plot)]
+
+
+def section_of(
+    kind: type[Stored],
+) -> Callable[[Callable[[Inputs, Stored], Section]], Callable[[Inputs], Section | None]]:
+    """Decorate what makes a section of a stored result: None where nothing is stored."""
+
+    def decorate(make: Callable[[Inputs, Stored], Section]) -> Callable[[Inputs], Section | None]:
+        @wraps(make)
+        def section(inputs: Inputs) -> Section | None:
+            stored = find(kind, inputs.results)
+            return None if stored is None else make(inputs, stored)
+
+        return section
+
+    return decorate
 
 
 def columns(spec: str, forms: Forms) -> tuple[Column, ...]:

@@ -123,14 +123,3 @@ def served_models(repository: Path) -> Iterator[ServedModels]:
             raise RecheckFailed(f"a model of {repository} does not answer: {error}") from None
         finally:
             runner.run(engine.close())
-
-
-@contextmanager
-def served_committee(repository: Path) -> Iterator[ServedCommittee]:
-    """The committee of a model repository.
-
-    Raises:
-        RecheckFailed: The repository has none that can be loaded.
-    """
-    with served_models(repository) as models:
-        yield ServedCommittee(models)
