@@ -153,11 +153,6 @@ def outlook(process: LotProcess, resamples: int = RESAMPLES, seed: int = 0) -> O
     A parametric bootstrap (Efron & Tibshirani 1993, An Introduction to the Bootstrap, section 6.5):
     values of the tested lots are drawn from the process and it is fitted anew. Drawing lots with
     repetition would put some twice at the same place, which no process with a nugget allows.
-
-    Args:
-        process: Of all lots.
-        resamples: How many.
-        seed: Of the draws.
     """
     rng = np.random.default_rng(seed)
     prior = process.prior()

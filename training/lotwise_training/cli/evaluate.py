@@ -73,7 +73,7 @@ def cascade(
     workspace: Workspace, repository: Repository = MODELS, results: Results = RESULTS
 ) -> None:
     """Fit the cascade of an exported committee (few members first), and evaluate it."""
-    from lotwise_training.pipelines.cascade import cascade_of_exported
+    from lotwise_training.pipelines.exported_ensemble import cascade_of_exported
 
     found = cascade_of_exported(workspace, repository, results)
     fitted = found.cascade

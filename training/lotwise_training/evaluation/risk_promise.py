@@ -125,11 +125,6 @@ def checked_risk(pool: Scored, request: PolicyRequest, risk_bound: float) -> flo
 
     It is the policy's target, or else the bound that was found; but no more than half the largest
     error that a threshold has on the pool, or the promise could hardly be broken.
-
-    Args:
-        pool: Labelled tiles.
-        request: Of the policy.
-        risk_bound: On the error among accepted tiles.
     """
     scores = pool.acceptable(request.min_familiarity)
     wrong = pool.wrong[np.argsort(scores, kind="stable")][: int(np.isfinite(scores).sum())]

@@ -24,8 +24,8 @@ from lotwise_training.config.schema import CommitteeRecipe, EditorRecipe, Regres
 from lotwise_training.data.calibration_sets import CALIBRATION, FRESH
 from lotwise_training.data.splits import SPLITS, classes, labels
 from lotwise_training.data.tiles import Images, Numbers, TileDataset
-from lotwise_training.evaluation.edit_records import SIMULATOR
 from lotwise_training.evaluation.edits import (
+    SIMULATOR,
     edit_figures,
     edit_records,
     editor_card_rows,
@@ -55,13 +55,7 @@ EDITED_LOTS: Final = 24
 
 
 def fit_policy(workspace: Workspace, out: Console, own_lots: Path | None) -> None:
-    """Calibrate the trained committee and fit its referral policy.
-
-    Args:
-        workspace: Recipes, tiles, runs.
-        out: Says what was fitted.
-        own_lots: Folder of lots; None for benchmark v1.
-    """
+    """Calibrate the trained committee and fit its referral policy."""
     recipe = workspace.recipe(CommitteeRecipe, "committee")
     tiles = workspace.committee_tiles(own_lots)
     split = SPLITS[recipe.split](tiles, recipe.network.seed)
@@ -126,14 +120,7 @@ def store_predictions(
 def evaluate_regressor(
     workspace: Workspace, out: Console, own_lots: Path | None, results: Path
 ) -> None:
-    """Measure the regressor on lots that it never saw, and store what it predicted.
-
-    Args:
-        workspace: Recipes, tiles, runs.
-        out: Shows the tables.
-        own_lots: Folder of lots; None for benchmark v1.
-        results: Folder of stored predictions.
-    """
+    """Measure the regressor on lots that it never saw, and store what it predicted."""
     # Here, because the forests take seconds to import and no other command needs them.
     from lotwise_training.pipelines.property_predictions import property_result, property_sets
 
@@ -165,11 +152,14 @@ def _evaluate_new_lots(
 ) -> None:
     """Measure intervals and familiarity on the benchmark's new lots."""
     # Here, as above.
-    from lotwise_training.evaluation.conformal import card_rows, coverage_records
+    from lotwise_training.evaluation.conformal import (
+        card_rows,
+        coverage_records,
+        interval_predictions,
+    )
     from lotwise_training.evaluation.familiarity_predictions import familiarity_predictions
-    from lotwise_training.evaluation.interval_predictions import interval_predictions
-    from lotwise_training.report.familiarity import ood_records, ood_table
     from lotwise_training.report.intervals import coverage_table
+    from lotwise_training.report.property import ood_records, ood_table
 
     runs, profile = workspace.runs, workspace.profile
     reference = [lot.lot_id for lot in reference_lots()]
@@ -177,7 +167,7 @@ def _evaluate_new_lots(
         tiles, new, recipe, runs, profile=profile, benchmark=VERSION, reference=reference
     )
     write(results, intervals)
-    coverage = coverage_records(intervals.held, intervals.new, intervals.manifest())
+    coverage = coverage_records(intervals)
     _write_json(workspace.run(FOLDS) / EVALUATION_FILE, card_rows(coverage))
     show(coverage_table(coverage), out)
     familiarity = familiarity_predictions(new, runs, profile=profile, version=VERSION)
@@ -187,13 +177,7 @@ def _evaluate_new_lots(
 
 
 def evaluate_editor(workspace: Workspace, out: Console, results: Path) -> None:
-    """Measure the editors on lots that they never saw, and store what their edits did.
-
-    Args:
-        workspace: Recipes, tiles, runs.
-        out: Shows the tables.
-        results: Folder of stored measurements.
-    """
+    """Measure the editors on lots that they never saw, and store what their edits did."""
     # Here, as above.
     from lotwise_training.pipelines.edit_measurements import edit_result, edit_sets
 

@@ -31,13 +31,6 @@ RELATIVE_SCATTER: Final = 0.02
 def measure_plans(workspace: Workspace, repository: Path, results: Path, out: Console) -> None:
     """Simulate plans on the benchmark's new lots, store them and show what they save.
 
-    Args:
-        workspace: Recipes and rendered tiles; the lots' 20,000 tiles are rendered and predicted
-            unless they are cached.
-        repository: The model repository.
-        results: Folder of stored results.
-        out: Shows the tables.
-
     Raises:
         LotwiseError: The repository cannot be used.
         ResultsError: The committee gives no features.

@@ -20,7 +20,7 @@ from lotwise_training.active_learning.simulation import (
     SimulatedPlans,
 )
 from lotwise_training.evaluation.records import Records, Row
-from lotwise_training.report.figures.plans import WAY_WORDS, plan_figure
+from lotwise_training.report.figures.plans import plan_figure
 from lotwise_training.report.render import (
     NONE,
     Column,
@@ -58,13 +58,7 @@ def plans_section(inputs: Inputs, made: SimulatedPlans) -> Section:
 
 
 def plans_table(records: Records, made: SimulatedPlans, stated: Mapping[str, Any]) -> Table:
-    """Errors by way and number of tested lots, and what is saved.
-
-    Args:
-        records: By `plan_records`.
-        made: The simulated plans.
-        stated: What they rest on.
-    """
+    """Errors by way and number of tested lots, and what is saved."""
     last = int(made.sizes[-1])
 
     def needs(row: Row) -> str:
@@ -77,7 +71,6 @@ def plans_table(records: Records, made: SimulatedPlans, stated: Mapping[str, Any
         return lambda row: NONE if row.of["way"] == RANDOM else text(row)
 
     forms = {
-        "way": lambda row: WAY_WORDS[str(row.of["way"])],
         "difference": chosen(Column("", "against_random", "+%2").text),
         "ends": chosen(Column("", "against_random", "~+%2").text),
         "needs": chosen(needs),

@@ -31,7 +31,7 @@ NONE: Final = "–"
 """Where there is no number."""
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _TEXTS: Final = tomllib.loads(Path(__file__).with_name("texts.toml").read_text(encoding="utf-8"))
-_TRANSLATED: Final = ("set", "against", "method", "other")
+_TRANSLATED: Final = ("set", "against", "method", "other", "editor", "way")
 """Keys whose values have words for people."""
 _REFERENCE: Final = re.compile(r"\[\[([\w-]+)\]\]")
 
@@ -297,13 +297,7 @@ def show(table: Table, console: Console, numbers: Mapping[str, int] | None = Non
 
 
 def render_page(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """The report as HTML.
-
-    Args:
-        title: Of the page.
-        lead: First paragraph.
-        sections: With blocks; in their order.
-    """
+    """The report as HTML."""
     numbers = numbered(sections)
     used = {each.name for section in sections for each in section.records}
     template = environment(_TEMPLATES)

@@ -76,11 +76,7 @@ class ServedModels:
 
 
 class ServedCommittee:
-    """The repository's committee.
-
-    Args:
-        models: Of the repository.
-    """
+    """The repository's committee."""
 
     def __init__(self, models: ServedModels) -> None:
         self._models = models

@@ -15,7 +15,7 @@ from lotwise_training.calibration.conformal import FOLDS, INTERVALS_FILE
 from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
 from lotwise_training.data.render_cache import RenderOrder, render
 from lotwise_training.data.tiles import Images
-from lotwise_training.evaluation.interval_predictions import NewLots
+from lotwise_training.evaluation.conformal import NewLots
 from lotwise_training.evaluation.property_predictions import NETWORK, PropertySet
 from lotwise_training.report.served_models import RecheckFailed, ServedModels
 
@@ -34,12 +34,6 @@ def check_predictions(
     models: ServedModels, stored: PropertySet | NewLots, *, seed: int, draw: Render = render
 ) -> tuple[int, float]:
     """Render tiles of some of the benchmark's new lots again and compare the served networks.
-
-    Args:
-        models: Of the repository.
-        stored: Predictions of the new lots, by the regressor or by the fold networks.
-        seed: Of the choice of lots.
-        draw: Renders the tiles of a lot.
 
     Returns:
         How many tiles; the largest difference, in the property's unit.

@@ -117,12 +117,6 @@ def train_networks(
 ) -> None:
     """Train networks of one kind side by side; finished ones are kept.
 
-    Args:
-        trainer: Of what is learned, and how.
-        jobs: The networks.
-        run: Folder of this run.
-        parallel: Networks at once.
-
     Raises:
         CheckpointError, TrainingFailed: As `train_in_parallel`.
     """
@@ -134,11 +128,6 @@ def train_in_parallel(trainings: Sequence[Training], run: Path, *, parallel: int
 
     Processes that train together, and one that trains no two at once, take one network after
     another instead, without further processes.
-
-    Args:
-        trainings: The networks.
-        run: Folder of this run.
-        parallel: Networks at once.
 
     Raises:
         CheckpointError: `run` holds networks of another recipe or of other tiles.
