@@ -51,7 +51,8 @@ from lotwise.core.uncertainty import committee_probabilities, softmax
 from lotwise_training.config.load import RECIPES, RecipeError, load_recipe
 from lotwise_training.config.schema import STRICT, Count, NetworkRecipe, OpenShare
 from lotwise_training.data.tiles import Floats, Images, Numbers, TileDataset
-from lotwise_training.inference.predict import committee_logits, load_members
+from lotwise_training.inference.ensemble import MembersPredictor
+from lotwise_training.inference.predict import load_members
 from lotwise_training.metrics import (
     accuracy,
     expected_calibration_error,
@@ -289,7 +290,7 @@ def _figures(runs: Floats, lots: RealLots) -> dict[str, Any]:
 def _asked(folder: Path, images: Images) -> Floats:
     """Probabilities of a folder's members, float64 [n, members, K]."""
     members, _ = load_members(folder)
-    return softmax(committee_logits(members, images))
+    return softmax(MembersPredictor(members, "").outputs(images).logits)
 
 
 def _steps(path: Path) -> int:

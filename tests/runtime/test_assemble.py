@@ -217,7 +217,7 @@ def gradient_repository(root: Path) -> tuple[Path, list[NDArray[np.float32]]]:
         torch.nn.ReLU(),
         torch.nn.Conv2d(16, 16, 3, padding=1),
         torch.nn.ReLU(),
-        torch.nn.AdaptiveAvgPool2d(5),
+        torch.nn.AvgPool2d(6),
         torch.nn.Flatten(),
         torch.nn.Linear(400, 16),
         torch.nn.Tanh(),

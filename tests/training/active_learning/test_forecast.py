@@ -11,12 +11,12 @@ from lotwise.core.committee_outputs import CommitteeOutputs
 from lotwise_training.active_learning.embedding import COMPONENTS, PlaceSpace, lot_means
 from lotwise_training.active_learning.forecast import (
     FARTHEST,
-    PowerLaw,
     expected_error,
     learning_curve,
     outlook,
 )
 from lotwise_training.active_learning.gaussian_process import LotKernel, LotProcess, conditioned
+from lotwise_training.active_learning.power_law import PowerLaw, fit_above_floor
 from lotwise_training.store.arrays import ResultsError
 from tests.training.planned_lots import curve, lots
 
@@ -72,12 +72,12 @@ def test_expected_error_is_the_integral_over_the_gaussian(deviation):
 
 def test_a_power_law_is_found_again_and_ends_at_its_floor():
     sizes = np.array([5, 10, 20, 40])
-    law = PowerLaw.of(sizes, 0.02 + 0.4 * sizes**-0.7, floor=0.02)
-    assert (law.a, law.b) == (pytest.approx(0.4), pytest.approx(0.7))
+    law = fit_above_floor(sizes, 0.02 + 0.4 * sizes**-0.7, floor=0.02)
+    assert (law.scale, law.exponent) == (pytest.approx(0.4), pytest.approx(0.7))
     assert law.size(law.error(90)) == pytest.approx(90)
     assert math.isinf(law.size(0.02))
-    assert PowerLaw.of(sizes, np.full(4, 0.05), floor=0.0).size(0.04) > 1e9
-    assert math.isinf(PowerLaw.of(sizes, np.array([1, 2, 3, 4.0]), floor=0.0).size(0.04))
+    assert fit_above_floor(sizes, np.full(4, 0.05), floor=0.0).size(0.04) > 1e9
+    assert math.isinf(fit_above_floor(sizes, np.array([1, 2, 3, 4.0]), floor=0.0).size(0.04))
 
 
 @pytest.fixture(scope="module")

@@ -86,7 +86,7 @@ def test_points_that_are_less_sure_count_less():
 def test_errors_that_do_not_fall_are_a_floor():
     found = fit_power_law(TILES, np.full(5, 0.2), np.full(5, 0.01))
     assert found.error(10**9) == pytest.approx(0.2, abs=1e-6)
-    assert found.tiles(0.1) == math.inf
+    assert found.size(0.1) == math.inf
 
 
 def test_a_curve_of_two_points_is_refused():
@@ -95,18 +95,18 @@ def test_a_curve_of_two_points_is_refused():
 
 
 def test_tiles_are_the_inverse_of_errors():
-    assert LAW.tiles(LAW.error(12_345)) == pytest.approx(12_345)
-    assert LAW.tiles(LAW.floor) == math.inf
-    assert LAW.tiles(0.0) == math.inf
+    assert LAW.size(LAW.error(12_345)) == pytest.approx(12_345)
+    assert LAW.size(LAW.floor) == math.inf
+    assert LAW.size(0.0) == math.inf
     # Nearly at the floor more are needed than a number holds.
-    assert PowerLaw(0.05, 2.0, 0.05).tiles(0.05 + 1e-17) == math.inf
-    assert PowerLaw(0.1, 0.0, 1.0).tiles(0.2) == 0.0
+    assert PowerLaw(0.05, 2.0, 0.05).size(0.05 + 1e-17) == math.inf
+    assert PowerLaw(0.1, 0.0, 1.0).size(0.2) == 0.0
 
 
 def test_a_need_is_an_interval_of_the_resampled_curves():
     laws = [PowerLaw(0.05, 2.0, 0.30 + 0.01 * n) for n in range(10)]
     found = need(LAW, laws, 0.10)
-    each = sorted(law.tiles(0.10) for law in laws)
+    each = sorted(law.size(0.10) for law in laws)
     assert (found.low, found.high) == (each[0], each[9])
     assert found.low < found.tiles < found.high
     assert found.never == 0.0

@@ -13,7 +13,7 @@ from lotwise_training.calibration.conformal import (
     load_folds,
 )
 from lotwise_training.calibration.policy import committee_sha256
-from lotwise_training.evaluation.interval_predictions import (
+from lotwise_training.evaluation.conformal import (
     IntervalResult,
     interval_predictions,
 )

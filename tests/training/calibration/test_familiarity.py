@@ -21,7 +21,7 @@ from lotwise_training.evaluation.tile_sets import words
 from lotwise_training.export.repository import write_repository
 from lotwise_training.models.heads import ObservedRegressor
 from lotwise_training.models.wide_resnet import TileRegressor, target_scaling
-from lotwise_training.report.familiarity import LEVELS, SECTION, familiarity_section, ood_records
+from lotwise_training.report.property import FAMILIARITY, LEVELS, familiarity_section, ood_records
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.store.arrays import read, write
@@ -146,7 +146,7 @@ SAID = {
 
 
 def test_what_is_strange_is_counted_and_told_from_new_lots():
-    known, photographs, ground = ood_records(SAID).rows(SECTION)
+    known, photographs, ground = ood_records(SAID).rows(FAMILIARITY)
 
     def flagged(row):
         return [row.value(f"flagged_{level:g}") for level in LEVELS]
@@ -168,7 +168,7 @@ def test_the_report_has_the_section_and_refuses_other_known_tiles(fitted, tmp_pa
     known.write(models / "regressor" / KNOWN_TILES_FILE)
     section = familiarity_section(Inputs(results, models))
     assert [row[0] for row in section.tables[0].cells] == [words(name) for name in SAID]
-    assert section.records.rows(SECTION)[1].value("auroc") == pytest.approx(0.9995)
+    assert section.records.rows(FAMILIARITY)[1].value("auroc") == pytest.approx(0.9995)
     other = known.statement.model_copy(update={"version": "another"})
     write(results, FamiliarityResult(1, "tiny", other, SAID))
     with pytest.raises(RecheckFailed, match="another"):

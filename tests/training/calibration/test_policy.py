@@ -21,7 +21,7 @@ from lotwise_training.data.splits import region_blocked
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.evaluation.predictions import CalibrationCheck
 from lotwise_training.inference.ensemble import MembersPredictor
-from lotwise_training.inference.predict import committee_logits, load_members
+from lotwise_training.inference.predict import load_members, predict_logits
 from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.store.arrays import ResultsError, find, write
 from tests.training.small_lots import RECIPE, folder_lots
@@ -73,9 +73,8 @@ def test_members_say_all_that_they_serve(runs):
     members, _ = load_members(runs / "committee")
     images, _ = tiles(20, 3)
     outputs = MembersPredictor(members, "a" * 64).outputs(images)
-    np.testing.assert_allclose(
-        outputs.logits, committee_logits(members, images), rtol=1e-4, atol=1e-5
-    )
+    one_by_one = np.stack([predict_logits(member, images) for member in members], axis=1)
+    np.testing.assert_allclose(outputs.logits, one_by_one, rtol=1e-4, atol=1e-5)
     with torch.no_grad():
         logits, features, early = members[1](torch.from_numpy(images[:5, None]))
     np.testing.assert_allclose(outputs.logits[:5, 1], logits, rtol=1e-4, atol=1e-5)

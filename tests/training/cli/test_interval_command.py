@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from lotwise.core.intervals import IntervalCalibration
-from lotwise_training.evaluation.conformal import ALL_LOTS, calibrations
-from lotwise_training.evaluation.interval_predictions import IntervalResult
+from lotwise_training.evaluation.conformal import ALL_LOTS, IntervalResult, calibrations
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.intervals import intervals_section
 from lotwise_training.report.render import Inputs
@@ -59,13 +58,13 @@ def test_the_commands_say_what_calibrated_and_what_was_covered(followed):
 
 def test_what_is_exported_is_what_was_measured(followed):
     home, _ = followed
-    stored_result = read(IntervalResult, home / "results")
-    held, new, manifest = stored_result.held, stored_result.new, stored_result.manifest()
+    result = read(IntervalResult, home / "results")
+    held, new = result.held, result.new
     assert set(held.lot_ids) == set(KNOWN)
     assert np.bincount(held.lots).tolist() == [6] * 5
     assert new.predicted.shape == (12, 2)
-    assert manifest["coverage"] == 0.8
-    stored = calibrations(held, manifest)[ALL_LOTS]
+    assert result.coverage == 0.8
+    stored = calibrations(result)[ALL_LOTS]
     check_calibration(home / "models", stored)
     served = IntervalCalibration.read(home / "models" / "regressor_folds" / "intervals.json")
     assert served == stored

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lotwise_training.evaluation.card_figures import CardDisagrees, card_figures, check_card
+from lotwise_training.evaluation.classification import CardDisagrees, card_figures, check_card
 from lotwise_training.evaluation.predictions import set_predictions
 
 LOTS = ["R1", "R2"]

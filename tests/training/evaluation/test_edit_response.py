@@ -6,7 +6,6 @@ from torch import nn
 
 from lotwise_simulator import ATTRIBUTE_NAMES, benchmark, peak_stress_psi
 from lotwise_simulator.attributes import Attributes
-from lotwise_training.evaluation.edit_records import SIMULATOR, EditResult
 from lotwise_training.evaluation.edit_response import (
     STEP,
     TILES_PER_LOT,
@@ -15,7 +14,7 @@ from lotwise_training.evaluation.edit_response import (
     simulate_edits,
     target_attributes,
 )
-from lotwise_training.evaluation.edits import edit_figures
+from lotwise_training.evaluation.edits import SIMULATOR, EditResult, edit_figures
 from lotwise_training.store.arrays import ResultsError, read, write
 
 LOTS = benchmark.new_lots()[:2]

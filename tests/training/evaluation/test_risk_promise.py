@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from lotwise.core.policy_fit import Scored
+from lotwise_training.evaluation.records import Records
 from lotwise_training.evaluation.risk_promise import (
+    ACCEPTED,
     DRAWS,
-    accepted_shares,
+    add_accepted,
     check_promise,
     checked_risk,
     draw_scenes,
@@ -43,7 +45,12 @@ def test_a_promise_holds_on_scenes_of_every_lot_and_breaks_on_lots_at_random():
     assert equal.interval[0] <= equal.violations / 100 <= equal.interval[1]
     assert lots.violations > lots.most_violations > equal.violations
     assert not lots.kept
-    assert (equal.pool, equal.scenes, equal.tiles, equal.unreachable) == (5000, 10, 500, 0)
+    assert (equal.pool, equal.scenes, equal.calibration_tiles, equal.unreachable) == (
+        5000,
+        10,
+        500,
+        0,
+    )
 
 
 def test_a_promise_on_independent_tiles_is_counted_as_it_is_kept_and_broken():
@@ -118,5 +125,7 @@ def test_a_risk_that_could_not_be_broken_is_made_smaller():
 def test_the_worst_lot_stands_beside_all():
     labels = np.repeat([0, 1], [300, 100])
     pool = pool_of(np.where(labels == 1, 0.8, 0.1), np.zeros(400, dtype=bool))
-    found = accepted_shares(pool, labels, 0.05, 0.5)
-    assert (found.marginal, found.worst, found.worst_lot) == (0.75, 0.0, 1)
+    records = Records()
+    add_accepted(records, pool, labels, 0.05, 0.5)
+    (row,) = records.rows(ACCEPTED)
+    assert (row.value("accepted_share"), row.value("worst_accepted_share")) == (0.75, 0.0)

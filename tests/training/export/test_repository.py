@@ -15,7 +15,7 @@ from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training.calibration.conformal import FOLDS, load_folds
 from lotwise_training.calibration.policy import committee_sha256
 from lotwise_training.data.tiles import write_remarks
-from lotwise_training.evaluation.card_figures import card_figures, check_card
+from lotwise_training.evaluation.classification import card_figures, check_card
 from lotwise_training.evaluation.predictions import (
     ENSEMBLE,
     SINGLE,

@@ -11,10 +11,10 @@ from lotwise_training.evaluation.cascade import (
     CascadeDecisions,
     StoredCascade,
 )
-from lotwise_training.evaluation.shift_predictions import SETS
-from lotwise_training.pipelines.cascade import cascade_decisions
-from lotwise_training.report.cascade import (
-    SECTION,
+from lotwise_training.evaluation.shifts import SETS
+from lotwise_training.pipelines.exported_ensemble import cascade_decisions
+from lotwise_training.report.diagnosis import (
+    CASCADE,
     cascade_records,
     cascade_section,
     cascade_targets,
@@ -55,7 +55,7 @@ def test_something_else_is_refused(tmp_path):
 
 
 def test_figures_are_counted_tile_by_tile():
-    row = cascade_records(stored()).rows(SECTION)[0]
+    row = cascade_records(stored()).rows(CASCADE)[0]
     assert row.metrics["evaluations"].count == 4
     assert (row.value("first_enough"), row.value("same_decision")) == (0.75, 0.75)
     # Two of four members always, the other two for a quarter.
@@ -97,5 +97,5 @@ def test_the_section_shows_the_cascade_that_is_served_or_none(tmp_path):
         cascade_section(Inputs(tmp_path, tmp_path / "models"))
     write(tmp_path, stored(found.cascade.calibration.calibration_version))
     section = cascade_section(Inputs(tmp_path, tmp_path / "models"))
-    assert section.records.rows(SECTION)[0].value("same_decision") == 0.75
+    assert section.records.rows(CASCADE)[0].value("same_decision") == 0.75
     assert "7 false alarms" in section.tables[0].note

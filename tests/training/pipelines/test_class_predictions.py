@@ -19,12 +19,7 @@ from lotwise_training.evaluation.predictions import (
     pool_logits,
 )
 from lotwise_training.inference.ensemble import MembersPredictor
-from lotwise_training.inference.predict import (
-    committee_logits,
-    dropout_logits,
-    load_members,
-    load_network,
-)
+from lotwise_training.inference.predict import dropout_logits, load_members, load_network
 from lotwise_training.pipelines import class_predictions
 from lotwise_training.pipelines.class_predictions import (
     UNKNOWN,
@@ -89,7 +84,7 @@ def test_all_test_tiles_of_the_served_split_are_asked_in_all_ways(outputs, runs)
     np.testing.assert_array_equal(found.labels, DATA.lots[tiles])
     members, _ = load_members(runs / "committee")
     network, _ = load_network(runs / "committee" / "dropout.pt")
-    of_members = committee_logits(members, DATA.images[tiles])
+    of_members = MembersPredictor(members, "").outputs(DATA.images[tiles]).logits
     expected = {
         SINGLE: pool_logits(of_members[:, :1]),
         DROPOUT: pool_logits(
@@ -136,7 +131,6 @@ def nobody(monkeypatch):
     def fail(*_, **__):
         pytest.fail("asked again")
 
-    monkeypatch.setattr(prediction_cache, "committee_logits", fail)
     monkeypatch.setattr(prediction_cache, "dropout_logits", fail)
     monkeypatch.setattr(MembersPredictor, "outputs", fail)
 

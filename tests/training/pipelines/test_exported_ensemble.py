@@ -14,7 +14,7 @@ from lotwise.core.policy import ReferralPolicy
 from lotwise_training.calibration.policy import POLICY_FILE
 from lotwise_training.data.calibration_sets import CALIBRATION, FRESH, FreshTiles
 from lotwise_training.data.synthetic_shifts import ShiftedTiles
-from lotwise_training.evaluation import shift_predictions
+from lotwise_training.evaluation import shifts
 from lotwise_training.evaluation.predictions import (
     ENSEMBLE,
     SINGLE,
@@ -22,7 +22,7 @@ from lotwise_training.evaluation.predictions import (
     EnsembleResult,
     set_predictions,
 )
-from lotwise_training.evaluation.shift_predictions import ShiftPredictions
+from lotwise_training.evaluation.shifts import ShiftPredictions
 from lotwise_training.export.repository import _keep_diagnosis, write_repository
 from lotwise_training.pipelines import class_predictions as answers
 from lotwise_training.pipelines import exported_ensemble as judging
@@ -165,16 +165,14 @@ def test_a_diagnosis_is_fitted_for_the_exported_committee_and_measured(
     monkeypatch.setattr(
         judging, "known_scenes", lambda cache: (known.images, np.arange(len(known.images)) // 36)
     )
-    monkeypatch.setattr(
-        shift_predictions, "benchmark_set", lambda name, cache: Sized(tiles(75, len(name)))
-    )
+    monkeypatch.setattr(shifts, "benchmark_set", lambda name, cache: Sized(tiles(75, len(name))))
     fitted = fit_diagnosis_of_exported(workspace, exported, tmp_path / "results")
     served = Diagnosis.read(exported / "committee" / DIAGNOSIS_FILE)
     assert served.version == fitted.diagnosis.version
     assert served.weights_sha256 == ExportedCommittee(exported).weights_sha256
     assert LotCalibration.read(exported / "committee" / LOT_DIAGNOSIS_FILE) == fitted.lots
     answers = read(ShiftPredictions, tmp_path / "results")
-    assert set(answers.sets) == set(shift_predictions.SETS)
+    assert set(answers.sets) == set(shifts.SETS)
     outputs = read(EnsembleResult, tmp_path / "results").sets
     inputs = Inputs(tmp_path / "results", exported, outputs)
     section = diagnosis_section(inputs)

@@ -12,10 +12,10 @@ from lotwise_training.active_learning.embedding import PlaceSpace
 from lotwise_training.active_learning.forecast import (
     FARTHEST,
     Outlook,
-    PowerLaw,
     expected_error,
 )
 from lotwise_training.active_learning.gaussian_process import LotKernel, LotProcess
+from lotwise_training.active_learning.power_law import PowerLaw
 from lotwise_training.data.tiles import DatasetError
 from lotwise_training.export.repository import write_repository
 from lotwise_training.pipelines.plan_lots import plan_lots, ranks

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from lotwise_training.calibration.conformal import FOLDS, HeldOut
 from lotwise_training.evaluation.conformal import (
     ALL_LOTS,
     REFERENCE,
+    IntervalResult,
+    NewLots,
     beta_binomial_band,
     binomial_band,
     calibrations,
     card_rows,
     coverage_records,
 )
-from lotwise_training.evaluation.interval_predictions import IntervalResult, NewLots
 from lotwise_training.report.build import main
 from lotwise_training.report.figures.style import as_svg
 from lotwise_training.report.intervals import (
@@ -29,7 +31,7 @@ from lotwise_training.report.intervals import (
 )
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
-from lotwise_training.report.verify_property import check_calibration, check_folds
+from lotwise_training.report.verify_property import check_calibration, check_predictions
 from lotwise_training.store.arrays import write
 from tests.training.answered_tiles import ensemble_result, every_set
 
@@ -39,7 +41,7 @@ STATED = {
     "profile": "tiny",
     "property": "peak stress",
     "unit": "psi",
-    "reference_lots": [f"L{n}" for n in range(8)],
+    "reference_lots": tuple(f"L{n}" for n in range(8)),
     "coverage": 0.9,
     "lot_tiles": TILES,
     "logarithmic": True,
@@ -73,12 +75,12 @@ def answered():
         values=new,
         lot_ids=tuple(lot.lot_id for lot in benchmark.new_lots()[:NEW]),
     )
-    return held, said, STATED
+    return IntervalResult(**STATED, held=held, new=said)
 
 
 @pytest.fixture(scope="module")
 def records(answered):
-    return coverage_records(*answered)
+    return coverage_records(answered)
 
 
 def one(records, calibrated, kind, nominal):
@@ -87,7 +89,7 @@ def one(records, calibrated, kind, nominal):
 
 
 def test_coverage_is_the_share_of_new_lots_that_were_held(answered, records):
-    held, new, _ = answered
+    held, new = answered.held, answered.new
     residuals = [
         abs(np.log(held.predicted[held.lots == n].mean(dtype=float) / held.values[n]))
         for n in range(LOTS)
@@ -139,9 +141,8 @@ def test_targets_are_those_of_what_is_served(records):
 
 
 def test_intervals_that_never_hold_miss_the_target(answered):
-    held, new, stated = answered
-    off = NewLots(new.lots, new.predicted * 2, new.values, new.lot_ids)
-    lot, tile = coverage_targets(coverage_records(held, off, stated), 0.9)
+    off = replace(answered.new, predicted=answered.new.predicted * 2)
+    lot, tile = coverage_targets(coverage_records(replace(answered, new=off)), 0.9)
     assert (lot.reached, lot.value) == (False, 0.0)
     assert not tile.reached
 
@@ -154,13 +155,13 @@ def test_the_card_names_what_is_served_alone(records):
 
 
 def test_page_and_figures_show_every_row(answered, records):
-    plot = intervals_plot(calibrations(answered[0], STATED)[ALL_LOTS], answered[1], STATED)
+    plot = intervals_plot(calibrations(answered)[ALL_LOTS], answered)
     assert len(coverage_table(records).cells) == 12
     svg = as_svg(plot.figure, plot.name, plot.caption)
     assert "Lot intervals of 90% nominal coverage" in svg
     assert "covers it" in svg
-    few = calibrations(answered[0], STATED)[REFERENCE]
-    assert intervals_plot(few, answered[1], STATED) is None
+    few = calibrations(answered)[REFERENCE]
+    assert intervals_plot(few, answered) is None
 
 
 def test_nothing_stored_gives_no_section(tmp_path):
@@ -168,10 +169,8 @@ def test_nothing_stored_gives_no_section(tmp_path):
 
 
 def test_the_report_has_the_section(answered, tmp_path, capsys):
-    held, new, stated = answered
-    stated = {**stated, "reference_lots": tuple(stated["reference_lots"])}
     write(tmp_path / "results", ensemble_result(every_set()))
-    write(tmp_path / "results", IntervalResult(**stated, held=held, new=new))
+    write(tmp_path / "results", answered)
     arguments = ["--results", tmp_path / "results", "--out", tmp_path / "out", "--no-recheck"]
     assert main([str(each) for each in arguments]) == 0
     shown = capsys.readouterr().out
@@ -199,7 +198,7 @@ def test_the_report_has_the_section(answered, tmp_path, capsys):
     ],
 )
 def test_the_served_calibration_is_compared_with_the_stored_one(answered, change, said, tmp_path):
-    stored = calibrations(answered[0], STATED)[ALL_LOTS]
+    stored = calibrations(answered)[ALL_LOTS]
     served = stored
     if "lots" in change:
         served = stored.model_copy(update={"lots": stored.lots[1:]})
@@ -247,9 +246,9 @@ def test_the_fold_networks_are_asked_again(off, found):
     stored = NewLots(numbers, said, np.ones(200), names)
     if found:
         with pytest.raises(RecheckFailed, match="fold networks differ from the stored prediction"):
-            check_folds(Folds(off), stored, seed=0, draw=render)
+            check_predictions(Folds(off), stored, seed=0, draw=render)
         return
     models = Folds(off)
-    tiles, worst = check_folds(models, stored, seed=0, draw=render)
+    tiles, worst = check_predictions(models, stored, seed=0, draw=render)
     assert tiles == models.asked == 48
     assert worst == pytest.approx(off, abs=1e-4)

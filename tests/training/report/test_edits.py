@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from lotwise_simulator import ATTRIBUTE_NAMES, benchmark
-from lotwise_training.evaluation.edit_records import SIMULATOR, EditorRun, EditResult, EditSet
 from lotwise_training.evaluation.edit_response import current_attributes, target_attributes
 from lotwise_training.evaluation.edits import (
+    SIMULATOR,
+    EditorRun,
+    EditResult,
+    EditSet,
     edit_figures,
     edit_records,
     editor_card_rows,

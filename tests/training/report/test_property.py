@@ -32,7 +32,7 @@ from lotwise_training.evaluation.regression import (
 from lotwise_training.report.property import property_section, property_table, property_targets
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
-from lotwise_training.report.verify_property import check_property
+from lotwise_training.report.verify_property import check_predictions
 from lotwise_training.store.arrays import ResultsError, read, write
 
 MANIFEST = {
@@ -202,7 +202,7 @@ def kept():
 
 def test_the_served_regressor_is_asked_again(kept):
     models = Regressor(off=0.1)
-    tiles, worst = check_property(models, kept[0], seed=0, draw=kept[1])
+    tiles, worst = check_predictions(models, kept[0], seed=0, draw=kept[1])
     assert tiles == sum(models.asked) == 120
     assert max(models.asked) == 8
     assert worst == pytest.approx(0.1, abs=1e-4)
@@ -210,4 +210,4 @@ def test_the_served_regressor_is_asked_again(kept):
 
 def test_another_regressor_is_found_out(kept):
     with pytest.raises(RecheckFailed, match="differs from the stored prediction by 1.0"):
-        check_property(Regressor(off=1.0), kept[0], seed=0, draw=kept[1])
+        check_predictions(Regressor(off=1.0), kept[0], seed=0, draw=kept[1])

@@ -17,7 +17,7 @@ from lotwise.core.signature import (
 from lotwise.runtime.model_config import write_pbtxt
 from lotwise_training.evaluation.predictions import set_predictions
 from lotwise_training.report.build import main
-from lotwise_training.report.served_models import RecheckFailed, served_committee
+from lotwise_training.report.served_models import RecheckFailed, ServedCommittee, served_models
 from lotwise_training.report.verify import choose, recheck
 from lotwise_training.store.arrays import write
 from tests.training.answered_tiles import ensemble_result
@@ -290,7 +290,8 @@ def repository(tmp_path):
 
 
 def test_the_served_committee_is_asked_in_its_own_batches(outputs, repository):
-    with served_committee(repository) as committee:
+    with served_models(repository) as models:
+        committee = ServedCommittee(models)
         assert committee.metadata == METADATA
         # More than the model takes at once.
         assert committee.logits(render("ground", np.arange(11))).shape == (11, MEMBERS, 3)
@@ -302,9 +303,9 @@ def test_the_served_committee_is_asked_in_its_own_batches(outputs, repository):
 def test_a_repository_without_a_committee_is_said_in_a_sentence(tmp_path):
     with (
         pytest.raises(RecheckFailed, match="a model of .* does not answer: .*committee"),
-        served_committee(tmp_path),
+        served_models(tmp_path) as models,
     ):
-        pass
+        ServedCommittee(models)
 
 
 def test_the_command_fails_where_other_weights_are_served(outputs, repository, tmp_path, capsys):

@@ -12,7 +12,8 @@ import pytest
 
 from lotwise_training.data.splits import SPLITS, classes
 from lotwise_training.data.tiles import DatasetError
-from lotwise_training.inference.predict import committee_logits, load_members, load_network
+from lotwise_training.inference.ensemble import MembersPredictor
+from lotwise_training.inference.predict import load_members, load_network
 from lotwise_training.store.checkpoint import CheckpointError
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.parallel import TrainingFailed, train_networks
@@ -194,7 +195,7 @@ def test_workers_leave_finished_networks(run, short_jobs):
         assert lot_ids == tuple(DATA.table.lot_ids[lot] for lot in job.classes)
     members, lot_ids = load_members(run / "committee")
     assert lot_ids == DATA.table.lot_ids
-    logits = committee_logits(members, DATA.images[:5])
+    logits = MembersPredictor(members, "").outputs(DATA.images[:5]).logits
     assert logits.shape == (5, 2, 4)
     assert np.abs(logits[:, 0] - logits[:, 1]).max() > 1e-3
 

@@ -20,6 +20,7 @@ from lotwise_training.active_learning.gaussian_process import (
     conditioned,
     fitted_hyperparameters,
 )
+from lotwise_training.active_learning.power_law import INTERVAL, PowerLaw, fit_above_floor
 from lotwise_training.data.tiles import Floats, Numbers
 
 RESAMPLES: Final = 200
@@ -31,11 +32,8 @@ LEAST_SIZE: Final = 4
 """Fewer tested lots do not follow a power law yet."""
 LARGEST_SHARE: Final = 0.8
 """Of all lots tested; the few that would be left say little."""
-STEEPEST: Final = 2.0
 FARTHEST: Final = 10
 """A size over so many times the lots at hand is beyond what they can tell."""
-INTERVAL: Final = (0.05, 0.95)
-_MOST_LOG: Final = 50.0
 
 
 def expected_error(deviation: Floats) -> Floats:
@@ -52,46 +50,6 @@ def expected_error(deviation: Floats) -> Floats:
     """
     error: Floats = np.exp(deviation**2 / 2) * (2 * ndtr(deviation) - 1)
     return error
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """error(n) = floor + a n^-b.
-
-    Attributes:
-        floor: Expected relative error of a lot when all others are known.
-        a, b: Of what tests take away; a is 0 where nothing is left to take.
-    """
-
-    floor: float
-    a: float
-    b: float
-
-    @classmethod
-    def of(cls, sizes: Numbers, errors: Floats, floor: float) -> PowerLaw:
-        """Fitted by least squares of logarithms.
-
-        Args:
-            sizes: int64 [M], numbers of tested lots, two at least.
-            errors: float64 [M], relative, above the floor.
-            floor: As above.
-        """
-        above = np.maximum(errors - floor, 1e-9)
-        slope = np.polyfit(np.log(sizes), np.log(above), 1)[0]
-        b = float(np.clip(-slope, 0.0, STEEPEST))
-        a = float(np.exp(np.mean(np.log(above) + b * np.log(sizes))))
-        return cls(floor, a, b)
-
-    def error(self, size: float) -> float:
-        """Relative error with so many tested lots."""
-        return float(self.floor + self.a * size**-self.b)
-
-    def size(self, error: float) -> float:
-        """Tested lots for a relative error; infinite where it is not above the floor."""
-        if error <= self.floor or self.b == 0.0:
-            return float("inf")
-        # By logarithms: a flat law would need more lots than a float can count.
-        return float(np.exp(min(np.log(self.a / (error - self.floor)) / self.b, _MOST_LOG)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +144,7 @@ def _beyond(process: LotProcess, prior: Floats) -> PowerLaw:
             left = np.diag(conditioned(prior, given, process.noise))[rest]
             errors[number] += float(expected_error(np.sqrt(left)).mean()) / ORDERS
     floor = float(expected_error(np.array(process.nugget)))
-    return PowerLaw.of(sizes, errors, floor)
+    return fit_above_floor(sizes, errors, floor)
 
 
 def outlook(process: LotProcess, resamples: int = RESAMPLES, seed: int = 0) -> Outlook:
@@ -195,11 +153,6 @@ def outlook(process: LotProcess, resamples: int = RESAMPLES, seed: int = 0) -> O
     A parametric bootstrap (Efron & Tibshirani 1993, An Introduction to the Bootstrap, section 6.5):
     values of the tested lots are drawn from the process and it is fitted anew. Drawing lots with
     repetition would put some twice at the same place, which no process with a nugget allows.
-
-    Args:
-        process: Of all lots.
-        resamples: How many.
-        seed: Of the draws.
     """
     rng = np.random.default_rng(seed)
     prior = process.prior()

@@ -31,7 +31,7 @@ from lotwise_training.training.tasks.classifier import ClassifierJob
 
 RUN: Final = "plan"
 SEED: Final = 5
-"""Of resamples and of the tiles that are asked about."""
+"""Of resamples and of the unlabelled tiles."""
 LEAST_SPREAD: Final = 1e-3
 """A point whose resamples all agree is no more certain than this."""
 
@@ -74,7 +74,7 @@ class LearningCurve(Result):
     Attributes:
         points: By their number of tiles, rising.
         lots: How many lots there are.
-        asked: Unlabelled tiles that were asked about.
+        unlabelled: Tiles whose accuracy is predicted.
         members: Networks of each committee.
         network: Depth and width of each.
         benchmark: Version of the benchmark; None for a laboratory's own lots.
@@ -84,7 +84,7 @@ class LearningCurve(Result):
     stem: ClassVar[str] = "learning_curve"
     points: tuple[CurvePoint, ...]
     lots: int
-    asked: int
+    unlabelled: int
     members: int
     network: tuple[int, int]
     benchmark: int | None
@@ -168,7 +168,7 @@ def measure_curve(
     benchmark: int | None,
     profile: str,
 ) -> LearningCurve:
-    """What the trained committees say of tiles that they are asked about.
+    """Predict the accuracy of the trained committees on unlabelled tiles.
 
     Args:
         data: The lots.
@@ -183,16 +183,16 @@ def measure_curve(
     split = SPLITS[recipe.split](data, recipe.network.seed)
     known = classes(split, data)
     rng = np.random.default_rng(SEED)
-    asked, held = (
+    unlabelled, held = (
         np.sort(rng.permutation(rows)[: recipe.test_tiles])
         for rows in (split.test, split.validation)
     )
-    truth, of_held = labels(data.lots[asked], known), labels(data.lots[held], known)
+    truth, of_held = labels(data.lots[unlabelled], known), labels(data.lots[held], known)
     points = []
     for share in recipe.shares:
         folder = point_folder(share)
         title = f"{share:.0%} of the tiles"
-        images = data.images[np.concatenate([asked, held])]
+        images = data.images[np.concatenate([unlabelled, held])]
         logits = predictor.predict_members(folder, images, title)
         states = [
             load_checkpoint(checkpoint_path(predictor.runs / folder, f"member_{member:02d}"))
@@ -200,8 +200,8 @@ def measure_curve(
         ]
         points.append(
             curve_point(
-                (logits[: len(asked)], truth),
-                (logits[len(asked) :], of_held),
+                (logits[: len(unlabelled)], truth),
+                (logits[len(unlabelled) :], of_held),
                 tiles=len(share_of_each_lot(data, split.train, share)),
                 share=share,
                 steps=min(state["step"] for state in states if state is not None),
@@ -211,7 +211,7 @@ def measure_curve(
     return LearningCurve(
         points=tuple(points),
         lots=len(known),
-        asked=len(asked),
+        unlabelled=len(unlabelled),
         members=recipe.members,
         network=(recipe.network.depth, recipe.network.widen),
         benchmark=benchmark,
@@ -220,7 +220,7 @@ def measure_curve(
 
 
 def curve_point(
-    asked: tuple[Floats, Numbers],
+    unlabelled: tuple[Floats, Numbers],
     held: tuple[Floats, Numbers],
     *,
     tiles: int,
@@ -231,7 +231,7 @@ def curve_point(
     """One point of the curve.
 
     Args:
-        asked: float [N, T, K] logits of unlabelled tiles, and int64 [N], their lots, which only
+        unlabelled: float [N, T, K] logits of tiles, and int64 [N], their lots, which only
             tell how well the accuracy was predicted.
         held: The same of validation tiles, which the temperature is fitted on.
         tiles: See `CurvePoint`; as the next two.
@@ -239,16 +239,16 @@ def curve_point(
         steps: Of each network.
         resamples: How many.
     """
-    unlabelled, known = softmax(asked[0]), softmax(held[0])
-    temperature, predicted = _predicted(unlabelled, known, held[1])
-    pooled = committee_probabilities(unlabelled)
+    probabilities, known = softmax(unlabelled[0]), softmax(held[0])
+    temperature, predicted = _predicted(probabilities, known, held[1])
+    pooled = committee_probabilities(probabilities)
     rng = np.random.default_rng(SEED)
-    members = unlabelled.shape[1]
+    members = probabilities.shape[1]
     drawn = []
     for _ in range(resamples):
         who = rng.integers(members, size=members)
-        some, others = (rng.integers(len(each), size=len(each)) for each in (unlabelled, known))
-        again = _predicted(unlabelled[some][:, who], known[others][:, who], held[1][others])
+        some, others = (rng.integers(len(each), size=len(each)) for each in (probabilities, known))
+        again = _predicted(probabilities[some][:, who], known[others][:, who], held[1][others])
         drawn.append(again[1])
     return CurvePoint(
         tiles=tiles,
@@ -257,7 +257,7 @@ def curve_point(
         temperature=temperature,
         confidence=float(pooled.max(axis=1).mean()),
         predicted=predicted,
-        accuracy=float((pooled.argmax(axis=1) == asked[1]).mean()),
+        accuracy=float((pooled.argmax(axis=1) == unlabelled[1]).mean()),
         drawn=tuple(np.round(predicted + np.array(drawn) - np.mean(drawn), 5).tolist()),
     )
 

@@ -1,6 +1,6 @@
-"""A learning curve drawn further: how many tiles would bring the error down to a target.
+"""Power laws of learning curves: how much data brings the error down to a target.
 
-Errors fall with a power of the number of training tiles towards a floor that more tiles do not
+Errors fall with a power of the number of training examples towards a floor that more of them do not
 lower (Cortes et al. 1994, equation 3; Hestness et al. 2017, arXiv 1712.00409, section 3).
 """
 
@@ -14,9 +14,10 @@ from typing import Final
 import numpy as np
 from scipy.optimize import nnls
 
-from lotwise.core.uncertainty import Array
+from lotwise_training.data.tiles import Floats, Numbers
 
-EXPONENTS: Final = np.geomspace(0.05, 2.0, 120)
+STEEPEST: Final = 2.0
+EXPONENTS: Final = np.geomspace(0.05, STEEPEST, 120)
 """Those that are tried; measured ones lie between 0.07 and 0.5 (Hestness et al. 2017)."""
 INTERVAL: Final = (0.05, 0.95)
 """Of resamples: a 90% interval."""
@@ -24,19 +25,19 @@ INTERVAL: Final = (0.05, 0.95)
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """Error = floor + scale * tiles ** -exponent; floor and scale are not negative."""
+    """Error = floor + scale * size ** -exponent; floor and scale are not negative."""
 
     floor: float
     scale: float
     exponent: float
 
-    def error(self, tiles: float) -> float:
-        """Share of tiles that are named wrongly after training on so many."""
-        return self.floor + self.scale * float(tiles**-self.exponent)
+    def error(self, size: float) -> float:
+        """Error after training on so many tiles, or testing so many lots."""
+        return self.floor + self.scale * float(size**-self.exponent)
 
-    def tiles(self, error: float) -> float:
-        """Training tiles that bring the error down to this; infinite where none do."""
-        if error <= self.floor:
+    def size(self, error: float) -> float:
+        """Tiles or lots that bring the error down to this; infinite where none do."""
+        if error <= self.floor or self.exponent == 0.0:
             return math.inf
         if self.scale == 0.0:
             return 0.0
@@ -44,12 +45,27 @@ class PowerLaw:
         return math.exp(log) if log < 700.0 else math.inf  # 700: the largest that a float holds
 
 
-def fit_power_law(tiles: Sequence[int], errors: Array, spreads: Array) -> PowerLaw:
+def fit_above_floor(sizes: Numbers, errors: Floats, floor: float) -> PowerLaw:
+    """The power law towards a known floor, by least squares of logarithms.
+
+    Args:
+        sizes: int64 [n], two at least.
+        errors: float64 [n], above the floor.
+        floor: Of the errors.
+    """
+    above = np.maximum(errors - floor, 1e-9)
+    slope = np.polyfit(np.log(sizes), np.log(above), 1)[0]
+    exponent = float(np.clip(-slope, 0.0, STEEPEST))
+    scale = float(np.exp(np.mean(np.log(above) + exponent * np.log(sizes))))
+    return PowerLaw(floor, scale, exponent)
+
+
+def fit_power_law(tiles: Sequence[int], errors: Floats, spreads: Floats) -> PowerLaw:
     """The power law of the least weighted squares.
 
     Args:
         tiles: n numbers of training tiles, three different ones at least.
-        errors: float64 [n], share of tiles that are named wrongly.
+        errors: float64 [n], share of tiles that are misclassified.
         spreads: float64 [n], standard deviations of the errors, positive.
 
     Raises:
@@ -91,14 +107,14 @@ def need(curve: PowerLaw, resampled: Sequence[PowerLaw], error: float) -> Need:
     Args:
         curve: As it was measured.
         resampled: The same by resamples of what was measured.
-        error: The target, share of tiles that are named wrongly.
+        error: The target, share of tiles that are misclassified.
     """
-    each = np.sort([law.tiles(error) for law in resampled])
+    each = np.sort([law.size(error) for law in resampled])
     # The nearest ranks: between a number and infinity nothing can be interpolated.
     low, high = (
         float(each[min(len(each) - 1, math.floor(share * len(each)))]) for share in INTERVAL
     )
-    return Need(curve.tiles(error), low, high, float(np.isinf(each).mean()))
+    return Need(curve.size(error), low, high, float(np.isinf(each).mean()))
 
 
 def interval(resampled: Sequence[PowerLaw], tiles: float) -> tuple[float, float]:

@@ -101,12 +101,7 @@ class SimulatedPlans(Result):
 
 
 class Stage:
-    """Lots on offer and lots that are held out, seen from the former.
-
-    Args:
-        lots: All of them.
-        seed: Of what is held out.
-    """
+    """Lots on offer and lots that are held out, seen from the former."""
 
     def __init__(self, lots: KnownLots, seed: int = 0) -> None:
         count = len(lots.true)
@@ -156,13 +151,7 @@ class Stage:
 
 
 def simulate_start(stage: Stage, start: int, last: int = LAST) -> dict[str, list[list[float]]]:
-    """Errors of all ways from one start, by way, size and figure.
-
-    Args:
-        stage: The lots.
-        start: Its number, seed of what is drawn.
-        last: Lots tested at the end.
-    """
+    """Errors of all ways from one start, by way, size and figure."""
     errors: dict[str, list[list[float]]] = {}
     for way in WAYS:
         tested, rng = stage.first(start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from lotwise_training.evaluation.predictions import (
     ENSEMBLE,
     TEST,
     CalibrationCheck,
-    FreshPredictions,
     Predictions,
 )
 from lotwise_training.evaluation.records import Records
@@ -29,8 +28,6 @@ _AT_ONCE: Final = 4_000_000
 SCALING: Final = "scaling"
 SELECTIVE: Final = "selective"
 FAMILIARITY: Final = "familiarity"
-
-Flags = npt.NDArray[np.bool_]
 
 
 def add_scaling(records: Records, check: CalibrationCheck, *, seed: int = 0) -> None:
@@ -103,13 +100,25 @@ def perfect_ece(confidence: Array, *, seed: int = 0, quantile: float = 0.95) -> 
     return float(np.quantile(np.concatenate(errors), quantile))
 
 
-def scored_fresh(fresh: FreshPredictions, temperature: float) -> Scored:
-    """Fresh tiles as a policy sees them."""
-    probabilities = scaled(fresh.pooled, temperature)
+def scored(
+    pooled: Array,
+    labels: npt.NDArray[np.integer[Any]],
+    familiarity: npt.NDArray[np.float32] | None,
+    temperature: float,
+) -> Scored:
+    """Tiles as a policy sees them.
+
+    Args:
+        pooled: float64 [N, K], probabilities before temperature scaling.
+        labels: int [N], true classes.
+        familiarity: [N], p-values; None takes all tiles for familiar.
+        temperature: Of the calibration.
+    """
+    probabilities = scaled(pooled, temperature)
     return Scored(
         error_probability(probabilities),
-        fresh.familiarity.astype(np.float64),
-        np.asarray(probabilities.argmax(axis=1) != fresh.labels),
+        np.ones(len(labels)) if familiarity is None else familiarity.astype(np.float64),
+        np.asarray(probabilities.argmax(axis=1) != labels),
     )
 
 

@@ -31,6 +31,7 @@ from lotwise_training.evaluation.tile_sets import (
     lot_names,
     recipe_numbers,
     regions_of,
+    words,
 )
 from lotwise_training.metrics import (
     adaptive_calibration_error,
@@ -244,4 +245,44 @@ def _add_shifts(records: Records, outputs: Predictions) -> None:
                 entropy_fpr95=false_positive_rate(theirs.entropy, ours.entropy),
                 mi_auroc=None if alone else auroc(*pair),
                 mi_fpr95=None if alone else false_positive_rate(*pair),
+            )
+
+
+class CardDisagrees(RuntimeError):
+    """A model card shows other figures than the stored predictions give."""
+
+
+def card_figures(outputs: Predictions, manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Rows of the card, by name."""
+    records = compute_classification(outputs, manifest)
+    rows: dict[str, str] = {}
+    for row in records.rows(SECTION, set=TEST):
+        if "accuracy" in row.metrics:
+            rows[f"{row.of['split']}, {words(row.of['method'])}"] = (
+                f"accuracy {row.value('accuracy'):.1%}, NLL {row.value('nll'):.3f}, "
+                f"ECE {row.value('ece'):.1%}, "
+                f"error at 90% coverage {row.value('selective_risk'):.1%}, "
+                f"{row.metrics['accuracy'].count:,} tiles"
+            )
+    for row in records.rows(SHIFTS, method=ENSEMBLE):
+        drop = row.metrics["accuracy_drop"].value
+        fell = "" if drop is None else f"accuracy {-100 * drop:+.1f} points, "
+        auroc = row.metrics["entropy_auroc"]
+        rows[f"{row.of['set']} against {row.of['against']}, {words(ENSEMBLE)}"] = (
+            f"{fell}AUROC of entropy {auroc.value:.3f}, {auroc.count:,} tiles"
+        )
+    return rows
+
+
+def check_card(card: str, figures: Mapping[str, str]) -> None:
+    """Compare a card with the figures.
+
+    Raises:
+        CardDisagrees: A row is missing or other.
+    """
+    for name, value in figures.items():
+        if f"| {name} | {value} |" not in card:
+            raise CardDisagrees(
+                f"the committee's model card does not say '{name}: {value}'; "
+                "`lotwise-train export --only committee` writes it anew"
             )

@@ -1,23 +1,27 @@
-"""Coverage of the property's intervals on new lots, computed from stored predictions alone."""
+"""Intervals of the property on new lots: predictions of the fold networks, and their coverage."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import betabinom, binom
 
 from lotwise.core.conformal import guaranteed_coverage, units_needed
-from lotwise.core.intervals import IntervalCalibration, IntervalKind, PropertyInterval
-from lotwise_training.calibration.conformal import HeldOut, calibrated
-from lotwise_training.config.schema import IntervalRecipe
+from lotwise.core.intervals import IntervalCalibration, IntervalKind
+from lotwise_training.calibration.conformal import HeldOut, calibrated, held_out, load_folds
+from lotwise_training.calibration.policy import committee_sha256
+from lotwise_training.config.schema import IntervalRecipe, RegressorRecipe
+from lotwise_training.data.tiles import TileDataset
 from lotwise_training.evaluation.bootstrap import Interval
-from lotwise_training.evaluation.interval_predictions import NewLots
 from lotwise_training.evaluation.records import Measured, Records
+from lotwise_training.inference.predict import predict_property
+from lotwise_training.store.arrays import Result, Shape, Stored
 
 NOMINAL: Final = (0.80, 0.90, 0.95)
 SECTION: Final = "coverage"
@@ -25,65 +29,162 @@ ALL_LOTS: Final = "all held-out lots"
 REFERENCE: Final = "benchmark's lots alone"
 """Which lots calibrate. The second shows what a laboratory of so few lots can say."""
 _TAILS: Final = (0.025, 0.975)
-
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class LotIntervals:
-    """Lot intervals of new lots.
+@dataclass(frozen=True, eq=False)
+class NewLots(Stored):
+    """Predictions by K fold networks of N tiles of L lots that no network was trained on.
 
     Attributes:
-        true, point, lower, upper: float64 [L], in the property's unit.
-        coverage: Nominal.
+        lots: int16 [N], index into the lots.
+        predicted: float32 [N, K], in the property's unit.
+        values: float64 [L], measured property.
+        lot_ids: L names.
+    """
+
+    lots: Annotated[npt.NDArray[np.int16], Shape("N")]
+    predicted: Annotated[npt.NDArray[np.float32], Shape("N K")]
+    values: Annotated[npt.NDArray[np.float64], Shape("L")]
+    lot_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class IntervalResult(Result):
+    """Predictions from which intervals are calibrated and on which they are measured.
+
+    Attributes:
+        benchmark: Its version.
+        profile: Name of the recipes' folder.
+        property, unit: Name and unit of the property.
+        reference_lots: Names of the held-out lots that are the benchmark's.
+        coverage: Nominal, of the recipe.
+        lot_tiles: Tiles of each lot.
+        logarithmic: Whether all networks learned logarithms.
+        weights_sha256: Of the networks.
+        held: Lots that were held out.
+        new: Lots that no network was trained on.
+    """
+
+    stem: ClassVar[str] = "interval_predictions"
+    benchmark: int
+    profile: str
+    property: str
+    unit: str
+    reference_lots: tuple[str, ...]
+    coverage: float
+    lot_tiles: int
+    logarithmic: bool
+    weights_sha256: str
+    held: HeldOut
+    new: NewLots
+
+
+def interval_predictions(
+    data: TileDataset,
+    new: TileDataset,
+    recipe: RegressorRecipe,
+    runs: Path,
+    *,
+    profile: str,
+    benchmark: int,
+    reference: Collection[str],
+) -> IntervalResult:
+    """Predict the lots that the fold networks held out, and new lots.
+
+    Args:
+        data: The lots of the training.
+        new: Lots that no network was trained on.
+        recipe: Of the run.
+        runs: Folder of all runs.
+        profile: Name of the recipes' folder.
+        benchmark: Its version.
+        reference: Names of the lots of `data` that are the benchmark's own.
+
+    Raises:
+        CheckpointError: A network is missing or unfinished.
+    """
+    networks = load_folds(runs, recipe.comparison.folds)
+    predicted = NewLots(
+        lots=new.lots.astype(np.int16),
+        predicted=np.stack([predict_property(network, new.images) for network in networks], axis=1),
+        values=new.table.values,
+        lot_ids=new.table.lot_ids,
+    )
+    return IntervalResult(
+        benchmark=benchmark,
+        profile=profile,
+        property=data.table.property_name,
+        unit=data.table.unit,
+        reference_lots=tuple(reference),
+        coverage=recipe.intervals.coverage,
+        lot_tiles=recipe.intervals.lot_tiles,
+        logarithmic=all(network.logarithmic for network in networks),
+        weights_sha256=committee_sha256(networks),
+        held=held_out(data, recipe, networks),
+        new=predicted,
+    )
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals of N new lots or tiles.
+
+    Attributes:
+        true, point, lower, upper: float64 [N], in the property's unit.
     """
 
     true: Array
     point: Array
     lower: Array
     upper: Array
-    coverage: float
+
+    @property
+    def held(self) -> npt.NDArray[np.bool_]:
+        """Whether each holds the measured property: bool [N]."""
+        return (self.lower <= self.true) & (self.true <= self.upper)
 
 
-def calibrations(held: HeldOut, manifest: Mapping[str, Any]) -> dict[str, IntervalCalibration]:
+def calibrations(result: IntervalResult) -> dict[str, IntervalCalibration]:
     """By whom they are calibrated: the calibration that is served first, then by few lots."""
-    folds = int(held.folds.max()) + 1
-    recipe = IntervalRecipe(coverage=manifest["coverage"], lot_tiles=manifest["lot_tiles"])
-    stated = {"logarithmic": manifest["logarithmic"], "weights_sha256": manifest["weights_sha256"]}
+    folds = int(result.held.folds.max()) + 1
+    recipe = IntervalRecipe(coverage=result.coverage, lot_tiles=result.lot_tiles)
+    groups = {ALL_LOTS: result.held, REFERENCE: result.held.only(result.reference_lots)}
     return {
-        ALL_LOTS: calibrated(held, recipe, folds, **stated),
-        REFERENCE: calibrated(held.only(manifest["reference_lots"]), recipe, folds, **stated),
+        name: calibrated(
+            held,
+            recipe,
+            folds,
+            logarithmic=result.logarithmic,
+            weights_sha256=result.weights_sha256,
+        )
+        for name, held in groups.items()
     }
 
 
-def coverage_records(held: HeldOut, new: NewLots, manifest: Mapping[str, Any]) -> Records:
+def coverage_records(result: IntervalResult) -> Records:
     """Coverage of intervals on new lots, by calibration, kind ("lot" or "tile") and nominal."""
     records = Records()
-    for name, calibration in calibrations(held, manifest).items():
+    for name, calibration in calibrations(result).items():
         for kind in (IntervalKind.LOT, IntervalKind.TILE):
             for coverage in NOMINAL:
                 of = {"calibrated": name, "kind": kind.value, "nominal": coverage}
-                measured = _coverage(calibration, kind, coverage, new)
-                records.add(SECTION, of, len(np.unique(new.lots)), **measured)
+                measured = _coverage(calibration, kind, coverage, result.new)
+                records.add(SECTION, of, len(np.unique(result.new.lots)), **measured)
     return records
 
 
-def lot_intervals(
-    calibration: IntervalCalibration, new: NewLots, coverage: float | None = None
-) -> LotIntervals:
-    """The interval of every new lot, in the order of their numbers."""
-    lots = np.unique(new.lots)
-    made = [
-        calibration.lot_interval(new.predicted[new.lots == lot].astype(np.float64), coverage)
-        for lot in lots
-    ]
-    return LotIntervals(
-        true=new.values[lots],
-        point=np.array([each.point for each in made]),
-        lower=np.array([each.lower for each in made]),
-        upper=np.array([each.upper for each in made]),
-        coverage=made[0].coverage,
-    )
+def intervals_of(
+    calibration: IntervalCalibration, new: NewLots, kind: IntervalKind, coverage: float
+) -> Intervals:
+    """The interval of every new lot, in the order of their numbers, or of every tile."""
+    predicted, lots = new.predicted.astype(np.float64), np.unique(new.lots)
+    if kind is IntervalKind.LOT:
+        made = [calibration.lot_interval(predicted[new.lots == lot], coverage) for lot in lots]
+    else:
+        made = [calibration.tile_interval(each, coverage) for each in predicted]
+    ends = np.array([(each.point, each.lower, each.upper) for each in made])
+    return Intervals(new.values[lots if kind is IntervalKind.LOT else new.lots], *ends.T)
 
 
 def binomial_band(coverage: float, lots: int) -> Interval:
@@ -146,18 +247,10 @@ def _measured(
     calibration: IntervalCalibration, kind: IntervalKind, coverage: float, new: NewLots
 ) -> tuple[float, float]:
     """Share of lots that were held, every lot counting the same, and mean relative width."""
+    made = intervals_of(calibration, new, kind, coverage)
+    width = (made.upper - made.lower) / made.point
     if kind is IntervalKind.LOT:
-        made = lot_intervals(calibration, new, coverage)
-        held = (made.lower <= made.true) & (made.true <= made.upper)
-        return float(held.mean()), float(((made.upper - made.lower) / made.point).mean())
-    tiles = [calibration.tile_interval(each.astype(np.float64), coverage) for each in new.predicted]
-    true = new.values[new.lots]
-    inside = np.array([_holds(each, value) for each, value in zip(tiles, true, strict=True)])
-    widths = np.array([(each.upper - each.lower) / each.point for each in tiles])
+        return float(made.held.mean()), float(width.mean())
     sizes = np.bincount(new.lots, minlength=len(new.values))
     share = 1.0 / (sizes[new.lots] * np.count_nonzero(sizes))
-    return float((share * inside).sum()), float((share * widths).sum())
-
-
-def _holds(interval: PropertyInterval, value: float) -> bool:
-    return interval.lower <= value <= interval.upper
+    return float((share * made.held).sum()), float((share * width).sum())

@@ -26,7 +26,7 @@ from lotwise_training.data.attribute_lots import TILES_PER_SIDE
 from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
 from lotwise_training.data.render_cache import RenderOrder, rendered
 from lotwise_training.data.tiles import Images
-from lotwise_training.evaluation.edit_records import DIRECTIONS, EditSet
+from lotwise_training.evaluation.edits import DIRECTIONS, EditSet
 from lotwise_training.inference.predict import predict_tiles
 from lotwise_training.models.editors import EditorNetwork
 from lotwise_training.store.device import best_device, to_device

@@ -1,25 +1,91 @@
-"""What edits change beside what was requested, computed from stored measurements alone."""
+"""What edits change beside what was requested: stored measurements, and what follows from them.
+
+Edited tiles are measured by a network that reads attributes and by the regressor.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lotwise_training.evaluation.bootstrap import RESAMPLES
-from lotwise_training.evaluation.edit_records import SIMULATOR, EditSet
 from lotwise_training.evaluation.records import Measured, Records
+from lotwise_training.store.arrays import Result, Shape, Stored
 
+SIMULATOR: Final = "simulator"
+"""Not an editor: the lots themselves, simulated again with one attribute changed."""
+DIRECTIONS: Final = 2
+
+Singles = npt.NDArray[np.float32]
 SECTION: Final = "edits"
 LEAST_DIAGONAL: Final = 0.8
 MOST_OFF_DIAGONAL: Final = 0.15
 LEAST_PSNR_DB: Final = 28.0
 MOST_SHIFT: Final = 0.01
-
 Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class EditSet(Stored):
+    """Edits of N tiles: each of A attributes once down and once up, all others unchanged.
+
+    Attributes:
+        lots: [N], number of the tile's lot.
+        requested: [N, A, 2], requested change; 0 where the attribute is at its end.
+        measured: [N, A, 2, A], change of the meter's reading of every attribute.
+        property: [N, A, 2], change of the predicted property; of the simulator, of the true value.
+        redrawn_psnr_db: [N], of the tile redrawn with its current attributes; empty for the
+            simulator, as the next two.
+        redrawn_shift: [N], relative change of the predicted property by redrawing.
+        returned_psnr_db: [N, A], of the tile edited upwards and back again.
+    """
+
+    lots: Annotated[Singles, Shape("N")]
+    requested: Annotated[Singles, Shape("N A D")]
+    measured: Annotated[Singles, Shape("N A D A")]
+    property: Annotated[Singles, Shape("N A D")]
+    redrawn_psnr_db: Annotated[Singles, Shape("M")]
+    redrawn_shift: Annotated[Singles, Shape("M")]
+    returned_psnr_db: Annotated[Singles, Shape("M ...")]
+
+
+@dataclass(frozen=True, eq=False)
+class EditorRun(Stored):
+    """Training of an editor, or of the network that reads attributes, which has no hash here."""
+
+    steps: int
+    seconds: int
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EditResult(Result):
+    """Measurements of all editors.
+
+    Attributes:
+        benchmark: Version of the benchmark that the lots are from.
+        profile: Name of the recipes' folder.
+        served: Kind of the editor that is served.
+        attributes: A names.
+        unit: Of the property.
+        networks: By kind, and the meter.
+        curves: Learning curves by kind and loss: pairs of step and value.
+        sets: By kind of the editor, or SIMULATOR.
+    """
+
+    stem: ClassVar[str] = "edits"
+    benchmark: int
+    profile: str
+    served: str
+    attributes: tuple[str, ...]
+    unit: str
+    networks: Mapping[str, EditorRun]
+    curves: Mapping[str, Mapping[str, tuple[tuple[float, float], ...]]]
+    sets: Mapping[str, EditSet]
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,27 +244,22 @@ def edit_records(
             redrawn_shift=each.shift,
             returned_psnr=each.returned_psnr_db,
         )
+        responses = {"response": each.response, "corrected": each.corrected}
+        known = {name: response for name, response in responses.items() if response is not None}
         for row, name in enumerate(attributes):
             of = {"editor": kind, "attribute": name}
-            records.add(
-                SECTION,
-                of,
-                each.tiles,
-                unit,
-                slope=round(float(each.slopes[row]), 4),
-                true_sign=round(float(each.true_signs[row]), 4),
-                diagonal=_rounded(each.response, row, row),
-                leak=round(each.response.leak(row), 4),
-            )
-            if each.corrected is not None:
-                diagonal, leak = _rounded(each.corrected, row, row), each.corrected.leak(row)
-                corrected = {"corrected_diagonal": diagonal, "corrected_leak": round(leak, 4)}
-                records.add(SECTION, of, each.tiles, **corrected)
-            for column, measured in enumerate(attributes):
-                cells = {"response": _rounded(each.response, row, column)}
-                if each.corrected is not None:
-                    cells["corrected"] = _rounded(each.corrected, row, column)
-                records.add(SECTION, {**of, "measured": measured}, each.tiles, **cells)
+            measured: dict[str, Measured] = {
+                "slope": round(float(each.slopes[row]), 4),
+                "true_sign": round(float(each.true_signs[row]), 4),
+            }
+            for label, response in known.items():
+                prefix = "" if response is each.response else f"{label}_"
+                measured[f"{prefix}diagonal"] = _rounded(response, row, row)
+                measured[f"{prefix}leak"] = round(response.leak(row), 4)
+            records.add(SECTION, of, each.tiles, unit, **measured)
+            for column, other in enumerate(attributes):
+                cells = {label: _rounded(known[label], row, column) for label in known}
+                records.add(SECTION, {**of, "measured": other}, each.tiles, **cells)
     return records
 
 

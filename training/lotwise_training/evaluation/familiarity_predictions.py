@@ -25,12 +25,12 @@ from lotwise_simulator.unrelated import unrelated_tiles
 from lotwise_training.calibration.familiarity import look
 from lotwise_training.data.outliers import outlier_tiles
 from lotwise_training.data.tiles import Images, TileDataset
+from lotwise_training.evaluation.property_predictions import NEW_LOTS
 from lotwise_training.inference.predict import load_regressor
 from lotwise_training.store.arrays import Result, Shape
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.property import SERVED, served_name
 
-NEW_LOTS: Final = "new lots"
 TILES: Final = 240
 """Of each set beside the new lots, about."""
 TILES_PER_SIDE: Final = 3
@@ -63,12 +63,6 @@ def familiarity_predictions(
     new: TileDataset, runs: Path, *, profile: str, version: int
 ) -> FamiliarityResult | None:
     """Familiarity of new lots and of out-of-distribution tiles to the served regressor.
-
-    Args:
-        new: Tiles of the benchmark's new lots.
-        runs: Folder of all runs.
-        profile: Name of the recipes' folder.
-        version: Of the benchmark.
 
     Returns:
         None where the run has no known tiles.

@@ -7,10 +7,10 @@ again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from lotwise.core.committee_outputs import LOGITS, CommitteeOutputs
 from lotwise.core.policy import ReferralPolicy
 from lotwise_training.calibration.policy import POLICY_FILE, committee_sha256
 from lotwise_training.config.schema import CommitteeRecipe
-from lotwise_training.data.tiles import Numbers, write_array
+from lotwise_training.data.tiles import Numbers
 from lotwise_training.evaluation.predictions import (
     CalibrationCheck,
     FreshPredictions,
@@ -32,11 +32,11 @@ from lotwise_training.inference.ensemble import CommitteePredictor, MembersPredi
 from lotwise_training.inference.predict import (
     Floats,
     Images,
-    committee_logits,
     dropout_logits,
     load_members,
     load_network,
 )
+from lotwise_training.store.arrays import Arrays
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.ensemble import DROPOUT_NAME, SERVED
 
@@ -88,10 +88,8 @@ class PredictionCache:
     def predict_members(self, folder: str, images: Images, title: str) -> Floats:
         """Logits of the ensemble in a folder, float32 [N, T, K]."""
         members, _ = load_members(self.runs / folder)
-        weights = committee_sha256(members)
-        return self._cached(
-            weights, images, lambda: committee_logits(members, images, title=f"{title}, ensemble")
-        )
+        ensemble = MembersPredictor(members, committee_sha256(members))
+        return self._outputs(ensemble, images, f"{title}, ensemble").logits
 
     def predict(self, images: Images, title: str | None = None) -> CommitteeOutputs:
         """Logits and features of the served ensemble.
@@ -100,14 +98,7 @@ class PredictionCache:
             images: uint8 [N, px, px].
             title: Of a progress bar.
         """
-        ensemble = self._ensemble()
-        path = self._path(ensemble.weights_sha256, images, "npz")
-        if path.exists():
-            with np.load(path) as stored:
-                return CommitteeOutputs.of({name: stored[name] for name in stored.files})
-        outputs = ensemble.outputs(images, title)
-        _write_arrays(path, {LOGITS: outputs.logits, **outputs.blocks})
-        return outputs
+        return self._outputs(self._ensemble(), images, title)
 
     def familiarity(self, outputs: CommitteeOutputs) -> npt.NDArray[np.float64] | None:
         """P-values of tiles, float64 [N]; None without a calibration."""
@@ -137,23 +128,20 @@ class PredictionCache:
         ensemble = self._ensemble()
         calibrated.check_weights(ensemble.weights_sha256)
         key = f"{ensemble.weights_sha256}-{calibrated.calibration.familiarity_sha256}"
-        path = self._path(key, images, "npz")
-        if not path.exists():
+
+        def predict() -> Arrays:
+            log_probabilities, familiarity = [], []
             starts = range(0, len(images), at_once)
-            parts = []
             for at in track(starts, "fresh tiles, ensemble", console=Console(stderr=True)):
                 outputs = ensemble.outputs(images[at : at + at_once])
-                parts.append(
-                    {
-                        "log_probabilities": pool_logits(outputs.logits).log_probabilities,
-                        "familiarity": calibrated.familiarity.p_values(outputs).astype(np.float32),
-                    }
-                )
-            _write_arrays(path, {k: np.concatenate([part[k] for part in parts]) for k in parts[0]})
-        with np.load(path) as stored:
-            fresh = FreshPredictions(
-                labels.astype(np.int16), stored["log_probabilities"], stored["familiarity"]
-            )
+                log_probabilities.append(pool_logits(outputs.logits).log_probabilities)
+                familiarity.append(calibrated.familiarity.p_values(outputs).astype(np.float32))
+            return {
+                "log_probabilities": np.concatenate(log_probabilities),
+                "familiarity": np.concatenate(familiarity),
+            }
+
+        fresh = FreshPredictions(labels.astype(np.int16), **self._cached(key, images, predict))
         return CalibrationCheck(fresh, calibrated.calibration, policy)
 
     def _ensemble(self) -> CommitteePredictor:
@@ -169,32 +157,35 @@ class PredictionCache:
         """Logits of the dropout network in a folder, one pass after another, float32 [N, T, K]."""
         network, _ = load_network(checkpoint_path(self.runs / folder, DROPOUT_NAME))
         passes, seed = self.recipe.dropout_passes, self.recipe.network.seed
-        weights = f"{committee_sha256([network])}-{passes}-{seed}"
-        return self._cached(
-            weights,
-            images,
-            lambda: dropout_logits(network, images, passes, seed, title=f"{title}, dropout"),
-        )
+        key = f"{committee_sha256([network])}-{passes}-{seed}"
 
-    def _cached(self, weights: str, images: Images, predict: Callable[[], Floats]) -> Floats:
-        path = self._path(weights, images, "npy")
-        if path.exists():
-            stored: Floats = np.load(path)
-            return stored
-        logits = predict()
-        write_array(path, logits)
-        return logits
+        def predict() -> Arrays:
+            return {
+                LOGITS: dropout_logits(network, images, passes, seed, title=f"{title}, dropout")
+            }
 
-    def _path(self, weights: str, images: Images, ending: str) -> Path:
-        digest = hashlib.sha256(weights.encode())
+        return self._cached(key, images, predict)[LOGITS]
+
+    def _outputs(
+        self, ensemble: CommitteePredictor, images: Images, title: str | None
+    ) -> CommitteeOutputs:
+        def predict() -> Arrays:
+            outputs = ensemble.outputs(images, title)
+            return {LOGITS: outputs.logits, **outputs.blocks}
+
+        return CommitteeOutputs.of(self._cached(ensemble.weights_sha256, images, predict))
+
+    def _cached(self, key: str, images: Images, predict: Callable[[], Arrays]) -> Arrays:
+        """Arrays by name, of what makes them and the tiles; made where they are not stored yet."""
+        digest = hashlib.sha256(key.encode())
         digest.update(np.ascontiguousarray(images).data)
-        return self.runs / FOLDER / f"{digest.hexdigest()[:20]}.{ending}"
-
-
-def _write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """As `write_array`, of several."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".partial")
-    with unfinished.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-    unfinished.replace(path)
+        path = self.runs / FOLDER / f"{digest.hexdigest()[:20]}.npz"
+        if not path.exists():
+            arrays = predict()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_suffix(".partial")
+            with unfinished.open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+            unfinished.replace(path)
+        with np.load(path) as stored:
+            return {name: stored[name] for name in stored.files}

@@ -8,7 +8,7 @@ scenes of a large pool, whose own error and acceptance are the truth.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -51,14 +51,15 @@ class PromiseCheck:
     Attributes:
         draw: How calibration scenes are drawn from the pool.
         quantity: "error" of accepted tiles, at most `limit`; "coverage" of known tiles, at least.
-        limit, confidence: What is promised.
+        limit, level: What is promised, and with which probability.
         pool: Tiles that the truth is computed from.
-        scenes, tiles: Of each calibration set; as many others give the candidates of a risk.
+        scenes, calibration_tiles: Of each calibration set; as many others give the candidates of
+            a risk.
         recalibrations: How many policies are fitted.
         unreachable: Of them, where nothing can be promised.
         violations: Of them, where the pool breaks the promise.
         interval: 95% of the share of violations, Wilson.
-        most_violations: 97.5% quantile of violations, if each has the chance 1 - confidence.
+        most_violations: 97.5% quantile of violations, if each has the chance 1 - level.
         coverage: Mean share of the pool that is accepted.
         bonferroni_coverage: The same by Geifman & El-Yaniv's bisection; None for a coverage.
     """
@@ -66,10 +67,10 @@ class PromiseCheck:
     draw: Draw
     quantity: Quantity
     limit: float
-    confidence: float
+    level: float
     pool: int
     scenes: int
-    tiles: int
+    calibration_tiles: int
     recalibrations: int
     unreachable: int
     violations: int
@@ -82,43 +83,6 @@ class PromiseCheck:
     def kept(self) -> bool:
         """Whether violations stay within their binomial band."""
         return self.violations <= self.most_violations
-
-
-@dataclass(frozen=True)
-class AcceptedShares:
-    """What a policy accepts of the tiles of known lots.
-
-    Attributes:
-        tiles, lots: How many.
-        marginal: Accepted share of all tiles.
-        worst: Accepted share in the lot of which the least is accepted.
-        worst_lot: Number of that lot.
-    """
-
-    tiles: int
-    lots: int
-    marginal: float
-    worst: float
-    worst_lot: int
-
-
-def accepted_shares(
-    pool: Scored, labels: npt.NDArray[np.integer[Any]], min_familiarity: float, max_score: float
-) -> AcceptedShares:
-    """Share that a policy accepts, of all tiles and in the worst lot.
-
-    Args:
-        pool: N tiles.
-        labels: int [N], their lots, 0 to L - 1.
-        min_familiarity: Tiles below are referred.
-        max_score: Tiles above are referred.
-    """
-    accepted = pool.acceptable(min_familiarity) <= max_score
-    by_lot = np.bincount(labels, accepted) / np.bincount(labels)
-    worst = int(by_lot.argmin())
-    return AcceptedShares(
-        len(pool), len(by_lot), float(accepted.mean()), float(by_lot[worst]), worst
-    )
 
 
 def check_promises(
@@ -161,11 +125,6 @@ def checked_risk(pool: Scored, request: PolicyRequest, risk_bound: float) -> flo
 
     It is the policy's target, or else the bound that was found; but no more than half the largest
     error that a threshold has on the pool, or the promise could hardly be broken.
-
-    Args:
-        pool: Labelled tiles.
-        request: Of the policy.
-        risk_bound: On the error among accepted tiles.
     """
     scores = pool.acceptable(request.min_familiarity)
     wrong = pool.wrong[np.argsort(scores, kind="stable")][: int(np.isfinite(scores).sum())]
@@ -229,10 +188,10 @@ def check_promise(
         draw=draw,
         quantity=quantity,
         limit=limit,
-        confidence=confidence,
+        level=confidence,
         pool=len(ordered),
         scenes=len(draw_scenes(scenes, draw, rng)[1]),
-        tiles=round(tiles / recalibrations),
+        calibration_tiles=round(tiles / recalibrations),
         recalibrations=recalibrations,
         unreachable=int(unreachable),
         violations=int(violations),
@@ -290,33 +249,35 @@ def _accept(ordered: Array, threshold: float | None) -> int:
 
 def add_promise(records: Records, check: PromiseCheck) -> None:
     """Add what a check found."""
-    records.add(
-        PROMISE,
-        {"quantity": check.quantity, "draw": check.draw},
-        check.recalibrations,
-        limit=check.limit,
-        level=check.confidence,
-        pool=check.pool,
-        scenes=check.scenes,
-        calibration_tiles=check.tiles,
-        recalibrations=check.recalibrations,
-        unreachable=check.unreachable,
-        violations=check.violations,
-        violation_rate=(check.violations / check.recalibrations, check.interval),
-        most_violations=check.most_violations,
-        kept=check.kept,
-        coverage=check.coverage,
-        bonferroni_coverage=check.bonferroni_coverage,
-    )
+    measured = asdict(check) | {"kept": check.kept}
+    of = {key: measured.pop(key) for key in ("draw", "quantity")}
+    measured["violation_rate"] = (check.violations / check.recalibrations, measured.pop("interval"))
+    records.add(PROMISE, of, check.recalibrations, **measured)
 
 
-def add_accepted(records: Records, shares: AcceptedShares) -> None:
-    """Add what the served policy accepts."""
+def add_accepted(
+    records: Records,
+    pool: Scored,
+    labels: npt.NDArray[np.integer[Any]],
+    min_familiarity: float,
+    max_score: float,
+) -> None:
+    """Add the share that a policy accepts, of all tiles and in the worst lot.
+
+    Args:
+        records: Are added to; in section ACCEPTED.
+        pool: N tiles.
+        labels: int [N], their lots, 0 to L - 1.
+        min_familiarity: Tiles below are referred.
+        max_score: Tiles above are referred.
+    """
+    accepted = pool.acceptable(min_familiarity) <= max_score
+    by_lot = np.bincount(labels, accepted) / np.bincount(labels)
     records.add(
         ACCEPTED,
         {"tiles of": "known lots"},
-        shares.tiles,
-        lots=shares.lots,
-        accepted_share=shares.marginal,
-        worst_accepted_share=shares.worst,
+        len(pool),
+        lots=len(by_lot),
+        accepted_share=float(accepted.mean()),
+        worst_accepted_share=float(by_lot.min()),
     )

@@ -1,26 +1,50 @@
-"""The diagnosis of shifts: kinds, alarms, and how early the verdict on a lot is settled."""
+"""The diagnosis of shifts on the benchmark's tiles: kinds, alarms, and how early verdicts settle.
+
+Known lots, new lots, shifted and unrelated pictures are diagnosed; how well kinds of shift are told
+apart, and how often a lot that is merely new raises an alarm, follows from that.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import roc_auc_score
 
+from lotwise.core.calibration import Calibrated
+from lotwise.core.calibration_fit import Fitted
+from lotwise.core.cascade import committee_scores
+from lotwise.core.committee_outputs import CommitteeOutputs
 from lotwise.core.diagnosis import KINDS, Shift
 from lotwise.core.lot_diagnosis import LotCalibration, LotDiagnosis, LotPlaces, diagnose_lot
+from lotwise.core.policy import ReferralPolicy
 from lotwise.core.verdict import Decision, LotTally, Verdict
+from lotwise_training.calibration.shift_classifier import FittedDiagnosis
+from lotwise_training.data.benchmark import SHIFTED, benchmark_set
+from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.evaluation.records import Records
-from lotwise_training.evaluation.shift_predictions import (
-    KNOWN,
-    NEW,
-    PER_LOT,
-    TRUTH,
-    DiagnosedTiles,
-    ShiftPredictions,
-)
+from lotwise_training.metrics import auroc
+from lotwise_training.store.arrays import Result, Shape, Stored
 
+NEW: Final = "new"
+KNOWN: Final = "new_regions"
+SETS: Final = (*SHIFTED, NEW)
+TRUTH: Final[Mapping[str, Shift]] = {
+    KNOWN: Shift.NONE,
+    "filament_soft": Shift.INSTRUMENT,
+    "filament_dim": Shift.INSTRUMENT,
+    "filament_bright": Shift.INSTRUMENT,
+    "ground": Shift.SYNTHESIS,
+    "between": Shift.SYNTHESIS,
+    NEW: Shift.SYNTHESIS,
+    "unrelated": Shift.UNRELATED,
+}
+"""Kind of shift of each set of the benchmark."""
+PER_LOT: Final = 100
+"""Tiles of a lot; pictures that show no powder are taken as lots of as many."""
 KINDS_OF_TILES: Final = "kinds of tiles"
 KINDS_OF_LOTS: Final = "kinds of lots"
 MIXED: Final = "mixed lots"
@@ -30,15 +54,79 @@ SHARES: Final = (0.5, 0.2)
 """Of the second lot in a mixture."""
 
 
+@dataclass(frozen=True, eq=False)
+class DiagnosedTiles(Stored):
+    """Diagnoses of N tiles of a set, lot by lot.
+
+    Attributes:
+        log_probabilities: float16 [N, 4], of kinds of shift.
+        places: float16 [N, PLACE], embeddings.
+        familiarity: float32 [N], p-values.
+        error_probability: float32 [N], the policy's score.
+    """
+
+    log_probabilities: Annotated[npt.NDArray[np.float16], Shape("N C")]
+    places: Annotated[npt.NDArray[np.float16], Shape("N P")]
+    familiarity: Annotated[npt.NDArray[np.float32], Shape("N")]
+    error_probability: Annotated[npt.NDArray[np.float32], Shape("N")]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def lots(self) -> npt.NDArray[np.int64]:
+        """Number of each tile's lot, int64 [N]."""
+        return np.arange(len(self)) // PER_LOT
+
+
+@dataclass(frozen=True, eq=False)
+class ShiftPredictions(Result):
+    """Diagnoses of all sets.
+
+    Attributes:
+        sets: By name.
+        lots: Calibration of the diagnosis of lots.
+        policy: That refers tiles.
+    """
+
+    stem: ClassVar[str] = "shift_predictions"
+    sets: Mapping[str, DiagnosedTiles]
+    lots: LotCalibration
+    policy: ReferralPolicy
+
+
+def predict_shifts(
+    cache: Path,
+    predictor: PredictionCache,
+    calibrated: Fitted,
+    diagnosed: FittedDiagnosis,
+) -> ShiftPredictions:
+    """Diagnose the benchmark's sets."""
+    sets = {}
+    for name in SETS:
+        outputs = predictor.predict(benchmark_set(name, cache).images, f"{name}, ensemble")
+        sets[name] = diagnose_tiles(outputs, calibrated.calibrated, diagnosed)
+    return ShiftPredictions(sets, diagnosed.lots, calibrated.policy)
+
+
+def diagnose_tiles(
+    outputs: CommitteeOutputs, calibrated: Calibrated, diagnosed: FittedDiagnosis
+) -> DiagnosedTiles:
+    """Diagnose tiles."""
+    diagnosis, chances = diagnosed.diagnosis, committee_scores(calibrated, outputs)
+    return DiagnosedTiles(
+        diagnosis.log_probabilities(outputs).clip(min=-100.0).astype(np.float16),
+        diagnosis.places(outputs).astype(np.float16),
+        chances.familiarity.astype(np.float32),
+        chances.error_probability.astype(np.float32),
+    )
+
+
 def lot_diagnoses(tiles: DiagnosedTiles, calibration: LotCalibration) -> list[LotDiagnosis]:
     """Of every lot of a set."""
-    found = []
-    for lot in np.unique(tiles.lots):
-        rows = np.flatnonzero(tiles.lots == lot)
-        diagnosis = diagnose_lot(calibration, _places(tiles, rows))
-        assert diagnosis is not None
-        found.append(diagnosis)
-    return found
+    rows = (np.flatnonzero(tiles.lots == lot) for lot in np.unique(tiles.lots))
+    found = [diagnose_lot(calibration, _places(tiles, of_lot)) for of_lot in rows]
+    return [diagnosis for diagnosis in found if diagnosis is not None]
 
 
 def kind_records(predictions: ShiftPredictions) -> Records:
@@ -50,13 +138,9 @@ def kind_records(predictions: ShiftPredictions) -> Records:
     known = log_odds_of_change(predictions.sets[KNOWN])
     for name, tiles in predictions.sets.items():
         of = {"set": name, "truth": TRUTH[name].value}
-        auroc = None
-        if name != KNOWN:
-            changed = log_odds_of_change(tiles)
-            truth = np.repeat([0, 1], [len(known), len(changed)])
-            auroc = float(roc_auc_score(truth, np.concatenate([known, changed])))
+        area = None if name == KNOWN else auroc(known, log_odds_of_change(tiles))
         by_tile = tiles.log_probabilities.astype(np.float64).argmax(axis=1)
-        records.add(KINDS_OF_TILES, of, len(tiles), **_shares(by_tile), auroc=auroc)
+        records.add(KINDS_OF_TILES, of, len(tiles), **_shares(by_tile), auroc=area)
         lots = lot_diagnoses(tiles, predictions.lots)
         likeliest = np.array([KINDS.index(each.likeliest) for each in lots])
         records.add(
@@ -72,12 +156,7 @@ def kind_records(predictions: ShiftPredictions) -> Records:
 
 
 def balanced_accuracy(records: Records, section: str) -> float:
-    """Mean over kinds of the share diagnosed correctly; sets of a kind weigh alike, no new lots.
-
-    Args:
-        records: By `kind_records`.
-        section: KINDS_OF_TILES or KINDS_OF_LOTS.
-    """
+    """Mean over kinds of the share diagnosed correctly; sets of a kind weigh alike, no new lots."""
     rows = [row for row in records.rows(section) if row.of["set"] != NEW]
     by_kind = [
         np.mean([row.value(kind.value) for row in rows if row.of["truth"] == kind.value])

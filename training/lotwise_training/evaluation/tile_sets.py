@@ -45,8 +45,17 @@ SET_WORDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What the sets hold, in the order in which they are shown."""
 METHOD_WORDS: Final[Mapping[str, str]] = MappingProxyType(
-    {SINGLE: "single network", DROPOUT: "MC dropout", ENSEMBLE: "deep ensemble"}
+    {
+        SINGLE: "single network",
+        DROPOUT: "MC dropout",
+        ENSEMBLE: "deep ensemble",
+        "simulator": "simulator (truth)",
+        "difference": "difference editor",
+        "attgan": "AttGAN",
+        "cut of risk": "risk reduction",
+    }
 )
+"""What predicts, edits, or chooses the next lot."""
 
 Places = Callable[[str], tuple[Numbers, Numbers, Numbers]]
 """From the name of a dataset: lot, scene, and place in the scene of each tile, int64 [N] each."""
@@ -68,7 +77,7 @@ def splits_of(outputs: Predictions) -> list[str]:
 
 
 def words(name: object) -> str:
-    """A set or a method in words; anything else as it is."""
+    """A set, a method or an editor in words; anything else as it is."""
     return {**SET_WORDS, **METHOD_WORDS}.get(str(name), str(name))
 
 

@@ -15,7 +15,7 @@ from lotwise.core.signature import ModelSignature, PropertySpec, TensorSpec, Til
 from lotwise.runtime.model_config import write_pbtxt
 from lotwise_training.data.benchmark import GEOMETRY
 from lotwise_training.data.tiles import LOTS_FILE, SIMULATED, read_remarks, read_table
-from lotwise_training.evaluation.card_figures import card_figures
+from lotwise_training.evaluation.classification import card_figures
 from lotwise_training.evaluation.predictions import ENSEMBLE, EnsembleResult
 from lotwise_training.export.model_card import run_figures, training_sentence, write_card
 from lotwise_training.models.wide_resnet import LINEAR_RANGE, TileRegressor

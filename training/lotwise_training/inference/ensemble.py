@@ -1,4 +1,4 @@
-"""A committee's members, ready to say all that they serve of many tiles."""
+"""A committee's members, run over many tiles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ their channels vary."""
 
 
 class CommitteePredictor(Protocol):
-    """A committee that can be asked about many tiles."""
+    """A committee that predicts many tiles."""
 
     @property
     def weights_sha256(self) -> str:
@@ -56,12 +56,7 @@ class MembersPredictor:
                 to_device(member, self._device)
 
     def outputs(self, images: Images, title: str | None = None) -> CommitteeOutputs:
-        """Logits float32 [N, T, K], features float16 and early float32.
-
-        Args:
-            images: uint8 [N, px, px].
-            title: Of a progress bar; None shows none.
-        """
+        """See `CommitteePredictor`; features are float16, early is float32."""
         batches: Iterable[int] = range(0, len(images), BATCH)
         steps = [(at, member) for at in batches for member in range(len(self._members))]
         shown = steps if title is None else track(steps, title, console=Console(stderr=True))
@@ -70,9 +65,9 @@ class MembersPredictor:
         }
         for at, member in shown:
             batch = images[at : at + BATCH, None]
-            answers = self._ask(member, batch)
-            for name, answer in zip(MEMBER_OUTPUTS, answers, strict=True):
-                parts[name][member].append(answer.astype(KEPT.get(name, np.float32)))
+            predicted = self._predict(member, batch)
+            for name, output in zip(MEMBER_OUTPUTS, predicted, strict=True):
+                parts[name][member].append(output.astype(KEPT.get(name, np.float32)))
         whole = {
             name: np.stack([np.concatenate(each) for each in of_members], axis=1)
             for name, of_members in parts.items()
@@ -81,18 +76,17 @@ class MembersPredictor:
             whole[LOGITS], {name: each for name, each in whole.items() if name != LOGITS}
         )
 
-    def _ask(self, member: int, batch: Images) -> Sequence[npt.NDArray[Any]]:
+    def _predict(self, member: int, batch: Images) -> Sequence[npt.NDArray[Any]]:
         if self._device.type != "cuda":
-            answers: Sequence[npt.NDArray[Any]] = self._session(member, batch).run(
+            if not self._sessions:
+                self._sessions = [
+                    export_session(each, MEMBER_OUTPUTS, batch) for each in self._members
+                ]
+            outputs: list[npt.NDArray[Any]] = self._sessions[member].run(
                 list(MEMBER_OUTPUTS), {"image": batch}
             )
-            return answers
+            return outputs
         # A GPU would else compute convolutions with ten bits of mantissa.
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
             given = torch.from_numpy(batch).to(self._device)
             return [each.float().cpu().numpy() for each in self._members[member](given)]
-
-    def _session(self, member: int, batch: Images) -> onnxruntime.InferenceSession:
-        if not self._sessions:
-            self._sessions = [export_session(each, MEMBER_OUTPUTS, batch) for each in self._members]
-        return self._sessions[member]

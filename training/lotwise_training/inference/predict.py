@@ -16,7 +16,6 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from lotwise_training.models.wide_resnet import (
-    MEMBER_OUTPUTS,
     TileClassifier,
     TileRegressor,
     WideResNet,
@@ -24,7 +23,7 @@ from lotwise_training.models.wide_resnet import (
     target_scaling,
 )
 from lotwise_training.onnx.session import open_session
-from lotwise_training.store.checkpoint import CheckpointError, load_checkpoint, load_finished
+from lotwise_training.store.checkpoint import CheckpointError, load_finished
 from lotwise_training.store.device import best_device, mixed_precision, to_device
 
 Images = npt.NDArray[np.uint8]
@@ -44,11 +43,7 @@ def load_network(path: Path) -> tuple[WideResNet, tuple[str, ...]]:
     Raises:
         CheckpointError: It is missing or unfinished.
     """
-    state = load_checkpoint(path)
-    if state is None:
-        raise CheckpointError(f"there is no {path}; `lotwise-train committee` makes it")
-    if not state["finished"]:
-        raise CheckpointError(f"{path} is not finished; `lotwise-train committee` goes on with it")
+    state = load_finished(path, "network of the committee", "committee")
     depth, widen, n_classes = state["shape"]
     network = WideResNet(depth, widen, n_classes, dropout=state["dropout"])
     network.load_state_dict(state["network"])
@@ -85,28 +80,7 @@ def predict_logits(classifier: TileClassifier, images: Images) -> Floats:
     Returns:
         float32 [N, K].
     """
-    return _run(classifier, classifier.logits, images)
-
-
-def committee_logits(
-    members: Sequence[TileClassifier], images: Images, *, title: str | None = None
-) -> Floats:
-    """Logits of every member.
-
-    Args:
-        members: In evaluation mode.
-        images: uint8 [N, H, W].
-        title: Of a progress bar; None shows none.
-
-    Returns:
-        float32 [N, T, K].
-    """
-    shown = members if title is None else track(members, title, console=Console(stderr=True))
-    if best_device().type == "cuda":
-        asked = [predict_logits(member, images) for member in shown]
-    else:
-        asked = [_in_engine(member, MEMBER_OUTPUTS, images) for member in shown]
-    return np.stack(asked, axis=1)
+    return predict_tiles(classifier, images, classifier.logits)
 
 
 def _in_engine(module: nn.Module, outputs: Sequence[str], images: Images) -> Floats:
@@ -171,7 +145,7 @@ def dropout_logits(
 
     rounds = range(passes)
     shown = rounds if title is None else track(rounds, title, console=Console(stderr=True))
-    logits = np.stack([_run(classifier, halved, images) for _ in shown], axis=1)
+    logits = np.stack([predict_tiles(classifier, images, halved) for _ in shown], axis=1)
     network.eval()
     return logits
 
@@ -224,28 +198,26 @@ def answers(network: nn.Module, name: str, images: Images) -> Floats:
     return _in_engine(network, [name], images)
 
 
-def predict_tiles(network: nn.Module, images: Images) -> Floats:
-    """Answers of any network to every tile.
+@torch.inference_mode()
+def predict_tiles(
+    network: nn.Module, images: Images, forward: Callable[[Tensor], Tensor] | None = None
+) -> Floats:
+    """Predictions of any network for every tile, in batches on the best device.
 
     Args:
         network: Module from uint8 [B, 1, H, W] to [B, k], in evaluation mode.
         images: uint8 [N, H, W].
+        forward: What of the network is computed; None for its own `forward`.
 
     Returns:
         float32 [N, k].
     """
-    return _run(network, network, images)
-
-
-@torch.inference_mode()
-def _run(module: nn.Module, answer: Callable[[Tensor], Tensor], images: Images) -> Floats:
-    """float32 [N, outputs], in batches on the best device."""
     device = best_device()
-    to_device(module, device)
+    to_device(network, device)
     outputs: list[Floats] = []
     # A GPU would else compute convolutions with ten bits of mantissa.
     with torch.backends.cudnn.flags(allow_tf32=False):
         for start in range(0, len(images), BATCH):
             batch = torch.from_numpy(images[start : start + BATCH, None]).to(device)
-            outputs.append(answer(batch).float().cpu().numpy())
+            outputs.append((forward or network)(batch).float().cpu().numpy())
     return np.concatenate(outputs)

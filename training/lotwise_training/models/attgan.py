@@ -83,10 +83,6 @@ class Decoder(nn.Module):
     Five blocks (4x4 transposed convolution of stride 2, batch norm, ReLU; tanh at the end) of
     widths ``dim * (16, 8, 4, 2)`` and 1; AttGAN, table 1, with one shortcut layer and one inject
     layer: the attributes, tiled to maps, enter at the latent and again beside the skip.
-
-    Args:
-        dim: the encoder's ``dim``.
-        n_attributes: number of attributes.
     """
 
     def __init__(self, dim: int, n_attributes: int) -> None:
@@ -181,9 +177,6 @@ class Discriminator(nn.Module):
 
     def attributes(self, image: Tensor) -> Tensor:
         """The attributes of the lot that the tile shows.
-
-        Args:
-            image: as :meth:`score` takes it.
 
         Returns:
             float32 [B, n_attributes], about 0..1 but not clipped: a clipped output has no gradient.

@@ -39,9 +39,6 @@ MOST_ZOOM: Final = 3.0
 class EditorNetwork(nn.Module, ABC):
     """A network that edits attributes; images are grey values 0..255, attributes 0..1.
 
-    Args:
-        n_attributes: Number of attributes.
-
     Attributes:
         encoder_inputs: Names of what `encode` depends on.
         redraws: Whether an edit that changes nothing is a drawing, too, and has to be learned.
@@ -278,11 +275,7 @@ NETWORKS: Final[Mapping[str, type[AttGan | DifferenceEditor]]] = MappingProxyTyp
 
 
 class EncoderGraph(nn.Module):
-    """`encode` as a graph of its own; its inputs are the network's `encoder_inputs`.
-
-    Args:
-        network: In evaluation mode.
-    """
+    """`encode` as a graph of its own; its inputs are the network's `encoder_inputs`."""
 
     def __init__(self, network: EditorNetwork) -> None:
         super().__init__()

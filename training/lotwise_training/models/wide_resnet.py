@@ -359,11 +359,6 @@ def target_scaling(
 ) -> tuple[float, float]:
     """`target_centre` and `target_scale` that put a range of targets onto +-0.9.
 
-    Args:
-        minimum: Of the targets.
-        maximum: Likewise.
-        logarithmic: Whether the targets' logarithms are to be put there.
-
     Raises:
         ValueError: The range is empty, or has no logarithm.
     """

@@ -166,12 +166,6 @@ def compare(
 ) -> float:
     """The parity of what a file answered with what its module answered.
 
-    Args:
-        actual: outputs of the file at ``path``.
-        expected: outputs of the module, in the same order.
-        path: for the message.
-        tolerance: largest accepted parity.
-
     Raises:
         ParityError: as :func:`check_parity`.
     """

@@ -198,7 +198,6 @@ def _decompositions() -> dict[Any, Callable[..., Any]]:
         **core_aten_decompositions(),
         aten.convolution_backward.default: _convolution_backward,
         aten.avg_pool2d_backward.default: _avg_pool2d_backward,
-        aten._adaptive_avg_pool2d_backward.default: _adaptive_avg_pool2d_backward,
     }
 
 
@@ -228,13 +227,7 @@ def _convolution_backward(
     if not output_mask[0]:
         return None, None, None
     if transposed:
-        return (
-            aten.convolution(
-                gradient, weight, None, stride, padding, dilation, False, [0, 0], groups
-            ),
-            None,
-            None,
-        )
+        return _convolution(gradient, weight, stride, padding, dilation, groups=groups), None, None
     kernel = weight.shape[2:]
     plain = all(s == 1 for s in stride) and all(d == 1 for d in dilation) and groups == 1
     if plain and all(p < k for p, k in zip(padding, kernel, strict=True)):
@@ -242,27 +235,30 @@ def _convolution_backward(
         if any(k > 1 for k in kernel):
             swapped = swapped.flip(2, 3)
         rest = [k - 1 - p for p, k in zip(padding, kernel, strict=True)]
-        return (
-            aten.convolution(gradient, swapped, None, [1, 1], rest, [1, 1], False, [0, 0], 1),
-            None,
-            None,
-        )
+        return _convolution(gradient, swapped, [1, 1], rest, [1, 1]), None, None
     # Rows and columns at the end that no kernel reached, when the stride does not divide the size.
-    missed = [
-        int(image.shape[2 + i])
-        - (
-            (int(gradient.shape[2 + i]) - 1) * stride[i]
-            - 2 * padding[i]
-            + dilation[i] * (kernel[i] - 1)
-            + 1
-        )
-        for i in range(2)
-    ]
-    return (
-        aten.convolution(gradient, weight, None, stride, padding, dilation, True, missed, groups),
-        None,
-        None,
+    missed = []
+    for i in range(2):
+        reached = (int(gradient.shape[2 + i]) - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1
+        missed.append(int(image.shape[2 + i]) + 2 * padding[i] - reached)
+    return _convolution(gradient, weight, stride, padding, dilation, missed, groups), None, None
+
+
+def _convolution(
+    image: Tensor,
+    weight: Tensor,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    output_padding: Sequence[int] | None = None,
+    groups: int = 1,
+) -> Tensor:
+    """Without a bias; transposed where an output padding is given."""
+    transposed, further = output_padding is not None, output_padding or [0, 0]
+    convolved: Tensor = aten.convolution(
+        image, weight, None, stride, padding, dilation, transposed, further, groups
     )
+    return convolved
 
 
 def _avg_pool2d_backward(
@@ -278,19 +274,9 @@ def _avg_pool2d_backward(
     overlapping = bool(stride) and list(stride) != list(kernel)
     if overlapping or any(padding) or any(int(image.shape[2 + i]) % kernel[i] for i in range(2)):
         raise NotImplementedError("average pooling is written out for whole, separate windows only")
-    return _spread(gradient, kernel[0], kernel[1])
-
-
-def _adaptive_avg_pool2d_backward(gradient: Tensor, image: Tensor) -> Tensor:
-    windows = [divmod(int(image.shape[2 + i]), int(gradient.shape[2 + i])) for i in range(2)]
-    if any(rest for _, rest in windows):
-        raise NotImplementedError("adaptive pooling is written out for whole windows only")
-    return _spread(gradient, windows[0][0], windows[1][0])
-
-
-def _spread(gradient: Tensor, rows: int, columns: int) -> Tensor:
-    """The gradient of pooling over separate windows: each pixel gets its window's share."""
+    # Each pixel gets its window's share.
     batch, channels, height, width = gradient.shape
     spread = gradient.unsqueeze(-1).unsqueeze(-3)
-    spread = spread.expand(batch, channels, height, rows, width, columns)
-    return spread.reshape(batch, channels, height * rows, width * columns) / (rows * columns)
+    spread = spread.expand(batch, channels, height, kernel[0], width, kernel[1])
+    whole = (batch, channels, height * kernel[0], width * kernel[1])
+    return spread.reshape(whole) / (kernel[0] * kernel[1])

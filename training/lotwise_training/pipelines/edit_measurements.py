@@ -12,8 +12,8 @@ import torch
 from lotwise_simulator import ATTRIBUTE_NAMES
 from lotwise_simulator.lots import Lot
 from lotwise_training.config.schema import EDITOR_KINDS, EditorRecipe
-from lotwise_training.evaluation.edit_records import SIMULATOR, EditorRun, EditResult, EditSet
 from lotwise_training.evaluation.edit_response import measure_edits, simulate_edits
+from lotwise_training.evaluation.edits import SIMULATOR, EditorRun, EditResult, EditSet
 from lotwise_training.inference.predict import load_regressor
 from lotwise_training.store.checkpoint import weights_sha256
 from lotwise_training.training.base import checkpoint_path
@@ -28,11 +28,6 @@ CURVE_POINTS: Final = 150
 
 def edit_sets(lots: Sequence[Lot], runs: Path, cache: Path) -> dict[str, EditSet]:
     """Changes by every editor, and by the simulator, as the meter reads them.
-
-    Args:
-        lots: Simulated lots that no network was trained on.
-        runs: Folder of all runs.
-        cache: Folder of rendered data.
 
     Raises:
         CheckpointError: A network is missing or unfinished.

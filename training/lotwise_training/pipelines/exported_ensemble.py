@@ -1,4 +1,4 @@
-"""Calibrates and evaluates an ensemble that is already exported, on simulated tiles of its lots.
+"""Calibrates and evaluates a committee that is already exported, on simulated tiles of its lots.
 
 It needs the model repository alone and no run of the training, so that anyone can reproduce the
 shipped calibration and its evaluation.
@@ -9,15 +9,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from lotwise.calibration.cascade import fit_beside, write_cascade
 from lotwise.calibration.committee import RepositoryCommittee
-from lotwise.core.calibration_fit import Fitted
-from lotwise.core.cascade_fit import FittedCascade
+from lotwise.core.calibration_fit import Fitted, LabelledTiles, tiles_sha256
+from lotwise.core.cascade import Scores, committee_scores, look
+from lotwise.core.cascade_fit import FittedCascade, cascaded, first_members
 from lotwise.core.committee_outputs import CommitteeOutputs
 from lotwise.core.diagnosis import DIAGNOSIS_FILE
 from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE
+from lotwise.core.policy import ReferralPolicy
 from lotwise_simulator.benchmark import reference_lots
 from lotwise_training.calibration.policy import (
     PredictedTiles,
@@ -31,10 +35,25 @@ from lotwise_training.data.benchmark import benchmark_set
 from lotwise_training.data.calibration_sets import CALIBRATION, FRESH
 from lotwise_training.data.synthetic_shifts import known_scenes, shifted_tiles
 from lotwise_training.data.tiles import SIMULATED, Images, Numbers
+from lotwise_training.evaluation.cascade import (
+    REFERRED,
+    CascadeDecisions,
+    Decisions,
+    StoredCascade,
+)
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.evaluation.predictions import ENSEMBLE, EnsembleResult
-from lotwise_training.evaluation.shift_predictions import predict_shifts
-from lotwise_training.pipelines.cascade import fit_exported_cascade
+from lotwise_training.evaluation.shifts import (
+    KINDS_OF_LOTS,
+    KINDS_OF_TILES,
+    NEW,
+    SETS,
+    ShiftPredictions,
+    balanced_accuracy,
+    diagnose_tiles,
+    kind_records,
+    predict_shifts,
+)
 from lotwise_training.pipelines.class_predictions import shifted_predictions
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.served_models import COMMITTEE
@@ -46,9 +65,6 @@ KNOWN_LOTS = "new_regions"
 
 class ExportedCommittee:
     """The committee of a model repository, in the engine that serves; an `CommitteePredictor`.
-
-    Args:
-        repository: The model repository.
 
     Raises:
         LotwiseError: As `RepositoryCommittee`.
@@ -69,35 +85,46 @@ class ExportedCommittee:
         return self._committee.ask(images, lambda starts: track(starts, title, console=console))
 
 
+def open_exported(
+    workspace: Workspace, repository: Path
+) -> tuple[ExportedCommittee, PredictionCache]:
+    """The committee of a repository, and its cached predictions.
+
+    Raises:
+        LotwiseError: The repository cannot be used.
+        ResultsError: The committee is not of the benchmark's lots.
+    """
+    committee = ExportedCommittee(repository)
+    if committee.lot_ids != tuple(lot.lot_id for lot in reference_lots()):
+        raise ResultsError(
+            f"the committee in {repository} knows other lots than benchmark v1's; calibrate it on "
+            "your own tiles with `lotwise calibrate`"
+        )
+    recipe = workspace.recipe(CommitteeRecipe, COMMITTEE)
+    return committee, PredictionCache(workspace.runs, recipe, exported=committee)
+
+
 def evaluate_exported(workspace: Workspace, repository: Path, results: Path) -> Fitted:
     """Calibrate the ensemble of a repository, and store its predictions of further tiles.
 
     Writes calibration and policy beside the ensemble, fresh predictions and those of the shifted
     sets into the stored results.
 
-    Args:
-        workspace: Recipes and rendered tiles.
-        repository: The model repository.
-        results: Folder of stored results, of the same ensemble.
-
     Raises:
-        LotwiseError: The repository cannot be used.
-        ResultsError: The committee is not of the benchmark's lots, or the stored results are of
-            another one.
+        LotwiseError, ResultsError: As `open_exported`; the stored results may also be of another
+            committee.
     """
-    recipe = workspace.recipe(CommitteeRecipe, COMMITTEE)
-    committee = ExportedCommittee(repository)
-    _check_lots(committee, repository)
+    committee, predictor = open_exported(workspace, repository)
+    recipe = predictor.recipe
     stored = read(EnsembleResult, results)
     if stored.runs[recipe.split].weights_sha256[ENSEMBLE] != committee.weights_sha256:
         raise ResultsError(
             f"{results} holds predictions of another committee than that in {repository}; "
             "`lotwise-train predict` writes them anew where it was trained"
         )
-    predictor = PredictionCache(workspace.runs, recipe, exported=committee)
-    fitted = _fitted(workspace, predictor, committee, recipe)
+    fitted = _fitted(workspace, predictor, committee)
     write_fitted(fitted, repository / COMMITTEE)
-    predictor = PredictionCache(workspace.runs, recipe, fitted.calibrated, committee)
+    predictor = replace(predictor, calibrated=fitted.calibrated)
     sets = stored.sets | shifted_predictions(workspace.cache, predictor)
     fresh = workspace.fresh_tiles(FRESH)
     check = predictor.predict_fresh(fresh.images, fresh.lots, fitted.calibrated, fitted.policy)
@@ -113,21 +140,12 @@ def fit_diagnosis_of_exported(
 
     Writes `diagnosis.npz` and `lot_diagnosis.json` beside the ensemble, and the predictions.
 
-    Args:
-        workspace: Recipes and rendered tiles.
-        repository: The model repository; its committee is calibrated.
-        results: Folder of stored results.
-
     Raises:
-        LotwiseError: The repository cannot be used.
-        ResultsError: The committee is not of the benchmark's lots.
+        LotwiseError, ResultsError: As `open_exported`.
     """
-    recipe = workspace.recipe(CommitteeRecipe, COMMITTEE)
-    committee = ExportedCommittee(repository)
-    _check_lots(committee, repository)
+    committee, predictor = open_exported(workspace, repository)
     fitted_before = read_fitted(repository / COMMITTEE)
     fitted_before.calibrated.check_weights(committee.weights_sha256)
-    predictor = PredictionCache(workspace.runs, recipe, exported=committee)
     shifted, known = shifted_tiles(workspace.cache), workspace.fresh_tiles(CALIBRATION)
     scenes, number = known_scenes(workspace.cache)
     fitted = fit_diagnosis(
@@ -143,40 +161,8 @@ def fit_diagnosis_of_exported(
     return fitted
 
 
-def cascade_of_exported(workspace: Workspace, repository: Path, results: Path) -> FittedCascade:
-    """Fit the cascade of a repository's ensemble, and store its decisions.
-
-    Args:
-        workspace: Recipes and rendered tiles.
-        repository: The model repository; its committee is calibrated.
-        results: Folder of stored results.
-
-    Raises:
-        LotwiseError: The repository cannot be used.
-        ResultsError: The committee is not of the benchmark's lots, was calibrated on other tiles,
-            or has no cascade.
-    """
-    committee = ExportedCommittee(repository)
-    _check_lots(committee, repository)
-    predictor = PredictionCache(
-        workspace.runs, workspace.recipe(CommitteeRecipe, COMMITTEE), exported=committee
-    )
-    return fit_exported_cascade(workspace, predictor, committee.lot_ids, repository, results)
-
-
-def _check_lots(committee: ExportedCommittee, repository: Path) -> None:
-    if committee.lot_ids != tuple(lot.lot_id for lot in reference_lots()):
-        raise ResultsError(
-            f"the committee in {repository} knows other lots than benchmark v1's; calibrate it on "
-            "your own tiles with `lotwise calibrate`"
-        )
-
-
 def _fitted(
-    workspace: Workspace,
-    predictor: PredictionCache,
-    committee: ExportedCommittee,
-    recipe: CommitteeRecipe,
+    workspace: Workspace, predictor: PredictionCache, committee: ExportedCommittee
 ) -> Fitted:
     tiles = workspace.fresh_tiles(CALIBRATION)
     again = benchmark_set(KNOWN_LOTS, workspace.cache)
@@ -187,8 +173,98 @@ def _fitted(
     return fit_committee(
         predicted(tiles.images, tiles.lots, "calibration tiles, ensemble"),
         predicted(again.images, again.lots, f"{KNOWN_LOTS}, ensemble"),
-        recipe.policy,
+        predictor.recipe.policy,
         lot_ids=committee.lot_ids,
         origins=(SIMULATED,),
         weights_sha256=committee.weights_sha256,
     )
+
+
+def cascade_of_exported(workspace: Workspace, repository: Path, results: Path) -> FittedCascade:
+    """Fit the cascade of a repository's committee, and store its decisions.
+
+    Raises:
+        LotwiseError: The repository cannot be used.
+        ResultsError: The committee is not of the benchmark's lots, was calibrated on other tiles,
+            or has no cascade.
+    """
+    committee, predictor = open_exported(workspace, repository)
+    folder, lot_ids = repository / COMMITTEE, committee.lot_ids
+    fitted = read_fitted(folder)
+    known = workspace.fresh_tiles(CALIBRATION)
+    outputs = predictor.predict(known.images, "calibration tiles, ensemble")
+    used = fitted.calibrated.calibration.calibration_set
+    tiles = LabelledTiles(
+        outputs=outputs,
+        labels=known.lots,
+        lot_ids=lot_ids,
+        sha256=tiles_sha256(known.images, known.lots, lot_ids),
+        date=used.date,
+        origin=used.origin,
+    )
+    if tiles.sha256 != used.sha256:
+        raise ResultsError(
+            "the committee is calibrated on other tiles; run `lotwise-train calibrate`"
+        )
+    found = fit_beside(repository, COMMITTEE, tiles, fitted)
+    if found is None:
+        raise ResultsError(f"there is no cascade for {folder}: it takes committee_first beside it")
+    first = repository / found.cascade.first
+    write_cascade(found, folder, first)
+    diagnosis = _diagnosis(workspace, predictor, tiles, found)
+    diagnosis.diagnosis.write(first / DIAGNOSIS_FILE)
+    diagnosis.lots.write(first / LOT_DIAGNOSIS_FILE)
+    decisions, by_first = {}, {}
+    for name in SETS:
+        images = benchmark_set(name, workspace.cache).images
+        of_all = predictor.predict(images, f"{name}, ensemble")
+        decisions[name] = cascade_decisions(of_all, fitted, found)
+        of_first = first_members(of_all, found.members)
+        by_first[name] = diagnose_tiles(of_first, found.first, diagnosis)
+    kinds = kind_records(ShiftPredictions(by_first, diagnosis.lots, found.policy))
+    (new,) = kinds.rows(KINDS_OF_LOTS, set=NEW)
+    stored = StoredCascade(
+        decisions,
+        found.cascade.calibration.calibration_version,
+        found.members,
+        outputs.logits.shape[1],
+        balanced_accuracy(kinds, KINDS_OF_TILES),
+        balanced_accuracy(kinds, KINDS_OF_LOTS),
+        int(new.value("instrument_alarms")),
+    )
+    write(results, stored)
+    return found
+
+
+def _diagnosis(
+    workspace: Workspace, predictor: PredictionCache, known: LabelledTiles, found: FittedCascade
+) -> FittedDiagnosis:
+    """The diagnosis of the first members, fitted as that of the whole ensemble."""
+    shifted = shifted_tiles(workspace.cache)
+    scenes, number = known_scenes(workspace.cache)
+    outputs = predictor.predict(shifted.images, "shifted tiles, ensemble")
+    ranked = predictor.predict(scenes, "scenes of known lots, ensemble")
+    return fit_diagnosis(
+        shifted,
+        first_members(outputs, found.members),
+        (first_members(known.outputs, found.members), known.labels),
+        (first_members(ranked, found.members), number),
+        found.first.calibration.weights_sha256,
+    )
+
+
+def cascade_decisions(
+    outputs: CommitteeOutputs, fitted: Fitted, found: FittedCascade
+) -> CascadeDecisions:
+    """Decisions on tiles."""
+    of_all = committee_scores(fitted.calibrated, outputs)
+    first = look(found.first, first_members(outputs, found.members))
+    early = cascaded(found.cascade, first, of_all)
+    return CascadeDecisions(
+        early.done, _decisions(early.scores, found.policy), _decisions(of_all, fitted.policy)
+    )
+
+
+def _decisions(scores: Scores, policy: ReferralPolicy) -> Decisions:
+    accepted = scores.accepted(policy.max_score, policy.request.min_familiarity)
+    return np.where(accepted, scores.named, REFERRED).astype(np.int16)

@@ -12,6 +12,7 @@ from rich.console import Console
 from lotwise.core.calibration_fit import Fitted
 from lotwise_simulator.benchmark import VERSION, new_lots, reference_lots
 from lotwise_simulator.benchmark_files import UNIT
+from lotwise_training.calibration.conformal import FOLDS
 from lotwise_training.calibration.policy import (
     PredictedTiles,
     calibration_shortage,
@@ -23,13 +24,9 @@ from lotwise_training.calibration.policy import (
 from lotwise_training.config.schema import EditorRecipe, RegressorRecipe
 from lotwise_training.data.calibration_sets import CALIBRATION, FRESH
 from lotwise_training.data.splits import SPLITS, classes, labels
-from lotwise_training.data.tiles import (
-    Images,
-    Numbers,
-    TileDataset,
-)
-from lotwise_training.evaluation.edit_records import SIMULATOR
+from lotwise_training.data.tiles import Images, Numbers, TileDataset
 from lotwise_training.evaluation.edits import (
+    SIMULATOR,
     edit_figures,
     edit_records,
     editor_card_rows,
@@ -59,13 +56,7 @@ EDITED_LOTS: Final = 24
 
 
 def fit_policy(workspace: Workspace, out: Console, own_lots: Path | None) -> None:
-    """Calibrate the trained committee and fit its referral policy.
-
-    Args:
-        workspace: Recipes, tiles, runs.
-        out: Says what was fitted.
-        own_lots: Folder of lots; None for benchmark v1.
-    """
+    """Calibrate the trained committee and fit its referral policy."""
     recipe, tiles = workspace.committee(own_lots)
     split = SPLITS[recipe.split](tiles, recipe.network.seed)
     if own_lots is not None:
@@ -75,17 +66,17 @@ def fit_policy(workspace: Workspace, out: Console, own_lots: Path | None) -> Non
     members, lot_ids = load_members(workspace.run(SERVED))
     predictor = PredictionCache(workspace.runs, recipe)
 
-    def answered(images: Images, lots: Numbers, title: str) -> PredictedTiles:
+    def predicted(images: Images, lots: Numbers, title: str) -> PredictedTiles:
         truth = labels(lots, classes(split, tiles))
         return PredictedTiles(images, truth, predictor.predict(images, title))
 
     if own_lots is None:
         fresh = workspace.fresh_tiles(CALIBRATION)
-        known = answered(fresh.images, fresh.lots, "calibration tiles, ensemble")
+        known = predicted(fresh.images, fresh.lots, "calibration tiles, ensemble")
     else:
         rows = split.calibration
-        known = answered(tiles.images[rows], tiles.lots[rows], "calibration tiles, ensemble")
-    test = answered(
+        known = predicted(tiles.images[rows], tiles.lots[rows], "calibration tiles, ensemble")
+    test = predicted(
         tiles.images[split.test], tiles.lots[split.test], f"{recipe.split}, {TEST}, ensemble"
     )
     fitted = fit_committee(
@@ -118,11 +109,8 @@ def store_predictions(
         outputs |= split_predictions(tiles, name, split, predictor)
     if own_lots is None:
         outputs |= shifted_predictions(workspace.cache, predictor)
-    benchmark = own_lots is None
-    write(
-        results,
-        ensemble_result(outputs, tiles, predictor, workspace.profile, benchmark=benchmark),
-    )
+    benchmark, profile = own_lots is None, workspace.profile
+    write(results, ensemble_result(outputs, tiles, predictor, profile, benchmark=benchmark))
     if own_lots is None and fresh:
         split = SPLITS[recipe.split](tiles, recipe.network.seed)
         further = workspace.fresh_tiles(FRESH)
@@ -135,16 +123,8 @@ def store_predictions(
 def evaluate_regressor(
     workspace: Workspace, out: Console, own_lots: Path | None, results: Path
 ) -> None:
-    """Measure the regressor on lots that it never saw, and store what it predicted.
-
-    Args:
-        workspace: Recipes, tiles, runs.
-        out: Shows the tables.
-        own_lots: Folder of lots; None for benchmark v1.
-        results: Folder of stored predictions.
-    """
+    """Measure the regressor on lots that it never saw, and store what it predicted."""
     # Here, because the forests take seconds to import and no other command needs them.
-    from lotwise_training.pipelines.intervals import evaluate_intervals
     from lotwise_training.pipelines.property_predictions import property_result, property_sets
 
     recipe = workspace.recipe(RegressorRecipe, "regressor")
@@ -162,35 +142,45 @@ def evaluate_regressor(
     show(property_table(records, stored.unit), out)
     _write_json(workspace.run(REGRESSOR) / EVALUATION_FILE, card_rows(records))
     if new is not None:
-        show(
-            evaluate_intervals(tiles, new, recipe, workspace.runs, results, workspace.profile), out
-        )
-        _evaluate_familiarity(workspace, out, new, results)
+        _evaluate_new_lots(workspace, out, tiles, new, recipe, results)
 
 
-def _evaluate_familiarity(
-    workspace: Workspace, out: Console, new: TileDataset, results: Path
+def _evaluate_new_lots(
+    workspace: Workspace,
+    out: Console,
+    tiles: TileDataset,
+    new: TileDataset,
+    recipe: RegressorRecipe,
+    results: Path,
 ) -> None:
+    """Measure intervals and familiarity on the benchmark's new lots."""
     # Here, as above.
-    from lotwise_training.evaluation.familiarity_predictions import familiarity_predictions
-    from lotwise_training.report.familiarity import ood_records, ood_table
-
-    answered = familiarity_predictions(
-        new, workspace.runs, profile=workspace.profile, version=VERSION
+    from lotwise_training.evaluation.conformal import (
+        card_rows,
+        coverage_records,
+        interval_predictions,
     )
-    if answered is not None:
-        write(results, answered)
-        show(ood_table(ood_records(answered.sets)), out)
+    from lotwise_training.evaluation.familiarity_predictions import familiarity_predictions
+    from lotwise_training.report.intervals import coverage_table
+    from lotwise_training.report.property import ood_records, ood_table
+
+    runs, profile = workspace.runs, workspace.profile
+    reference = [lot.lot_id for lot in reference_lots()]
+    intervals = interval_predictions(
+        tiles, new, recipe, runs, profile=profile, benchmark=VERSION, reference=reference
+    )
+    write(results, intervals)
+    coverage = coverage_records(intervals)
+    _write_json(workspace.run(FOLDS) / EVALUATION_FILE, card_rows(coverage))
+    show(coverage_table(coverage), out)
+    familiarity = familiarity_predictions(new, runs, profile=profile, version=VERSION)
+    if familiarity is not None:
+        write(results, familiarity)
+        show(ood_table(ood_records(familiarity.sets)), out)
 
 
 def evaluate_editor(workspace: Workspace, out: Console, results: Path) -> None:
-    """Measure the editors on lots that they never saw, and store what their edits did.
-
-    Args:
-        workspace: Recipes, tiles, runs.
-        out: Shows the tables.
-        results: Folder of stored measurements.
-    """
+    """Measure the editors on lots that they never saw, and store what their edits did."""
     # Here, as above.
     from lotwise_training.pipelines.edit_measurements import edit_result, edit_sets
 

@@ -22,13 +22,7 @@ SIMULATED_COMMITTEE: Final = (
 
 
 def show_plan(plan: LotPlan, target: float, console: Console) -> None:
-    """Print the ranking, the next lots and the outlook.
-
-    Args:
-        plan: What to say.
-        target: The wished mean error, relative: 0.05 for 5%.
-        console: Where to print.
-    """
+    """Print the ranking, the next lots and the outlook; the target is relative, 0.05 for 5%."""
     console.print(ranking(plan))
     for line in ("", *sentences(plan, target)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -63,12 +57,7 @@ def ranking(plan: LotPlan) -> Table:
 
 
 def sentences(plan: LotPlan, target: float) -> list[str]:
-    """The next lots, the error now and later, and how many more lots a wished error takes.
-
-    Args:
-        plan: What to say.
-        target: The wished mean error, relative.
-    """
+    """The next lots, the error now and later, and how many more lots the target takes."""
     said = []
     by_risk, by_information = plan.batches[RISK], plan.batches[INFORMATION]
     order = ", in this order" if len(by_risk) > 1 else ""
@@ -98,12 +87,7 @@ def sentences(plan: LotPlan, target: float) -> list[str]:
 
 
 def needed(plan: LotPlan, target: float) -> str:
-    """How many more lots a wished mean error takes, or that it is out of reach.
-
-    Args:
-        plan: What to say.
-        target: The wished mean error, relative.
-    """
+    """How many more lots a relative mean error takes, or that it is out of reach."""
     more, low, high = plan.outlook.more(target)
     untested = len(plan.outlook.curve.errors)
     goal = f"A mean error of {100 * target:g}%"

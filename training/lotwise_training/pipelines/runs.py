@@ -190,12 +190,7 @@ def now() -> datetime:
 
 
 def show_runs(runs: list[tuple[str, RunRecord, list[dict[str, Any]]]], out: Console) -> None:
-    """Print runs as a table, a row each.
-
-    Args:
-        runs: By `list_runs`.
-        out: Where.
-    """
+    """Print runs as a table, a row each."""
     table = Table("run", "model", "state", "networks", "steps", "validation", "started", "commit")
     for column in (3, 4):
         table.columns[column].justify = "right"

@@ -12,7 +12,7 @@ from lotwise_simulator.benchmark import VERSION, new_lots
 from lotwise_simulator.benchmark_files import PROPERTY, UNIT
 from lotwise_training.active_learning.embedding import lot_means
 from lotwise_training.active_learning.savings import plan_records
-from lotwise_training.active_learning.simulation import KnownLots, SimulatedPlans, simulate_plans
+from lotwise_training.active_learning.simulation import KnownLots, simulate_plans
 from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.benchmark import benchmark_set
 from lotwise_training.evaluation.prediction_cache import PredictionCache
@@ -28,13 +28,8 @@ RELATIVE_SCATTER: Final = 0.02
 """Of one strength test, as `lotwise_simulator.traits.strength_tests` draws it."""
 
 
-def simulate_benchmark_plans(workspace: Workspace, repository: Path) -> SimulatedPlans:
-    """Simulate plans of tests on the benchmark's new lots.
-
-    Args:
-        workspace: Recipes and rendered tiles; the lots' 20,000 tiles are rendered and predicted
-            unless they are cached.
-        repository: The model repository.
+def measure_plans(workspace: Workspace, repository: Path, results: Path, out: Console) -> None:
+    """Simulate plans on the benchmark's new lots, store them and show what they save.
 
     Raises:
         LotwiseError: The repository cannot be used.
@@ -56,7 +51,7 @@ def simulate_benchmark_plans(workspace: Workspace, repository: Path) -> Simulate
         true=np.array([lot.peak_stress_psi for lot in lots]),
         standard_error=RELATIVE_SCATTER / TESTS**0.5,
     )
-    return simulate_plans(
+    plans = simulate_plans(
         known,
         benchmark=VERSION,
         property_name=PROPERTY,
@@ -64,21 +59,6 @@ def simulate_benchmark_plans(workspace: Workspace, repository: Path) -> Simulate
         weights_sha256=committee.weights_sha256,
         data_version=tiles.version,
     )
-
-
-def measure_plans(workspace: Workspace, repository: Path, results: Path, out: Console) -> None:
-    """Simulate plans on the benchmark's new lots, store them and show what they save.
-
-    Args:
-        workspace: Recipes and rendered tiles.
-        repository: The model repository.
-        results: Folder of stored results.
-        out: Shows the tables.
-
-    Raises:
-        LotwiseError, ResultsError: As `simulate_benchmark_plans`.
-    """
-    plans = simulate_benchmark_plans(workspace, repository)
     write(results, plans)
     records = plan_records(plans, plans.unit)
     show(plans_table(records, plans, plans.manifest()), out)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,21 +17,24 @@ from rich.progress import track
 from lotwise_simulator.benchmark import VERSION
 from lotwise_simulator.benchmark_files import frozen
 from lotwise_training.data.benchmark import render_places, tile_places
-from lotwise_training.evaluation.card_figures import CardDisagrees, card_figures, check_card
-from lotwise_training.evaluation.classification import compute_classification, intervals_over
+from lotwise_training.evaluation.classification import (
+    CardDisagrees,
+    card_figures,
+    check_card,
+    compute_classification,
+    intervals_over,
+)
 from lotwise_training.evaluation.predictions import TEST, EnsembleResult, Predictions
 from lotwise_training.evaluation.records import METRICS, Records, Row
 from lotwise_training.evaluation.tile_sets import TILE_RANDOM, splits_of
 from lotwise_training.report.calibration import calibration_section
-from lotwise_training.report.cascade import cascade_section
 from lotwise_training.report.classification import classification_sections, runs_table
-from lotwise_training.report.diagnosis import diagnosis_section
+from lotwise_training.report.diagnosis import cascade_section, diagnosis_section
 from lotwise_training.report.edits import edit_section
-from lotwise_training.report.familiarity import familiarity_section
 from lotwise_training.report.intervals import intervals_section
 from lotwise_training.report.learning_curve import learning_section
 from lotwise_training.report.plans import plans_section
-from lotwise_training.report.property import property_section
+from lotwise_training.report.property import familiarity_section, property_section
 from lotwise_training.report.render import (
     NONE,
     Inputs,
@@ -42,7 +45,7 @@ from lotwise_training.report.render import (
     show,
     table,
 )
-from lotwise_training.report.served_models import RecheckFailed, served_committee
+from lotwise_training.report.served_models import RecheckFailed, ServedCommittee, served_models
 from lotwise_training.report.targets import Target
 from lotwise_training.report.verify import ABSOLUTE, RELATIVE, Rechecked, recheck
 from lotwise_training.store.arrays import ResultsError, read
@@ -127,13 +130,16 @@ def build_sections(inputs: Inputs, manifest: Mapping[str, Any]) -> list[Section]
 
 def targets_section(targets: Sequence[Target]) -> Section:
     """Targets beside what was measured and what was published."""
-
-    def field(name: str) -> Callable[[Row], str]:
-        return lambda row: getattr(targets[int(row.of["target"])], name) or NONE
-
-    names = ("what", "verdict", "wanted", "measured", "published")
-    rows = [Row({"target": number}, {}) for number in range(len(targets))]
-    shown = table("targets", rows, {name: field(name) for name in names})
+    keys = ("wanted", "measured", "published")
+    rows = [
+        Row(
+            {"target": each.what, "verdict": each.verdict}
+            | {key: getattr(each, key) or NONE for key in keys},
+            {},
+        )
+        for each in targets
+    ]
+    shown = table("targets", rows)
     reached = sum(target.reached is True for target in targets)
     unknown = sum(target.reached is None for target in targets)
     left = f"; {unknown} could not be measured" if unknown else ""
@@ -164,41 +170,30 @@ def describe(outputs: Predictions, manifest: Mapping[str, Any]) -> str:
     made_of = f" ({lots} lots of {recipes} recipes)" if lots and recipes else ""
     tests = sum(len(outputs[split, TEST].tiles) for split in splits_of(outputs))
     others = sum(len(each.tiles) for (_, name), each in outputs.items() if name != TEST)
-    return (
-        f"Measured on benchmark v{manifest.get('benchmark', '?')}: simulated lots{made_of}; no "
-        "number here is of a real micrograph. Networks (WRN-16-2) identify the lot of a tile of "
-        f"64 by 64 pixels, 4 µm each. Training profile “{manifest.get('profile', '?')}”: a deep "
-        f"ensemble of {run.get('members', '?')} members, MC dropout with "
-        f"{run.get('dropout_passes', '?')} passes, and one member alone; {tests:,} test tiles of "
-        f"{len(splits_of(outputs))} splits and {others:,} shifted tiles. tile-random splits tiles "
-        "at random, as published: overlapping tiles are in training and test, which flatters. "
-        "region-blocked keeps regions of a lot apart; lot-held-out keeps whole recipes apart."
+    return paragraph(
+        "lead",
+        benchmark=manifest.get("benchmark", "?"),
+        made_of=made_of,
+        profile=manifest.get("profile", "?"),
+        members=run.get("members", "?"),
+        passes=run.get("dropout_passes", "?"),
+        tests=tests,
+        splits=len(splits_of(outputs)),
+        others=others,
     )
 
 
 def provenance_section(manifest: Mapping[str, Any], rechecked: Rechecked | None) -> Section:
     """What the report rests on."""
-    stored = (
-        "All numbers are computed from stored predictions of the trained networks, tile by tile: "
-        "averaged log-probabilities in half precision."
-    )
-    if rechecked is None:
-        stored += " No prediction was made again for this page."
-    else:
-        accuracy = ""
-        if rechecked.accuracy is not None and rechecked.stored_accuracy is not None:
-            accuracy = (
-                f" Its accuracy on the labelled ones is {rechecked.accuracy:.2%}; by the stored "
-                f"predictions {rechecked.stored_accuracy:.2%}."
-            )
+    again = paragraph("not-rechecked")
+    if rechecked is not None:
         sets = ", ".join(f"{name} {count:,}" for name, count in rechecked.tiles.items())
-        stored += (
-            f" For this page {sum(rechecked.tiles.values()):,} tiles (seed {rechecked.seed}: "
-            f"{sets}) were rendered again and predicted by the served ensemble. Its "
-            "log-probabilities differ from the stored ones by at most "
-            f"{rechecked.largest_difference:.4f} nats ({rechecked.largest_at}); {ABSOLUTE:g} nats "
-            f"and {100 * RELATIVE:g}% of the value are allowed.{accuracy}"
-        )
+        allowed = {"absolute": ABSOLUTE, "relative": 100 * RELATIVE}
+        tiles = sum(rechecked.tiles.values())
+        again = paragraph("rechecked", checked=rechecked, tiles=tiles, sets=sets, **allowed)
+        if rechecked.accuracy is not None:
+            accuracies = {"now": rechecked.accuracy, "stored": rechecked.stored_accuracy}
+            again += paragraph("rechecked-accuracy", **accuracies)
     hashes = {
         "benchmark data": manifest.get("data_version"),
         "stored predictions": manifest.get("arrays_sha256"),
@@ -207,6 +202,7 @@ def provenance_section(manifest: Mapping[str, Any], rechecked: Rechecked | None)
         for method, digest in run.get("weights_sha256", {}).items():
             hashes[f"weights of {split}, {method}"] = digest
     rows = [Row({"of": name, "sha": digest}, {}) for name, digest in hashes.items() if digest]
+    stored = paragraph("stored", rechecked=again)
     blocks = (stored, runs_table(manifest), table("hashes", rows), paragraph("sources"))
     return Section("provenance", "Provenance and sources", blocks)
 
@@ -225,7 +221,8 @@ def _recheck(
         return track(batches, title, console=err)
 
     version = frozen()[1]
-    with served_committee(models) as committee:
+    with served_models(models) as served:
+        committee = ServedCommittee(served)
         return recheck(
             outputs,
             manifest,

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
 from lotwise.core.calibration import read_calibration
 from lotwise.core.errors import LotwiseError
-from lotwise.core.policy_fit import Scored
-from lotwise.core.temperature import error_probability, scaled
 from lotwise_training.evaluation.calibration import (
     FAMILIARITY,
     SCALING,
@@ -17,20 +13,19 @@ from lotwise_training.evaluation.calibration import (
     add_familiarity,
     add_scaling,
     add_selective,
-    scored_fresh,
+    scored,
 )
-from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, CalibrationCheck, Predictions
+from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, CalibrationCheck
 from lotwise_training.evaluation.records import Records, Row
 from lotwise_training.evaluation.risk_promise import (
     ACCEPTED,
     PROMISE,
-    accepted_shares,
     add_accepted,
     add_promise,
     check_promises,
 )
 from lotwise_training.evaluation.tile_sets import TILE_RANDOM, words
-from lotwise_training.report.render import Inputs, Section, Table, paragraph, table
+from lotwise_training.report.render import Inputs, Section, paragraph, section_of, table
 from lotwise_training.report.served_models import COMMITTEE, RecheckFailed, check_same
 from lotwise_training.report.targets import (
     MOST_SELECTIVE_RISK,
@@ -42,7 +37,6 @@ from lotwise_training.report.targets import (
     published,
     published_records,
 )
-from lotwise_training.store.arrays import find
 
 MOST_SCALED_ECE: Final = 0.005
 FRESH_TILES: Final = 50_000
@@ -50,12 +44,10 @@ FRESH_TILES: Final = 50_000
 FRESH_WORDS: Final = "fresh tiles"
 
 
-def calibration_section(inputs: Inputs) -> Section | None:
+@section_of(CalibrationCheck)
+def calibration_section(inputs: Inputs, check: CalibrationCheck) -> Section:
     """The section, see `Inputs`; compares the served calibration."""
     outputs, seed = inputs.outputs, inputs.seed
-    check = find(CalibrationCheck, inputs.results)
-    if check is None:
-        return None
     version, verified = check.calibration.calibration_version, ""
     if inputs.models is not None:
         try:
@@ -65,24 +57,29 @@ def calibration_section(inputs: Inputs) -> Section | None:
         check_same("calibration", served, check.calibration, "lotwise-train answers")
         verified = f"served calibration {version} is the one measured"
     temperature, request = check.calibration.temperature, check.policy.request
-    pool, records = scored_fresh(check.fresh, temperature), Records()
+    fresh, policy, records = check.fresh, check.policy, Records()
+    labels = fresh.labels
+    pool = scored(fresh.pooled, labels, fresh.familiarity, temperature)
     add_scaling(records, check, seed=seed)
-    policy, labels = check.policy, check.fresh.labels
     for promise in check_promises(policy, pool, labels, seed=seed):
         add_promise(records, promise)
-    add_accepted(records, accepted_shares(pool, labels, request.min_familiarity, policy.max_score))
+    add_accepted(records, pool, labels, request.min_familiarity, policy.max_score)
     if (TILE_RANDOM, TEST) in outputs:
-        add_selective(records, TEST, _scored_set(outputs, temperature))
+        test = outputs[TILE_RANDOM, TEST]
+        pooled = test.predictions[ENSEMBLE].probabilities
+        add_selective(records, TEST, scored(pooled, test.labels, test.familiarity, temperature))
     add_selective(records, FRESH_WORDS, pool)
     add_familiarity(records, outputs, request.min_familiarity)
     used = check.calibration.calibration_set
     lead = paragraph("calibration", version=version, used=used, policy=policy)
     theirs = published_records().rows(PUBLISHED, method=ENSEMBLE)[0].metrics["ece"]
     scaling = [*records.rows(SCALING), Row({"method": PUBLISHED}, {"ece_before": theirs})]
+    promises = records.rows(PROMISE)
+    numbers = {name: promises[0].value(name) for name in ("recalibrations", "scenes")}
     blocks = (
         lead,
         table("scaling", scaling),
-        promise_table(records),
+        table("promise", promises, {"promise": _promise}, **numbers),
         table("accepted", records.rows(ACCEPTED)),
         table("selective", records.rows(SELECTIVE), published=published("selective_risk")),
         table("familiarity", records.rows(FAMILIARITY)),
@@ -137,24 +134,7 @@ def calibration_targets(records: Records) -> tuple[Target, ...]:
     return tuple(targets)
 
 
-def promise_table(records: Records) -> Table:
-    """How often each promise was broken, a row a way of drawing calibration scenes."""
-    quantities = {"error": "error at most", "coverage": "accepted at least"}
-
-    def promise(row: Row) -> str:
-        quantity = quantities[str(row.of["quantity"])]
-        return f"{quantity} {row.value('limit'):.1%} at {row.value('level'):.0%}"
-
-    rows = records.rows(PROMISE)
-    numbers = {name: rows[0].value(name) for name in ("recalibrations", "scenes")}
-    return table("promise", rows, {"promise": promise}, **numbers)
-
-
-def _scored_set(outputs: Predictions, temperature: float) -> Scored:
-    test = outputs[TILE_RANDOM, TEST]
-    probabilities = scaled(test.predictions[ENSEMBLE].probabilities, temperature)
-    return Scored(
-        error_probability(probabilities),
-        np.ones(len(test.tiles)) if test.familiarity is None else test.familiarity.astype(float),
-        np.asarray(probabilities.argmax(axis=1) != test.labels),
-    )
+def _promise(row: Row) -> str:
+    """What is promised, in words."""
+    quantity = {"error": "error at most", "coverage": "accepted at least"}[str(row.of["quantity"])]
+    return f"{quantity} {row.value('limit'):.1%} at {row.value('level'):.0%}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from lotwise_training.evaluation.classification import DIFFERENCES, SECTION, SHIFTS, intervals_over
@@ -22,7 +22,7 @@ from lotwise_training.report.figures.classification import (
     risk_coverage_figure,
 )
 from lotwise_training.report.figures.shifts import entropy_figure, shifted_sets
-from lotwise_training.report.render import Section, Table, cell, plot, table
+from lotwise_training.report.render import Section, Table, cell, paragraph, plot, table
 from lotwise_training.report.targets import (
     LEAST_ACCURACY,
     MOST_ECE,
@@ -39,24 +39,13 @@ from lotwise_training.report.targets import (
     published_records,
 )
 
-_INTERVALS: Final = {
-    "regions": "bootstrap over regions (scenes of a lot), because tiles of one region are not "
-    "independent",
-    "tiles": "Wilson over tiles, as if they were independent; tiles of one region are not, so it "
-    "is too narrow",
-}
+RUN_FIGURES: Final = ("members", "dropout_passes", "train_tiles", "steps")
 
 
 def classification_sections(
     outputs: Predictions, manifest: Mapping[str, Any], records: Records
 ) -> list[Section]:
-    """The sections.
-
-    Args:
-        outputs: Stored predictions.
-        manifest: Of their run.
-        records: By `compute_classification`.
-    """
+    """The sections."""
     splits, over = splits_of(outputs), intervals_over(records)
     plots = [plot("accuracy", accuracy_figure(records, splits), over=over)]
     for split in splits:
@@ -129,7 +118,7 @@ def classification_targets(records: Records) -> tuple[Target, ...]:
 
 def accuracy_table(records: Records) -> Table:
     """Table 1 of Zhang et al. 2020 for all splits."""
-    return table("accuracy", _by_split(records), intervals=_INTERVALS[intervals_over(records)])
+    return table("accuracy", _by_split(records), intervals=paragraph(intervals_over(records)))
 
 
 def differences_table(records: Records) -> Table:
@@ -171,18 +160,15 @@ def runs_table(manifest: Mapping[str, Any]) -> Table:
     names = [split for split in SPLITS if split in runs] + sorted(set(runs) - set(SPLITS))
     missing = [TILE_RANDOM_SHORT] if runs and TILE_RANDOM_SHORT not in runs else []
 
-    def stated(key: str, per: float = 1.0) -> Callable[[Row], str]:
-        def text(row: Row) -> str:
-            value = runs.get(str(row.of["split"]), {}).get(key)
-            return cell(None if value is None else float(value) / per, ",")
-
-        return text
-
-    forms = {key: stated(key) for key in ("members", "dropout_passes", "train_tiles", "steps")}
-    forms["minutes"] = stated("seconds", 60.0)
-    rows = [Row({"split": split}, {}) for split in names]
+    rows = []
+    for split in names:
+        run = runs[split]
+        stated = {key: run[key] for key in RUN_FIGURES if key in run}
+        if "seconds" in run:
+            stated["minutes"] = run["seconds"] / 60.0
+        rows.append(Row({"split": split, **stated}, {}))
     rows += [Row({"split": f"{split}: not measured"}, {}) for split in missing]
-    return table("runs", rows, forms)
+    return table("runs", rows)
 
 
 def _beats(records: Records, split: str, other: str) -> Target:

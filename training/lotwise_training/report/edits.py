@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lotwise_training.evaluation.edit_records import SIMULATOR, EditResult
 from lotwise_training.evaluation.edits import (
     LEAST_DIAGONAL,
     LEAST_PSNR_DB,
     MOST_OFF_DIAGONAL,
     MOST_SHIFT,
     SECTION,
+    SIMULATOR,
     EditFigures,
+    EditResult,
     edit_figures,
     edit_records,
 )
 from lotwise_training.evaluation.records import Records, Row
-from lotwise_training.report.figures.edits import KIND_WORDS, curves_figure, response_figure
+from lotwise_training.evaluation.tile_sets import words
+from lotwise_training.report.figures.edits import KINDS, curves_figure, response_figure
 from lotwise_training.report.figures.style import Plot
 from lotwise_training.report.render import (
     NONE,
@@ -28,19 +30,17 @@ from lotwise_training.report.render import (
     cell,
     paragraph,
     plot,
+    section_of,
     table,
 )
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.targets import Target, at_least, at_most
 from lotwise_training.report.verify_edits import served_edits
-from lotwise_training.store.arrays import find
 
 
-def edit_section(inputs: Inputs) -> Section | None:
+@section_of(EditResult)
+def edit_section(inputs: Inputs, found: EditResult) -> Section:
     """The section, see `Inputs`; asks the served editor again and shows what it draws."""
-    found = find(EditResult, inputs.results)
-    if found is None:
-        return None
     sets, manifest = found.sets, found.manifest()
     unit, served = manifest["unit"], manifest["served"]
     figures = edit_figures(sets, seed=inputs.seed)
@@ -51,7 +51,7 @@ def edit_section(inputs: Inputs) -> Section | None:
             sheets, worst = served_edits(models, sets[served], manifest)
         plots += sheets
         verified = f"edited anew: property within {worst:.1f} {unit} of the stored changes"
-    truth, name = figures[SIMULATOR], KIND_WORDS[served]
+    truth, name = figures[SIMULATOR], words(served)
     lead = paragraph("edits", served=name, tiles=truth.tiles, lots=truth.lots)
     tables = (edits_table(records, unit), redrawn_table(records))
     blocks: list[Block] = [lead, *tables, *plots]
@@ -62,15 +62,15 @@ def edit_section(inputs: Inputs) -> Section | None:
 
 def edits_table(records: Records, unit: str) -> Table:
     """What every editor does to attributes and to the property."""
-    rows = [row for kind in KIND_WORDS for row in records.rows(SECTION, editor=kind) if _one(row)]
-    return table("edits", rows, {"editor": _editor, "sign": _sign}, unit=unit)
+    rows = [row for kind in KINDS for row in records.rows(SECTION, editor=kind) if _one(row)]
+    return table("edits", rows, {"sign": _sign}, unit=unit)
 
 
 def redrawn_table(records: Records) -> Table:
     """What editors do where nothing is to change."""
-    found = [row for kind in KIND_WORDS for row in records.rows(SECTION, editor=kind)]
+    found = [row for kind in KINDS for row in records.rows(SECTION, editor=kind)]
     rows = [row for row in found if len(row.of) == 1 and row.of["editor"] != SIMULATOR]
-    return table("redrawn", rows, {"editor": _editor})
+    return table("redrawn", rows)
 
 
 def edit_targets(served: EditFigures) -> tuple[Target, ...]:
@@ -98,10 +98,6 @@ def edit_plots(figures: Mapping[str, EditFigures], manifest: Mapping[str, Any]) 
         plot("edit-response", response_figure(figures, manifest["attributes"])),
         plot("edit-curves", curves_figure(manifest["curves"])),
     ]
-
-
-def _editor(row: Row) -> str:
-    return KIND_WORDS[str(row.of["editor"])]
 
 
 def _sign(row: Row) -> str:

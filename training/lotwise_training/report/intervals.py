@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from lotwise.core.conformal import units_needed
-from lotwise.core.intervals import IntervalCalibration
+from lotwise.core.intervals import IntervalCalibration, IntervalKind
 from lotwise_training.evaluation.conformal import (
     ALL_LOTS,
     SECTION,
+    IntervalResult,
     calibrations,
     coverage_records,
-    lot_intervals,
+    intervals_of,
 )
-from lotwise_training.evaluation.interval_predictions import IntervalResult, NewLots
 from lotwise_training.evaluation.records import Records, Row
-from lotwise_training.report.figures.conformal import lot_intervals_figure
+from lotwise_training.report.figures.regression import lot_intervals_figure
 from lotwise_training.report.figures.style import Plot
 from lotwise_training.report.render import (
     NONE,
@@ -27,32 +24,26 @@ from lotwise_training.report.render import (
     interval,
     paragraph,
     plot,
+    section_of,
     table,
 )
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.targets import Target, in_unit
-from lotwise_training.report.verify_property import check_calibration, check_folds
-from lotwise_training.store.arrays import find
+from lotwise_training.report.verify_property import check_calibration, check_predictions
 
 
-def intervals_section(inputs: Inputs) -> Section | None:
+@section_of(IntervalResult)
+def intervals_section(inputs: Inputs, found: IntervalResult) -> Section:
     """The section, see `Inputs`; asks the served fold networks about tiles of new lots again."""
-    found = find(IntervalResult, inputs.results)
-    if found is None:
-        return None
-    held, new, manifest = found.held, found.new, found.manifest()
-    stored, verified = calibrations(held, manifest)[ALL_LOTS], ""
+    stored, verified = calibrations(found)[ALL_LOTS], ""
     if inputs.models is not None:
         check_calibration(inputs.models, stored)
         with served_models(inputs.models) as served:
-            tiles, worst = check_folds(served, new, seed=inputs.seed)
-        verified = (
-            f"asked the fold networks again about {tiles} tiles of new lots: property within "
-            f"{worst:.2f} {manifest['unit']} of the stored predictions"
-        )
-    records = coverage_records(held, new, manifest)
-    lead = paragraph("intervals", property=manifest["property"], profile=manifest["profile"])
-    blocks = (lead, coverage_table(records), intervals_plot(stored, new, manifest))
+            tiles, worst = check_predictions(served, found.new, seed=inputs.seed)
+        verified = paragraph("folds-verified", tiles=tiles, worst=worst, unit=found.unit)
+    records = coverage_records(found)
+    lead = paragraph("intervals", property=found.property, profile=found.profile)
+    blocks = (lead, coverage_table(records), intervals_plot(stored, found))
     targets = coverage_targets(records, stored.coverage)
     stated = {key: getattr(stored, key) for key in ("calibration_version", "tiles_per_lot")}
     title = "Intervals of the property"
@@ -98,13 +89,11 @@ def coverage_targets(records: Records, coverage: float) -> tuple[Target, ...]:
     return tuple(targets)
 
 
-def intervals_plot(
-    calibration: IntervalCalibration, new: NewLots, manifest: Mapping[str, Any]
-) -> Plot | None:
+def intervals_plot(calibration: IntervalCalibration, result: IntervalResult) -> Plot | None:
     """Intervals of new lots; None where the nominal coverage cannot be certified."""
-    if units_needed(calibration.coverage) > calibration.recipes:
+    coverage, name = calibration.coverage, result.property
+    if units_needed(coverage) > calibration.recipes:
         return None
-    made = lot_intervals(calibration, new)
-    name = manifest["property"]
-    figure = lot_intervals_figure(made, name, manifest["unit"])
-    return plot("conformal-lots", figure, coverage=made.coverage, property=name)
+    made = intervals_of(calibration, result.new, IntervalKind.LOT, coverage)
+    figure = lot_intervals_figure(made, coverage, name, result.unit)
+    return plot("conformal-lots", figure, coverage=coverage, property=name)

@@ -12,9 +12,17 @@ from lotwise_training.active_learning.learning_curve import LearningCurve, figur
 from lotwise_training.active_learning.power_law import INTERVAL, Need, interval, need
 from lotwise_training.evaluation.records import Records, Row
 from lotwise_training.report.figures.plans import learning_figure
-from lotwise_training.report.render import Inputs, Section, Table, cell, plot, table
+from lotwise_training.report.render import (
+    Inputs,
+    Section,
+    Table,
+    cell,
+    paragraph,
+    plot,
+    section_of,
+    table,
+)
 from lotwise_training.report.targets import Target, at_most
-from lotwise_training.store.arrays import find
 
 SECTION: Final = "learning curve"
 WITHIN: Final = 0.02
@@ -23,11 +31,9 @@ LEAST_POINTS: Final = 3
 """That a curve is extrapolated from."""
 
 
-def learning_section(inputs: Inputs) -> Section | None:
+@section_of(LearningCurve)
+def learning_section(_: Inputs, curve: LearningCurve) -> Section:
     """The section, see `Inputs`."""
-    curve = find(LearningCurve, inputs.results)
-    if curve is None:
-        return None
     text = " ".join(need_sentences(curve, ()))
     blocks = (curve_table(curve), plot("learning", learning_figure(curve)), text)
     stated = {key: value for key, value in figures(curve).items() if key != "points"}
@@ -43,7 +49,7 @@ def curve_records(curve: LearningCurve) -> Records:
         records.add(
             SECTION,
             {"training_tiles": point.tiles},
-            curve.asked,
+            curve.unlabelled,
             share=point.share,
             steps=point.steps,
             confidence=point.confidence,
@@ -78,12 +84,10 @@ def need_sentences(curve: LearningCurve, accuracies: Iterable[float]) -> list[st
     last = curve.points[-1]
     wanted = list(accuracies) or [1.0 - (1.0 - last.predicted) * share for share in (0.75, 0.5)]
     law, resampled = curve.law(), curve.resampled()
-    limit = "the curve shows no limit to what more tiles bring."
+    limit = paragraph("law-no-floor")
     if law.floor > 0.0:
-        limit = f"by the curve no number of tiles exceeds {1.0 - law.floor:.1%}."
-    sentences = [
-        f"With all {last.tiles:,} training tiles, the accuracy is {last.predicted:.1%}; {limit}"
-    ]
+        limit = paragraph("law-floor", most=1.0 - law.floor)
+    sentences = [paragraph("law", last=last, limit=limit)]
     for accuracy in wanted:
         found = need(law, resampled, 1.0 - accuracy)
         sentences.append(f"For {accuracy:.1%}: {_needed(found, last.tiles, curve.lots)}")
@@ -95,18 +99,14 @@ def _needed(found: Need, tiles: int, lots: int) -> str:
         f" In {found.never:.0%} of the resamples the curve never reaches it." if found.never else ""
     )
     if math.isinf(found.tiles):
-        return (
-            "out of reach by the curve: it takes other networks, longer training or other lots, "
-            f"not more tiles.{never}"
-        )
+        return paragraph("need-never", never=never)
     if found.tiles <= tiles:
-        return f"reached with {_rounded(found.tiles)} tiles."
+        return paragraph("need-reached", tiles=_rounded(found.tiles))
     more = found.tiles - tiles
-    return (
-        f"about {_rounded(found.tiles)} tiles in total (90% interval {_rounded(found.low)} to "
-        f"{_rounded(found.high)}), {_rounded(more)} more: {_rounded(more / lots)} of each of the "
-        f"{lots} lots.{never}"
-    )
+    numbers = {"tiles": found.tiles, "low": found.low, "high": found.high}
+    numbers |= {"more": more, "each": more / lots}
+    shown = {name: _rounded(number) for name, number in numbers.items()}
+    return paragraph("need", **shown, lots=lots, never=never)
 
 
 def _rounded(tiles: float) -> str:
@@ -125,11 +125,8 @@ def _extrapolated(curve: LearningCurve) -> str:
         return ""
     last, before = curve.points[-1], len(curve.points) - 1
     low, high = interval(curve.resampled(before), last.tiles)
-    return (
-        f"Extrapolated from the points before it, the last one would be "
-        f"{1 - curve.law(before).error(last.tiles):.1%} (90% interval {1 - high:.1%} to "
-        f"{1 - low:.1%}); it is {last.accuracy:.1%}."
-    )
+    accuracy = 1 - curve.law(before).error(last.tiles)
+    return paragraph("extrapolated", last=last, accuracy=accuracy, low=1 - high, high=1 - low)
 
 
 def curve_targets(curve: LearningCurve) -> tuple[Target, ...]:

@@ -20,20 +20,27 @@ from lotwise_training.active_learning.simulation import (
     SimulatedPlans,
 )
 from lotwise_training.evaluation.records import Records, Row
-from lotwise_training.report.figures.plans import WAY_WORDS, plan_figure
-from lotwise_training.report.render import NONE, Column, Inputs, Section, Table, cell, plot, table
+from lotwise_training.report.figures.plans import plan_figure
+from lotwise_training.report.render import (
+    NONE,
+    Column,
+    Inputs,
+    Section,
+    Table,
+    cell,
+    plot,
+    section_of,
+    table,
+)
 from lotwise_training.report.served_models import COMMITTEE, check_same
 from lotwise_training.report.targets import Target, at_most
-from lotwise_training.store.arrays import find
 
 SAVING_AT: Final = 20
 
 
-def plans_section(inputs: Inputs) -> Section | None:
+@section_of(SimulatedPlans)
+def plans_section(inputs: Inputs, made: SimulatedPlans) -> Section:
     """The section, see `Inputs`; compares the served committee."""
-    made = find(SimulatedPlans, inputs.results)
-    if made is None:
-        return None
     stated = made.manifest()
     weights = stated["weights_sha256"]
     if inputs.models is not None:
@@ -51,13 +58,7 @@ def plans_section(inputs: Inputs) -> Section | None:
 
 
 def plans_table(records: Records, made: SimulatedPlans, stated: Mapping[str, Any]) -> Table:
-    """Errors by way and number of tested lots, and what is saved.
-
-    Args:
-        records: By `plan_records`.
-        made: The simulated plans.
-        stated: What they rest on.
-    """
+    """Errors by way and number of tested lots, and what is saved."""
     last = int(made.sizes[-1])
 
     def needs(row: Row) -> str:
@@ -70,7 +71,6 @@ def plans_table(records: Records, made: SimulatedPlans, stated: Mapping[str, Any
         return lambda row: NONE if row.of["way"] == RANDOM else text(row)
 
     forms = {
-        "way": lambda row: WAY_WORDS[str(row.of["way"])],
         "difference": chosen(Column("", "against_random", "+%2").text),
         "ends": chosen(Column("", "against_random", "~+%2").text),
         "needs": chosen(needs),

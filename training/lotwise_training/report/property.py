@@ -1,10 +1,13 @@
-"""The report's section on the predicted property."""
+"""The report's sections on the predicted property, and on familiarity to the regressor."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from lotwise.core.known_tiles import KNOWN_TILES_FILE, KnownTiles
+from lotwise_training.evaluation.bootstrap import wilson
+from lotwise_training.evaluation.familiarity_predictions import FamiliarityResult, PValues
 from lotwise_training.evaluation.property_predictions import (
     LOT_HELD_OUT,
     NETWORK,
@@ -21,30 +24,37 @@ from lotwise_training.evaluation.regression import (
     SECTION,
     property_records,
 )
+from lotwise_training.metrics import auroc
 from lotwise_training.report.figures.regression import lots_figure, methods_figure, predicted_figure
 from lotwise_training.report.figures.style import Plot
-from lotwise_training.report.render import Block, Inputs, Section, Table, paragraph, plot, table
-from lotwise_training.report.served_models import served_models
+from lotwise_training.report.render import (
+    Block,
+    Inputs,
+    Section,
+    Table,
+    paragraph,
+    plot,
+    section_of,
+    table,
+)
+from lotwise_training.report.served_models import check_same, served_models
 from lotwise_training.report.targets import Target, at_least, at_most
-from lotwise_training.report.verify_property import check_property
-from lotwise_training.store.arrays import find
+from lotwise_training.report.verify_property import check_predictions
+
+FAMILIARITY: Final = "known tiles"
+LEVELS: Final = (0.005, 0.01, 0.05)
 
 
-def property_section(inputs: Inputs) -> Section | None:
+@section_of(PropertyResult)
+def property_section(inputs: Inputs, found: PropertyResult) -> Section:
     """The section, see `Inputs`; asks the served regressor about tiles of new lots again."""
-    found = find(PropertyResult, inputs.results)
-    if found is None:
-        return None
     sets, manifest = found.sets, found.manifest()
     verified, unit = "", manifest["unit"]
     # Tiles of a user's lots cannot be rendered again.
     if inputs.models is not None and NEW_LOTS in sets:
         with served_models(inputs.models) as served:
-            tiles, worst = check_property(served, sets[NEW_LOTS], seed=inputs.seed)
-        verified = (
-            f"asked again about {tiles} tiles of new lots: property within {worst:.2f} {unit} of "
-            "the stored predictions"
-        )
+            tiles, worst = check_predictions(served, sets[NEW_LOTS], seed=inputs.seed)
+        verified = paragraph("regressor-verified", tiles=tiles, worst=worst, unit=unit)
     records = property_records(sets, unit)
     trained = [run["train_lots"] for run in manifest["networks"].values()]
     learned = f"{max(trained)} simulated lots" if trained else "simulated lots"
@@ -99,3 +109,39 @@ def property_plots(
         title = "Error of every lot when it was held out"
         plots.append(plot("property-lots", lots_figure(sets[LOT_HELD_OUT], title, unit)))
     return plots
+
+
+def ood_records(p_values: PValues) -> Records:
+    """Shares of tiles at or below each of LEVELS, and AUROCs against new lots, by set."""
+    records, known = Records(), p_values[NEW_LOTS]
+    for name, values in p_values.items():
+        area = None
+        if name != NEW_LOTS:
+            area = auroc(-known, -values)
+        flagged = {f"flagged_{level:g}": float((values <= level).mean()) for level in LEVELS}
+        records.add(FAMILIARITY, {"set": name}, len(values), auroc=area, **flagged)
+    return records
+
+
+def ood_table(records: Records) -> Table:
+    """How often each set is flagged, and how well it is separated from new lots."""
+    rows = records.rows(FAMILIARITY)
+    known = [rows[0].metrics[f"flagged_{level:g}"] for level in LEVELS]
+    tiles = known[0].count or 1
+    bands = [wilson(float(each.value or 0.0) * tiles, tiles) for each in known]
+    intervals = ", ".join(f"{100 * low:.1f} to {100 * high:.1f}" for low, high in bands)
+    return table("known-tiles", rows, intervals=intervals)
+
+
+@section_of(FamiliarityResult)
+def familiarity_section(inputs: Inputs, found: FamiliarityResult) -> Section:
+    """The section, see `Inputs`; compares the served known tiles."""
+    p_values, manifest = found.sets, found.manifest()
+    if inputs.models is not None:
+        served = KnownTiles.read(inputs.models / "regressor" / KNOWN_TILES_FILE).statement
+        stated = served.model_dump(mode="json")
+        check_same("set of known tiles", stated, manifest["known_tiles"], "lotwise-train evaluate")
+    records = ood_records(p_values)
+    title = "Familiarity of tiles to the regressor"
+    stated = {"levels": list(LEVELS)}
+    return Section("known-tiles", title, (ood_table(records),), records, (), stated)

@@ -9,8 +9,9 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
@@ -24,15 +25,17 @@ from lotwise_training.evaluation.records import METRICS, Records, Row
 from lotwise_training.evaluation.tile_sets import words
 from lotwise_training.report.figures.style import Plot, as_svg
 from lotwise_training.report.targets import MISSED, REACHED, Target
+from lotwise_training.store.arrays import Result, find
 
 NONE: Final = "–"
 """Where there is no number."""
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _TEXTS: Final = tomllib.loads(Path(__file__).with_name("texts.toml").read_text(encoding="utf-8"))
-_TRANSLATED: Final = ("set", "against", "method", "other")
+_TRANSLATED: Final = ("set", "against", "method", "other", "editor", "way")
 """Keys whose values have words for people."""
 _REFERENCE: Final = re.compile(r"\[\[([\w-]+)\]\]")
 
+Stored = TypeVar("Stored", bound=Result)
 Forms = Mapping[str, Callable[[Row], str]]
 
 
@@ -168,6 +171,22 @@ class Section:
         return [block for block in self.blocks if isinstance(block, Plot)]
 
 
+def section_of(
+    kind: type[Stored],
+) -> Callable[[Callable[[Inputs, Stored], Section]], Callable[[Inputs], Section | None]]:
+    """Decorate what makes a section of a stored result: None where nothing is stored."""
+
+    def decorate(make: Callable[[Inputs, Stored], Section]) -> Callable[[Inputs], Section | None]:
+        @wraps(make)
+        def section(inputs: Inputs) -> Section | None:
+            stored = find(kind, inputs.results)
+            return None if stored is None else make(inputs, stored)
+
+        return section
+
+    return decorate
+
+
 def columns(spec: str, forms: Forms) -> tuple[Column, ...]:
     """Columns from "heading|name|form; ..."; forms may name functions, "<" aligns them left."""
     made = []
@@ -278,13 +297,7 @@ def show(table: Table, console: Console, numbers: Mapping[str, int] | None = Non
 
 
 def render_page(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """The report as HTML.
-
-    Args:
-        title: Of the page.
-        lead: First paragraph.
-        sections: With blocks; in their order.
-    """
+    """The report as HTML."""
     numbers = numbered(sections)
     used = {each.name for section in sections for each in section.records}
     template = environment(_TEMPLATES)

@@ -76,11 +76,7 @@ class ServedModels:
 
 
 class ServedCommittee:
-    """The repository's committee.
-
-    Args:
-        models: Of the repository.
-    """
+    """The repository's committee."""
 
     def __init__(self, models: ServedModels) -> None:
         self._models = models
@@ -123,14 +119,3 @@ def served_models(repository: Path) -> Iterator[ServedModels]:
             raise RecheckFailed(f"a model of {repository} does not answer: {error}") from None
         finally:
             runner.run(engine.close())
-
-
-@contextmanager
-def served_committee(repository: Path) -> Iterator[ServedCommittee]:
-    """The committee of a model repository.
-
-    Raises:
-        RecheckFailed: The repository has none that can be loaded.
-    """
-    with served_models(repository) as models:
-        yield ServedCommittee(models)

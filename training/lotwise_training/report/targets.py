@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Literal
 
 from lotwise_training.evaluation.predictions import DROPOUT, ENSEMBLE, SINGLE
 from lotwise_training.evaluation.records import Records
@@ -51,7 +52,8 @@ class Target:
         return asdict(self)
 
 
-def at_least(
+def bounded(
+    bound_is: Literal["at least", "at most"],
     what: str,
     value: float | None,
     bound: float,
@@ -59,33 +61,26 @@ def at_least(
     digits: int = 2,
     published: str = "",
 ) -> Target:
-    """A target that is reached from a bound on.
+    """A target that is reached from a bound on, or up to it; see `at_least` and `at_most`.
 
     Args:
+        bound_is: Which side is reached.
         what: See `Target`.
         value: What was measured; None for nothing.
-        bound: Least value.
+        bound: Least or largest value.
         unit: "%" for shares.
         digits: Of the measured value.
         published: See `Target`.
     """
-    reached = None if value is None else value >= bound
-    wanted = f"at least {_plain(bound, unit)}"
+    reached = None
+    if value is not None:
+        reached = value >= bound if bound_is == "at least" else value <= bound
+    wanted = f"{bound_is} {_plain(bound, unit)}"
     return Target(what, wanted, in_unit(value, unit, digits), published, reached, value)
 
 
-def at_most(
-    what: str,
-    value: float | None,
-    bound: float,
-    unit: str = "%",
-    digits: int = 2,
-    published: str = "",
-) -> Target:
-    """A target that is reached up to a bound; arguments as those of `at_least`."""
-    reached = None if value is None else value <= bound
-    wanted = f"at most {_plain(bound, unit)}"
-    return Target(what, wanted, in_unit(value, unit, digits), published, reached, value)
+at_least = partial(bounded, "at least")
+at_most = partial(bounded, "at most")
 
 
 def in_unit(value: float | None, unit: str, digits: int) -> str:

@@ -142,17 +142,6 @@ def recheck(
 ) -> Rechecked:
     """Predict some tiles again and compare.
 
-    Args:
-        outputs: What is stored.
-        manifest: Of the run that stored it.
-        committee: The served one.
-        places: Where tiles come from.
-        render: Renders tiles.
-        data_version: Of the benchmark here.
-        seed: Of the choice.
-        n_tiles: About how many.
-        track: Shows how far it is.
-
     Raises:
         RecheckFailed: Weights, lots, benchmark, labels or predictions differ.
     """

@@ -12,8 +12,8 @@ from lotwise_simulator import benchmark
 from lotwise_simulator.lots import Lot, mosaic
 from lotwise_training.data.attribute_lots import TILES_PER_SIDE
 from lotwise_training.data.tiles import Images
-from lotwise_training.evaluation.edit_records import EditSet
 from lotwise_training.evaluation.edit_response import REGION, current_attributes, target_attributes
+from lotwise_training.evaluation.edits import EditSet
 from lotwise_training.report.figures.edits import contact_sheet
 from lotwise_training.report.figures.style import Plot
 from lotwise_training.report.served_models import RecheckFailed, ServedModels

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lotwise.core.errors import Contradiction
 from lotwise.core.intervals import IntervalCalibration
@@ -16,7 +15,7 @@ from lotwise_training.calibration.conformal import FOLDS, INTERVALS_FILE
 from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
 from lotwise_training.data.render_cache import RenderOrder, render
 from lotwise_training.data.tiles import Images
-from lotwise_training.evaluation.interval_predictions import NewLots
+from lotwise_training.evaluation.conformal import NewLots
 from lotwise_training.evaluation.property_predictions import NETWORK, PropertySet
 from lotwise_training.report.served_models import RecheckFailed, ServedModels
 
@@ -31,16 +30,10 @@ BATCH: Final = 8
 Render = Callable[[RenderOrder], Images]
 
 
-def check_property(
-    models: ServedModels, stored: PropertySet, *, seed: int, draw: Render = render
+def check_predictions(
+    models: ServedModels, stored: PropertySet | NewLots, *, seed: int, draw: Render = render
 ) -> tuple[int, float]:
-    """Render tiles of some of the benchmark's new lots again and compare the regressor.
-
-    Args:
-        models: Of the repository.
-        stored: What is stored of the new lots.
-        seed: Of the choice of lots.
-        draw: Renders the tiles of a lot.
+    """Render tiles of some of the benchmark's new lots again and compare the served networks.
 
     Returns:
         How many tiles; the largest difference, in the property's unit.
@@ -49,15 +42,34 @@ def check_property(
         RecheckFailed: A prediction differs.
         LotwiseError: The model cannot be loaded.
     """
-    kept = stored.predicted[NETWORK].astype(np.float64)[:, None]
-    return _compare(models, "regressor", stored, kept, seed, draw)
-
-
-def check_folds(
-    models: ServedModels, stored: NewLots, *, seed: int, draw: Render = render
-) -> tuple[int, float]:
-    """The same for the networks of the intervals; see `check_property`."""
-    return _compare(models, FOLDS, stored, stored.predicted.astype(np.float64), seed, draw)
+    model, what = FOLDS, "fold networks differ"
+    if isinstance(stored, PropertySet):
+        model, what = "regressor", "regressor differs"
+        kept = stored.predicted[NETWORK].astype(np.float64)[:, None]
+    else:
+        kept = stored.predicted.astype(np.float64)
+    lots = {lot.lot_id: lot for lot in benchmark.new_lots()}
+    allowed = MOST_DIFFERENCE * float(np.ptp(kept))
+    tiles, worst = 0, 0.0
+    side, px = benchmark.TILES_PER_SIDE, STRENGTH_GEOMETRY.px
+    chosen = np.random.default_rng(seed).permutation(np.unique(stored.lots))[:CHECKED_LOTS]
+    for number in chosen:
+        rows, lot_id = np.flatnonzero(stored.lots == number), stored.lot_ids[number]
+        images = draw(RenderOrder(lots[lot_id], 0, len(rows), px, tiles_per_side=side))
+        found = [
+            models.ask(model, {"image": images[start : start + BATCH, None]})["property"]
+            for start in range(0, len(images), BATCH)
+        ]
+        predicted = np.concatenate(found).reshape(len(rows), -1)
+        difference = np.abs(predicted - kept[rows]).max(axis=1)
+        if not difference.max() <= allowed:
+            raise RecheckFailed(
+                f"lot {lot_id}, tile {int(difference.argmax())}: the served {what} from the stored "
+                f"prediction by {difference.max():.1f}, more than {allowed:.1f}. Run "
+                "`lotwise-train evaluate` and `lotwise-train export`."
+            )
+        tiles, worst = tiles + len(rows), max(worst, float(difference.max()))
+    return tiles, worst
 
 
 def check_calibration(models: Path, stored: IntervalCalibration) -> None:
@@ -88,42 +100,6 @@ def check_calibration(models: Path, stored: IntervalCalibration) -> None:
             f"the served calibration {served.calibration_version} differs from the stored "
             f"predictions by {worst:.4g}. Run `lotwise-train evaluate` and `lotwise-train export`."
         )
-
-
-def _compare(
-    models: ServedModels,
-    model: str,
-    stored: PropertySet | NewLots,
-    kept: npt.NDArray[np.float64],
-    seed: int,
-    draw: Render,
-) -> tuple[int, float]:
-    """Compare predictions of K networks with those kept, float64 [N, K]."""
-    lots = {lot.lot_id: lot for lot in benchmark.new_lots()}
-    allowed = MOST_DIFFERENCE * float(np.ptp(kept))
-    tiles, worst = 0, 0.0
-    chosen = np.random.default_rng(seed).permutation(np.unique(stored.lots))[:CHECKED_LOTS]
-    for number in chosen:
-        rows, lot_id = np.flatnonzero(stored.lots == number), stored.lot_ids[number]
-        side = benchmark.TILES_PER_SIDE
-        images = draw(
-            RenderOrder(lots[lot_id], 0, len(rows), STRENGTH_GEOMETRY.px, tiles_per_side=side)
-        )
-        found = [
-            models.ask(model, {"image": images[start : start + BATCH, None]})["property"]
-            for start in range(0, len(images), BATCH)
-        ]
-        predicted = np.concatenate(found).reshape(len(rows), -1)
-        difference = np.abs(predicted - kept[rows]).max(axis=1)
-        if not difference.max() <= allowed:
-            what = "fold networks differ" if model == FOLDS else "regressor differs"
-            raise RecheckFailed(
-                f"lot {lot_id}, tile {int(difference.argmax())}: the served {what} from the stored "
-                f"prediction by {difference.max():.1f}, more than {allowed:.1f}. Run "
-                "`lotwise-train evaluate` and `lotwise-train export`."
-            )
-        tiles, worst = tiles + len(rows), max(worst, float(difference.max()))
-    return tiles, worst
 
 
 def _lots(calibration: IntervalCalibration) -> list[tuple[str, str, int, int]]:

@@ -102,11 +102,6 @@ def load_checkpoint(path: Path, *, expected: str | None = None) -> dict[str, Any
 def load_finished(path: Path, kind: str, command: str) -> dict[str, Any]:
     """The state of a training that came to its end, on the CPU.
 
-    Args:
-        path: The file.
-        kind: Of the network, for the message.
-        command: Of `lotwise-train`, that makes it.
-
     Raises:
         CheckpointError: There is no file, or the training is unfinished.
     """

@@ -90,9 +90,6 @@ def is_first() -> bool:
 def check_batch(*sizes: int) -> None:
     """Look whether batches can be shared equally.
 
-    Args:
-        sizes: Of the parts of a batch.
-
     Raises:
         ProcessesError: A part is no multiple of the number of processes.
     """
@@ -182,9 +179,6 @@ class SharedBatchNorm(nn.BatchNorm2d):
     """Batch norm whose statistics in training are those of all processes' shares together.
 
     Shares must be of one size. In evaluation it is what it was made of.
-
-    Args:
-        norm: Whose weights and statistics it takes over.
     """
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-import queue
 import tempfile
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol
@@ -23,6 +21,11 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from torch.multiprocessing.spawn import (
+    ProcessExitedException,
+    ProcessRaisedException,
+    start_processes,
+)
 
 from lotwise_training.config.errors import TrainingError
 from lotwise_training.training import distributed
@@ -33,9 +36,8 @@ from lotwise_training.training.loop import check_resumable, train_network
 TRAININGS_FILE: Final = "trainings.pickle"
 LARGE_BYTES: Final = 1 << 24
 """Arrays from this size on are read from a file of their own, where they are looked at."""
-
-
-WORKER_DIED: Final = "A worker exited without a result (out of memory?)"
+DIVERGED: Final = -1.0
+"""Reported instead of a progress."""
 
 
 class TrainingFailed(TrainingError, RuntimeError):
@@ -115,12 +117,6 @@ def train_networks(
 ) -> None:
     """Train networks of one kind side by side; finished ones are kept.
 
-    Args:
-        trainer: Of what is learned, and how.
-        jobs: The networks.
-        run: Folder of this run.
-        parallel: Networks at once.
-
     Raises:
         CheckpointError, TrainingFailed: As `train_in_parallel`.
     """
@@ -132,11 +128,6 @@ def train_in_parallel(trainings: Sequence[Training], run: Path, *, parallel: int
 
     Processes that train together, and one that trains no two at once, take one network after
     another instead, without further processes.
-
-    Args:
-        trainings: The networks.
-        run: Folder of this run.
-        parallel: Networks at once.
 
     Raises:
         CheckpointError: `run` holds networks of another recipe or of other tiles.
@@ -158,20 +149,21 @@ def train_in_parallel(trainings: Sequence[Training], run: Path, *, parallel: int
     # Beside the networks: a folder for temporary files may be a small one in memory.
     with tempfile.TemporaryDirectory(prefix=".workers-", dir=run) as folder:
         write_trainings(trainings, Path(folder))
-        workers = [
-            context.Process(
-                target=_run_worker, args=(Path(folder), run, worker, waiting, reports), daemon=True
-            )
-            for worker in range(n_workers)
-        ]
-        for worker in workers:
-            worker.start()
+        workers = start_processes(  # type: ignore[no-untyped-call]
+            _run_worker, (Path(folder), run, waiting, reports), n_workers, join=False, daemon=True
+        )
         try:
             _watch(workers, reports, trainings)
+        except ProcessRaisedException as error:
+            raise TrainingFailed(str(error)) from None
+        except ProcessExitedException as error:
+            raise TrainingFailed(
+                f"A worker exited without a result (out of memory?): {error}"
+            ) from None
         finally:
-            for worker in workers:
-                worker.terminate()
-                worker.join()
+            for process in workers.processes:
+                process.terminate()
+                process.join()
 
 
 def _train_in_turn(trainings: Sequence[Training], run: Path) -> None:
@@ -223,65 +215,48 @@ class _ArrayPickler(pickle.Pickler):
         return np.load, (path, "c")  # what a process writes to it stays its own
 
 
-def _watch(workers: Sequence[Any], reports: Queue[Any], trainings: Sequence[Training]) -> None:
-    """Show what the workers report until the last of them is done."""
+def _watch(workers: Any, reports: Queue[Any], trainings: Sequence[Training]) -> None:
+    """Show what the workers report until the last of them is done.
+
+    Raises:
+        TrainingDiverged: A worker reports that.
+        ProcessException: A worker failed or was killed; the others are ended.
+    """
     steps = [training.steps for training in trainings]
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         whole = bars.add_task(f"{len(trainings)} networks", total=sum(steps))
-        shown = [bars.add_task("", total=1.0) for _ in workers]
+        shown = [bars.add_task("", total=1.0) for _ in workers.processes]
         done = [0.0] * len(trainings)
-        unfinished = len(workers)
-        while unfinished:
-            # A worker that was killed reports nothing; one that failed reports before it ends.
-            died = any(worker.exitcode for worker in workers)
-            try:
-                kind, worker, number, progress, line = reports.get(timeout=5.0)
-            except queue.Empty:
-                if died:
-                    raise TrainingFailed(WORKER_DIED) from None
-                continue
-            if died and kind == "report":
-                raise TrainingFailed(WORKER_DIED)
-            if kind == "diverged":
-                raise TrainingDiverged(line)
-            if kind == "failed":
-                raise TrainingFailed(line)
-            if kind == "worker done":
-                unfinished -= 1
-                continue
-            done[number] = progress * steps[number]
-            bars.update(whole, completed=sum(done))
-            text = f"{trainings[number].name}: {line}"
-            bars.update(shown[worker], completed=progress, description=text)
-            if progress >= 1.0:
-                bars.console.print(text, highlight=False)
+        ended = False
+        while not ended:
+            # All that they report is there once they have ended.
+            ended = workers.join(timeout=0.5)
+            while not reports.empty():
+                worker, number, progress, line = reports.get()
+                if progress == DIVERGED:
+                    raise TrainingDiverged(line)
+                done[number] = progress * steps[number]
+                bars.update(whole, completed=sum(done))
+                text = f"{trainings[number].name}: {line}"
+                bars.update(shown[worker], completed=progress, description=text)
+                if progress >= 1.0:
+                    bars.console.print(text, highlight=False)
 
 
 def _run_worker(
-    folder: Path,
-    run: Path,
-    worker: int,
-    waiting: Queue[Any],
-    reports: Queue[Any],
+    worker: int, folder: Path, run: Path, waiting: Queue[Any], reports: Queue[Any]
 ) -> None:
-    """One process: whatever network waits next, until none does."""
+    """One process: whatever network waits next, until none does; it ends with its parent."""
     torch.set_num_threads(1)
-    parent = multiprocessing.parent_process()
+    trainings = read_trainings(folder)
+    while (number := waiting.get()) is not None:
 
-    def tell(number: int, progress: float, line: str) -> None:
-        # A parent that was killed cannot end its workers, and nobody would know of them.
-        if parent is not None and not parent.is_alive():
-            raise SystemExit(1)
-        reports.put(("report", worker, number, progress, line))
+        def report(progress: float, line: str, number: int = number) -> None:
+            reports.put((worker, number, progress, line))
 
-    try:
-        trainings = read_trainings(folder)
-        while (number := waiting.get()) is not None:
-            trainings[number].train(run, report=partial(tell, number))
-    except TrainingDiverged as error:
-        reports.put(("diverged", worker, -1, 0.0, str(error)))
-    except Exception:  # whatever it was, the parent has to hear of it
-        reports.put(("failed", worker, -1, 0.0, traceback.format_exc()))
-    else:
-        reports.put(("worker done", worker, -1, 1.0, ""))
+        try:
+            trainings[number].train(run, report=report)
+        except TrainingDiverged as error:
+            report(DIVERGED, str(error))
+            return

@@ -44,11 +44,6 @@ class Pretrained:
     def check_shape(self, depth: int, widen: int, channels: int) -> None:
         """Look whether the trunk fits a network, before anything is trained.
 
-        Args:
-            depth: Of the recipe's network.
-            widen: Of the recipe's network.
-            channels: Of its input.
-
         Raises:
             PretrainedMismatch: It does not.
         """

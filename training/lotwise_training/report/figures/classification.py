@@ -218,8 +218,7 @@ def confusion_figure(outputs: Predictions, manifest: Mapping[str, Any], split: s
     matrix.set_yticks(range(n_lots), labels, **small)
     matrix.tick_params(length=0)
     matrix.grid(visible=False)
-    matrix.set_xlabel("predicted lot (frames: repeats of one recipe)")
-    matrix.set_ylabel("true lot")
+    matrix.set(xlabel="predicted lot (frames: repeats of one recipe)", ylabel="true lot")
     matrix.set_title(f"{split}: true and predicted lot")
 
     right = np.diag(shares)
@@ -236,8 +235,7 @@ def confusion_figure(outputs: Predictions, manifest: Mapping[str, Any], split: s
     bars.tick_params(left=False)
     few, many = int(n_tiles.min()), int(n_tiles.max())
     each = f"{few}" if few == many else f"{few} to {many}"
-    bars.set_xlabel(f"share of the lot's tiles ({each} a lot)")
-    bars.set_title("Predictions, lot by lot")
+    bars.set(xlabel=f"share of the lot's tiles ({each} a lot)", title="Predictions, lot by lot")
     legend_below(figure, bars, 3)
     return figure
 

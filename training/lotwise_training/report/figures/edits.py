@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from lotwise_training.evaluation.edit_records import SIMULATOR
-from lotwise_training.evaluation.edits import EditFigures
+from lotwise_training.evaluation.edits import SIMULATOR, EditFigures
+from lotwise_training.evaluation.tile_sets import words
 from lotwise_training.report.figures.style import (
     BLUE,
     GREY,
@@ -24,11 +24,8 @@ from lotwise_training.report.figures.style import (
     styled,
 )
 
-KIND_WORDS: Final = {
-    SIMULATOR: "simulator (truth)",
-    "difference": "difference editor",
-    "attgan": "AttGAN",
-}
+KINDS: Final = (SIMULATOR, "difference", "attgan")
+"""In the order in which they are shown."""
 _COLOURS: Final = {"difference": BLUE, "attgan": RED}
 _CURVES: Final = (
     ("redrawing", "reconstruction: mean error, grey levels"),
@@ -43,7 +40,7 @@ CHANCE: Final = 12**-0.5
 @styled
 def response_figure(figures: Mapping[str, EditFigures], attributes: Sequence[str]) -> Figure:
     """Edit-response matrices, a panel a kind of editor."""
-    shown = [kind for kind in KIND_WORDS if kind in figures]
+    shown = [kind for kind in KINDS if kind in figures]
     figure = blank(2.9)
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
     places = range(len(attributes))
@@ -64,7 +61,7 @@ def response_figure(figures: Mapping[str, EditFigures], attributes: Sequence[str
                 )
         axes.set_xticks(places, attributes, rotation=30, ha="right", rotation_mode="anchor")
         axes.set_yticks(places, attributes if axes is panels[0] else [""] * len(attributes))
-        axes.set_title(KIND_WORDS[kind], fontsize=8)
+        axes.set_title(words(kind), fontsize=8)
         axes.grid(visible=False)
         axes.tick_params(length=0)
     panels[0].set_ylabel("requested change of 1")
@@ -77,14 +74,14 @@ def curves_figure(curves: Mapping[str, Mapping[str, Sequence[Sequence[float]]]])
     """Losses in the course of the trainings, a line a kind of editor."""
     figure = blank(3.4)
     panels = figure.subplots(2, 3).ravel()
-    for axes, (name, words) in zip(panels, _CURVES, strict=False):
+    for axes, (name, title) in zip(panels, _CURVES, strict=False):
         for kind, of_kind in curves.items():
             if name in of_kind:
                 step, value = np.array(of_kind[name], dtype=float).T
-                axes.plot(step, value, color=_COLOURS[kind], lw=0.9, label=KIND_WORDS[kind])
+                axes.plot(step, value, color=_COLOURS[kind], lw=0.9, label=words(kind))
         if name in ("reading", "edits"):
             axes.axhline(CHANCE, color=GREY, lw=0.8, ls=":")
-        axes.set_title(words, fontsize=7)
+        axes.set_title(title, fontsize=7)
         axes.set_ylim(bottom=0.0)
         axes.set_xlim(left=0)
         axes.set_xlabel("step", fontsize=7)

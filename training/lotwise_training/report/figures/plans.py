@@ -16,6 +16,7 @@ from lotwise_training.active_learning.power_law import INTERVAL, interval
 from lotwise_training.active_learning.savings import MOST_OFF, SIZES
 from lotwise_training.active_learning.simulation import FIGURES, FIRST, RANDOM, SimulatedPlans
 from lotwise_training.evaluation.predictions import DROPOUT, ENSEMBLE
+from lotwise_training.evaluation.tile_sets import words
 from lotwise_training.report.figures.style import (
     COLOURS,
     GREY,
@@ -33,22 +34,13 @@ _NAMED: Final = (8, 12, 20, 60)
 _COLOURS: Final[Mapping[str, str]] = MappingProxyType(
     {RANDOM: GREY, RISK: "#004488", INFORMATION: "#DDAA33"}
 )
-WAY_WORDS: Final[Mapping[str, str]] = MappingProxyType(
-    {RANDOM: "random", RISK: "risk reduction", INFORMATION: "mutual information"}
-)
-"""Ways to choose the next lot."""
 _LINES: Final[Mapping[str, str]] = MappingProxyType({RANDOM: "--", RISK: "-", INFORMATION: "-."})
 _MARKERS: Final[Mapping[str, str]] = MappingProxyType({RANDOM: "s", RISK: "o", INFORMATION: "^"})
 
 
 @styled
 def plan_figure(made: SimulatedPlans, stated: Mapping[str, Any]) -> Figure:
-    """Error against the number of tested lots by way, and what the process expects of it.
-
-    Args:
-        made: The plans.
-        stated: What they rest on.
-    """
+    """Error against the number of tested lots by way, and what the process expects of it."""
     at = {name: number for number, name in enumerate(FIGURES)}
     figure = blank(3.3)
     left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": [1.55, 1]})
@@ -58,7 +50,7 @@ def plan_figure(made: SimulatedPlans, stated: Mapping[str, Any]) -> Figure:
         low, high = np.quantile(shown, (0.25, 0.75), axis=0)
         left.fill_between(made.sizes, low, high, color=colour, alpha=0.15, lw=0)
         style = {"color": colour, "marker": _MARKERS[way], "markevery": marked, "ms": 4}
-        left.plot(made.sizes, shown.mean(axis=0), _LINES[way], label=WAY_WORDS[way], **style)
+        left.plot(made.sizes, shown.mean(axis=0), _LINES[way], label=words(way), **style)
         expected = errors[:, :, at["expected"]].mean(axis=0)
         right.plot(expected, shown.mean(axis=0), _LINES[way], lw=1.1, **style)
     left.set_yscale("log")
@@ -91,8 +83,7 @@ def plan_figure(made: SimulatedPlans, stated: Mapping[str, Any]) -> Figure:
     right.set_aspect("equal")
     for axis in (right.xaxis, right.yaxis):
         axis.set_major_formatter(percent)
-    right.set_xlabel("expected error, without labels")
-    right.set_ylabel("true mean error")
+    right.set(xlabel="expected error, without labels", ylabel="true mean error")
     right.set_title("Expected and true error")
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
@@ -155,7 +146,6 @@ def learning_figure(curve: LearningCurve) -> Figure:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.yaxis.set_major_formatter(percent)
-    axes.set_xlabel("training tiles (log)")
-    axes.set_ylabel("accuracy")
+    axes.set(xlabel="training tiles (log)", ylabel="accuracy")
     legend_below(figure, axes, 3)
     return figure

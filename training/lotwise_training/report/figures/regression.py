@@ -1,4 +1,4 @@
-"""Figures of predicted properties: lot by lot as in Liu et al. 2020 (Figures 8 and 9)."""
+"""Figures of predicted properties and their intervals, as in Liu et al. 2020 (Figures 8, 9)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from matplotlib.figure import Figure
 
+from lotwise_training.evaluation.conformal import Intervals
 from lotwise_training.evaluation.property_predictions import (
     LOT_HELD_OUT,
     MEAN,
@@ -25,6 +26,7 @@ from lotwise_training.evaluation.regression import SECTION, lot_predictions
 from lotwise_training.report.figures.style import (
     BLUE,
     GREY,
+    RED,
     blank,
     legend_below,
     method_marks,
@@ -97,4 +99,23 @@ def methods_figure(records: Records) -> Figure:
     axes.set_xlabel("mean absolute percentage error of tiles, % (bars: 95% interval over lots)")
     axes.set_title("Error of the predicted property, by set and method")
     legend_below(figure, axes, 4)
+    return figure
+
+
+@styled
+def lot_intervals_figure(made: Intervals, coverage: float, name: str, unit: str) -> Figure:
+    """Every new lot's interval about its measured property, by the measured property."""
+    order = np.argsort(made.true)
+    true, lower, upper = (each[order] for each in (made.true, made.lower, made.upper))
+    held = made.held[order]
+    figure = blank(2.8)
+    axes = figure.subplots()
+    places = np.arange(len(true))
+    for kept, colour, label in ((held, BLUE, "covers it"), (~held, RED, "misses it")):
+        axes.vlines(places[kept], lower[kept], upper[kept], color=colour, lw=1.2, label=label)
+    axes.plot(places, true, ".", ms=2.5, color=GREY, label=f"measured {name}")
+    axes.set(xlim=(-1, len(true)), ylabel=f"{name}, {unit}")
+    axes.set_xlabel("new lot, from the weakest to the strongest")
+    axes.set_title(f"Lot intervals of {coverage:.0%} nominal coverage")
+    legend_below(figure, axes, 3)
     return figure

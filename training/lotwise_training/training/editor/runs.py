@@ -37,12 +37,7 @@ def load_editor(path: Path) -> EditorNetwork:
 
 
 def write_served(runs: Path, kind: str) -> None:
-    """Note which of the trained editors is served.
-
-    Args:
-        runs: Folder of all runs.
-        kind: Of the editor.
-    """
+    """Note which of the trained editors is served."""
     path = runs / RUN / SERVED_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(kind + "\n", encoding="utf-8")
