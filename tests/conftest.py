@@ -17,6 +17,7 @@ from filelock import FileLock
 from lotwise.core.policy import ReferralPolicy
 from lotwise.explain import __main__ as explain
 from lotwise.explain.settings import ExplainSettings
+from lotwise.platform.launcher import Platform
 from lotwise.platform.ports import PlatformPorts
 from lotwise.predict import __main__ as predict
 from lotwise.predict.settings import PredictSettings
@@ -24,7 +25,6 @@ from lotwise.referral import __main__ as referral
 from lotwise.referral.settings import ReferralSettings
 from lotwise.runtime.assemble import assemble_repository
 from lotwise.runtime.server import RunningService
-from lotwise.runtime.triton.installation import find_installation
 from lotwise.runtime.triton.supervisor import TritonServer
 from lotwise.uncertainty import __main__ as uncertainty
 from lotwise.uncertainty.settings import UncertaintySettings
@@ -152,13 +152,15 @@ async def stubs(services: dict[str, RunningService]) -> AsyncIterator[Stubs]:
 
 
 @pytest.fixture(scope="session")
-def triton(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
-    """A real tritonserver over the committed models."""
-    server = TritonServer(
-        find_installation(triton_home()),
-        repository,
-        tmp_path_factory.mktemp("triton"),
-        PlatformPorts.free().triton,
-    )
-    with server:
-        yield server
+def platform(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """All parts, each its own process, on a real Triton over the committed models."""
+    state = tmp_path_factory.mktemp("platform")
+    with Platform(repository, state, PlatformPorts.free(), triton_home(), "triton") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def triton(platform: Platform) -> TritonServer:
+    """The platform's."""
+    assert platform.triton is not None
+    return platform.triton

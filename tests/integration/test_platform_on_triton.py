@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
 from lotwise.platform.launcher import Platform, PlatformFailed
-from lotwise.platform.ports import SERVICES, PlatformPorts
+from lotwise.platform.ports import SERVICES
 from lotwise.runtime.status import reason_of
 from lotwise.v1 import explain_pb2, predict_pb2, referral_pb2, uncertainty_pb2
 from tests.support.stubs import Stubs
@@ -22,13 +22,6 @@ from tests.support.tiles import BAD_TILE_REASONS, bad_tiles
 from tests.support.triton import triton_home
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
-
-
-@pytest.fixture(scope="module")
-def platform(repository, tmp_path_factory):
-    state = tmp_path_factory.mktemp("platform")
-    with Platform(repository, state, PlatformPorts.free(), triton_home(), "triton") as running:
-        yield running
 
 
 @pytest_asyncio.fixture(scope="module")
