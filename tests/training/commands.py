@@ -4,7 +4,7 @@ import numpy as np
 from typer.testing import CliRunner
 
 from lotwise_training.cli.app import app
-from tests.support.laboratories import lots_csv, write
+from tests.support.lot_folders import lots_csv, write
 
 LOTS = ("dark", "middle", "bright")
 
@@ -83,7 +83,15 @@ def said(*arguments):
     return result.exit_code, result.output
 
 
-def grey_laboratory(folder):
+def write_recipes(folder, **recipes):
+    """A folder of recipes of the profile "tiny", by model."""
+    (folder / "tiny").mkdir(parents=True)
+    for model, recipe in recipes.items():
+        (folder / "tiny" / f"{model}.toml").write_text(recipe)
+    return folder
+
+
+def write_grey_lots(folder):
     """Three lots of ten pictures of 1,024 um, each of 16 tiles."""
     rows = [f"{lot},{lot},iron,{n / 2}" for n, lot in enumerate(LOTS)]
     lots_csv(folder, "\n".join(["lot_id,recipe,origin,size", *rows]) + "\n")

@@ -12,6 +12,7 @@ from lotwise_training.config.schema import (
     PolicyRecipe,
 )
 from lotwise_training.data.tiles import LotTable, TileDataset, dataset_version
+from lotwise_training.training.tasks.classifier import ClassifierJob
 
 PX = 16
 UM_PER_PX = 4.0
@@ -115,3 +116,18 @@ def folder_lots(*lots, regions=None, px=1, **stated):
 def dataset(images, lots, regions, table):
     version = dataset_version(images, UM_PER_PX, lots, regions, table)
     return TileDataset(images, UM_PER_PX, lots, regions, table, version)
+
+
+TWO_LOTS = grey_lots(n_lots=2, regions=8, per_region=8)
+TILES = np.arange(len(TWO_LOTS))
+JOB = ClassifierJob(
+    name="some/member_00",
+    train=TILES[:64],
+    validation=TILES[64::2],
+    classes=np.array([0, 1]),
+    seed=7,
+    dropout=0.0,
+    steps=16,
+    head_tiles=0,
+)
+"""What tests of training train: a member that tells two lots apart after its sixteen steps."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unittest import mock
 
-import numpy as np
 import torch
 
 from lotwise_training.cli.app import app
@@ -18,22 +17,13 @@ from lotwise_training.models import wide_resnet
 from lotwise_training.training import distributed
 from lotwise_training.training import loop as training_loop
 from lotwise_training.training.loop import train_network
-from lotwise_training.training.tasks.classifier import ClassifierJob, ClassifierTrainer
-from tests.training.small_lots import WITH_OUTLIERS, grey_lots
+from lotwise_training.training.tasks.classifier import ClassifierTrainer
+from tests.training.small_lots import JOB as MEMBER
+from tests.training.small_lots import TWO_LOTS as DATA
+from tests.training.small_lots import WITH_OUTLIERS
 
 RECIPE = replace(WITH_OUTLIERS, optimiser="sgd", learning_rate=0.02)
-DATA = grey_lots(n_lots=2, regions=8, per_region=8)
-TILES = np.arange(len(DATA))
-JOB = ClassifierJob(
-    name="whole",
-    train=TILES[:64],
-    validation=TILES[64::2],
-    classes=np.array([0, 1]),
-    seed=7,
-    dropout=0.0,
-    steps=16,
-    head_tiles=0,
-)
+JOB = replace(MEMBER, name="whole")
 BROKEN_AT = 10
 """Steps; the last checkpoint before is that of step 8."""
 

@@ -28,7 +28,7 @@ from lotwise_training.report.learning_curve import (
 from lotwise_training.report.render import Inputs
 from lotwise_training.store.arrays import ResultsError, read, write
 from lotwise_training.store.checkpoint import CheckpointError
-from tests.training.commands import TINY_NETWORK, grey_laboratory, said
+from tests.training.commands import TINY_NETWORK, said, write_grey_lots, write_recipes
 from tests.training.small_lots import NETWORK, RECIPE, grey_lots
 
 SHARES = (0.1, 0.4, 1.0)
@@ -257,14 +257,11 @@ resamples = 10
 
 
 def test_a_laboratory_plans_with_its_own_lots(tmp_path):
-    laboratory = grey_laboratory(tmp_path / "laboratory")
-    (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny" / "plan.toml").write_text(RECIPE_TOML)
-    (tmp_path / "tiny" / "committee.toml").write_text(
-        (RECIPES / BASE / "committee.toml").read_text()
-    )
-    common = ("--profile", "tiny", "--recipes", tmp_path, "--home", tmp_path / "home")
-    code, text = said("plan", "tiles", *common, "--lots", laboratory, "--accuracy", "0.9")
+    lots = write_grey_lots(tmp_path / "lots")
+    committee = (RECIPES / BASE / "committee.toml").read_text()
+    recipes = write_recipes(tmp_path / "recipes", plan=RECIPE_TOML, committee=committee)
+    common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path / "home")
+    code, text = said("plan", "tiles", *common, "--lots", lots, "--accuracy", "0.9")
     assert code == 0, text
     assert "Learning curve, predicted from unlabelled tiles" in text
     assert "For 90.0%: " in text

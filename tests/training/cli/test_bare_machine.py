@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.training.commands import LOTS, grey_laboratory
+from tests.training.commands import LOTS, write_grey_lots
 
 SERVING = ("grpc", "tritonclient", "prometheus_client", "pydantic_settings", "pythonjsonlogger")
 WITHOUT_TORCH = """
@@ -49,7 +49,7 @@ def test_help_needs_no_torch(command):
 
 
 def test_lots_are_read_without_torch(tmp_path):
-    folder = grey_laboratory(tmp_path / "lots")
+    folder = write_grey_lots(tmp_path / "lots")
     ended = run(WITHOUT_TORCH, "lots", folder, "--home", tmp_path / "home")
     assert ended.returncode == 0, ended.stderr
     assert all(lot in ended.stdout for lot in LOTS)

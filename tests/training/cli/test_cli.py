@@ -17,8 +17,9 @@ from tests.training.answered_tiles import ensemble_result
 from tests.training.commands import (
     LOTS,
     TINY_NETWORK,
-    grey_laboratory,
     said,
+    write_grey_lots,
+    write_recipes,
 )
 from tests.training.small_lots import grey_lots
 from tests.training.small_runs import write_committee
@@ -53,22 +54,19 @@ fresh_tiles = 12
 
 @pytest.fixture(scope="module")
 def recipes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("recipes")
-    (folder / "tiny").mkdir()
-    (folder / "tiny" / "committee.toml").write_text(RECIPE)
-    return folder
+    return write_recipes(tmp_path_factory.mktemp("recipes"), committee=RECIPE)
 
 
 @pytest.fixture(scope="module")
-def laboratory(tmp_path_factory):
-    return grey_laboratory(tmp_path_factory.mktemp("laboratory"))
+def lots(tmp_path_factory):
+    return write_grey_lots(tmp_path_factory.mktemp("lots"))
 
 
 @pytest.fixture(scope="module")
-def followed(laboratory, recipes, tmp_path_factory):
+def followed(lots, recipes, tmp_path_factory):
     """All commands in turn on the lots of a laboratory: their folder and what they said."""
     home = tmp_path_factory.mktemp("home")
-    common = ("--profile", "tiny", "--recipes", recipes, "--home", home, "--lots", laboratory)
+    common = ("--profile", "tiny", "--recipes", recipes, "--home", home, "--lots", lots)
     results, models = home / "results", home / "models"
     trained = said("committee", *common)
     fitted = said("policy", *common)
@@ -290,8 +288,8 @@ def test_a_folder_without_a_table_of_lots_is_named(tmp_path):
         assert not (tmp_path / "runs").exists()
 
 
-def test_what_is_missing_is_named_with_the_command_that_makes_it(recipes, laboratory, tmp_path):
-    common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path, "--lots", laboratory)
+def test_what_is_missing_is_named_with_the_command_that_makes_it(recipes, lots, tmp_path):
+    common = ("--profile", "tiny", "--recipes", recipes, "--home", tmp_path, "--lots", lots)
     for command in ("policy", "predict"):
         code, text = said(command, *common)
         assert code == 1
@@ -301,8 +299,8 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(recipes, labora
     assert "'comittee' cannot be exported" in text
 
 
-def test_a_laboratorys_folder_can_be_checked_without_training(laboratory, tmp_path):
-    code, text = said("lots", laboratory, "--home", tmp_path)
+def test_a_laboratorys_folder_can_be_checked_without_training(lots, tmp_path):
+    code, text = said("lots", lots, "--home", tmp_path)
     assert code == 0
     assert all(lot in text for lot in LOTS)
 

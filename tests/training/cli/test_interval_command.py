@@ -13,7 +13,7 @@ from lotwise_training.report.intervals import intervals_section
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.verify_property import check_calibration
 from lotwise_training.store.arrays import read
-from tests.training.commands import REGRESSOR, said
+from tests.training.commands import REGRESSOR, said, write_recipes
 from tests.training.striped_lots import striped_lots
 
 KNOWN = ("R01", "R03", "R05", "R07", "T01")
@@ -31,9 +31,8 @@ def named(data, names):
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
     """The folder of the commands that were followed, and what they said."""
-    recipes, home = tmp_path_factory.mktemp("recipes"), tmp_path_factory.mktemp("home")
-    (recipes / "tiny").mkdir()
-    (recipes / "tiny" / "regressor.toml").write_text(RECIPE)
+    recipes = write_recipes(tmp_path_factory.mktemp("recipes"), regressor=RECIPE)
+    home = tmp_path_factory.mktemp("home")
     known = named(striped_lots(), KNOWN)
     new = named(striped_lots((5, 7), regions=3, seed=1), ("N001", "N002"))
     common = ("--profile", "tiny", "--recipes", recipes, "--home", home)

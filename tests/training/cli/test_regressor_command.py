@@ -6,16 +6,13 @@ import pytest
 from lotwise.runtime.model_config import read_pbtxt
 from lotwise_training.evaluation.property_predictions import PropertyResult
 from lotwise_training.store.arrays import read
-from tests.support.laboratories import lots_csv, write
-from tests.training.commands import LOTS, REGRESSOR, said
+from tests.support.lot_folders import lots_csv, write
+from tests.training.commands import LOTS, REGRESSOR, said, write_recipes
 
 
 @pytest.fixture(scope="module")
 def recipes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("recipes")
-    (folder / "tiny").mkdir()
-    (folder / "tiny" / "regressor.toml").write_text(REGRESSOR)
-    return folder
+    return write_recipes(tmp_path_factory.mktemp("recipes"), regressor=REGRESSOR)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from lotwise_training.data.tiles import SIMULATED, dataset_version
 from tests.core.headers import JEOL, TAGGED, TESCAN_HDR
 from tests.core.images import tiff
 from tests.core.tiffs import craft, page, shared, with_header
-from tests.support.laboratories import FIELD, grey, lots_csv, read, refused, two_lots, write
+from tests.support.lot_folders import FIELD, grey, lots_csv, read, refused, two_lots, write
 
 ROOT = Path(__file__).parents[3]
 COMMITTEE = TileGeometry(px=64, um_per_px=4)

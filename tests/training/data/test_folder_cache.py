@@ -8,7 +8,7 @@ import pytest
 
 from lotwise.core.signature import TileGeometry
 from tests.core.headers import JEOL
-from tests.support.laboratories import grey, lots_csv, read, refused, two_lots, write
+from tests.support.lot_folders import grey, lots_csv, read, refused, two_lots, write
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from tests.core.images import tiff
-from tests.support.laboratories import grey, lots_csv, read, refused, two_lots, write
+from tests.support.lot_folders import grey, lots_csv, read, refused, two_lots, write
 
 
 @pytest.fixture

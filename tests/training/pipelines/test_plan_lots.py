@@ -20,7 +20,7 @@ from lotwise_training.data.tiles import DatasetError
 from lotwise_training.export.repository import write_repository
 from lotwise_training.pipelines.plan_lots import plan_lots, ranks
 from lotwise_training.pipelines.plan_table import needed, sentences, show_plan
-from tests.support.laboratories import grey, lots_csv, write
+from tests.support.lot_folders import grey, lots_csv, write
 from tests.training.commands import said
 from tests.training.planned_lots import curve, lots, planned, table_of
 from tests.training.small_runs import write_committee
@@ -155,7 +155,7 @@ def models(tmp_path_factory):
     return folder / "models"
 
 
-def laboratory(root, tested, count=8):
+def write_lots(root, tested, count=8):
     rows = [f"L{n},stress,{1000 + 90 * n if n < tested else ''},psi" for n in range(count)]
     lots_csv(root, "\n".join(["lot_id,property,value,unit", *rows]) + "\n")
     for number in range(count):
@@ -166,7 +166,7 @@ def laboratory(root, tested, count=8):
 
 
 def test_the_command_ranks_a_laboratorys_untested_lots(models, tmp_path):
-    root = laboratory(tmp_path / "lots", 5)
+    root = write_lots(tmp_path / "lots", 5)
     common = ("plan", "lots", "--lots", root, "--repository", models, "--home", tmp_path)
     code, told = said(*common, "--next", 2, "--target-error", 30)
     assert code == 0, told
@@ -181,7 +181,7 @@ def test_the_command_ranks_a_laboratorys_untested_lots(models, tmp_path):
 
 
 def test_the_command_says_what_lacks(models, tmp_path):
-    code, told = said("plan", "lots", "--lots", laboratory(tmp_path / "few", 3), "--repository",
+    code, told = said("plan", "lots", "--lots", write_lots(tmp_path / "few", 3), "--repository",
                       models, "--home", tmp_path)  # fmt: skip
     assert code == 1
     assert "3 of the lots have a value; 5 at least" in told

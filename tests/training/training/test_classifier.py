@@ -18,24 +18,12 @@ from lotwise_training.training.base import Validation, checkpoint_path
 from lotwise_training.training.loop import rate_factor, train_network
 from lotwise_training.training.schedule import halving, one_cycle
 from lotwise_training.training.tasks.classifier import (
-    ClassifierJob,
     ClassifierTask,
     ClassifierTrainer,
 )
-from tests.training.small_lots import NETWORK, WITH_OUTLIERS, grey_lots
+from tests.training.small_lots import JOB, NETWORK, TILES, WITH_OUTLIERS, grey_lots
+from tests.training.small_lots import TWO_LOTS as DATA
 
-DATA = grey_lots(n_lots=2, regions=8, per_region=8)
-TILES = np.arange(len(DATA))
-JOB = ClassifierJob(
-    name="some/member_00",
-    train=TILES[: 8 * 8],
-    validation=TILES[8 * 8 :: 2],
-    classes=np.array([0, 1]),
-    seed=7,
-    dropout=0.0,
-    steps=16,
-    head_tiles=0,
-)
 TEST = TILES[8 * 8 + 1 :: 2]
 STEPS = 16
 CPU = torch.device("cpu")

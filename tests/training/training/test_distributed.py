@@ -19,7 +19,7 @@ from lotwise_training.training.distributed import ProcessesError
 from lotwise_training.training.tasks.regression import Regression, Targets
 from tests.support.triton import ROOT
 from tests.training.cli.test_cli import RECIPE as COMMITTEE
-from tests.training.commands import LOTS, grey_laboratory, said
+from tests.training.commands import LOTS, said, write_grey_lots, write_recipes
 from tests.training.trained_together import BROKEN_AT, DATA, JOB, RECIPE, train
 
 INSTRUMENT = {
@@ -39,9 +39,8 @@ def _shared_keys(recipe):
 def together(tmp_path_factory):
     """Folder of what two processes trained, and what each of them says."""
     run = tmp_path_factory.mktemp("together")
-    grey_laboratory(run / "lots")
-    (run / "recipes/tiny").mkdir(parents=True)
-    (run / "recipes/tiny/committee.toml").write_text(COMMITTEE)
+    write_grey_lots(run / "lots")
+    write_recipes(run / "recipes", committee=COMMITTEE)
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     ended = subprocess.run(
         [sys.executable, *command, "-m", "tests.training.trained_together", run],

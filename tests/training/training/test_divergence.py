@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -11,25 +10,13 @@ from lotwise_training.training.divergence import TrainingDiverged
 from lotwise_training.training.loop import train_network
 from lotwise_training.training.parallel import train_networks
 from lotwise_training.training.tasks.classifier import (
-    ClassifierJob,
     ClassifierTask,
     ClassifierTrainer,
 )
-from tests.training.small_lots import NETWORK, grey_lots
+from tests.training.small_lots import JOB, NETWORK
+from tests.training.small_lots import TWO_LOTS as DATA
 
 CPU = torch.device("cpu")
-DATA = grey_lots(n_lots=2, regions=8, per_region=8)
-TILES = np.arange(len(DATA))
-JOB = ClassifierJob(
-    name="some/member_00",
-    train=TILES[: 8 * 8],
-    validation=TILES[8 * 8 :: 2],
-    classes=np.array([0, 1]),
-    seed=7,
-    dropout=0.0,
-    steps=16,
-    head_tiles=0,
-)
 
 
 def nothing(progress, line):

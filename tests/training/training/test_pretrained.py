@@ -14,7 +14,7 @@ from lotwise_training.training.loop import train_network
 from lotwise_training.training.pretrained import Pretrained, PretrainedMismatch
 from lotwise_training.training.tasks.classifier import ClassifierTrainer
 from lotwise_training.training.tasks.ensemble import committee_jobs
-from tests.training.commands import grey_laboratory, said
+from tests.training.commands import said, write_grey_lots
 from tests.training.small_lots import NETWORK, RECIPE, grey_lots
 from tests.training.small_runs import write_committee
 
@@ -64,7 +64,7 @@ def test_another_shape_is_refused_before_anything_is_trained():
 
 
 def test_a_folder_without_networks_is_named(tmp_path):
-    lots = grey_laboratory(tmp_path / "lots")
+    lots = write_grey_lots(tmp_path / "lots")
     home = ("--home", tmp_path / "home", "--lots", lots)
     code, text = said("committee", *home, "--from", tmp_path / "nowhere")
     assert code == 1
