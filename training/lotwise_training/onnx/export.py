@@ -63,11 +63,11 @@ def export_module(
         input_names: the graph's input names.
         output_names: the graph's output names.
         path: the file to write; replaced atomically.
-        half_weights: store large weights as float16 (:func:`.onnx_weights.save_half`).
+        half_weights: store large weights as float16 (:func:`.half_precision.save_half`).
         opset: ONNX opset.
 
     Returns:
-        The model as float32, before any halving: what :mod:`.skeleton` works on.
+        The model as float32, before any halving: what :mod:`.shared_weights` works on.
 
     Raises:
         ValueError: the module is in training mode, or a batch of the examples is below 2.

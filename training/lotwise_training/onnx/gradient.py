@@ -161,8 +161,8 @@ def export_gradient(
     """Write the gradient of ``regressor`` after ``decoder`` to one complete ONNX file.
 
     Inputs latent, skip, attributes; outputs image, property, gradient; see
-    :meth:`EditGradient.forward`. Take its weights out with :func:`.skeleton.strip_weights` before
-    committing it: the decoder's and the regressor's files hold them already.
+    :meth:`EditGradient.forward`. Take its weights out with :func:`.shared_weights.strip_weights`
+    before committing it: the decoder's and the regressor's files hold them already.
 
     Args:
         decoder: as for :class:`EditGradient`; large weights rounded by ``halve_weights``.
