@@ -156,10 +156,10 @@ def compare(
             f"{path}: outputs {[a.shape for a in actual]} instead of {[e.shape for e in expected]}"
         )
     parity = 0.0
-    for got, wanted in zip(actual, expected, strict=True):
-        difference = float(np.max(np.abs(got - wanted)))
+    for output, reference in zip(actual, expected, strict=True):
+        difference = float(np.max(np.abs(output - reference)))
         # not (a <= b) instead of a > b: NaN must fail.
-        parity = max(parity, difference / max(1.0, float(np.max(np.abs(wanted)))))
+        parity = max(parity, difference / max(1.0, float(np.max(np.abs(reference)))))
         if not parity <= tolerance:
             raise ParityError(f"{path}: parity {parity:.2e} is above {tolerance:.0e}")
     return parity

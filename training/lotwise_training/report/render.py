@@ -127,7 +127,7 @@ class Inputs:
 
     Attributes:
         results: Folder of stored predictions.
-        models: The model repository, which is compared and asked again; None does neither.
+        models: The model repository, which is compared and run again; None does neither.
         outputs: Stored predictions of the committee.
         seed: Of bootstraps, draws and the choice of tiles.
     """
@@ -149,7 +149,7 @@ class Section:
         records: What was measured.
         targets: Beside what was measured.
         stated: What else `metrics.json` states of it, in JSON's types.
-        verified: What served models were asked again, as a sentence; empty for nothing.
+        verified: What served models predicted again, as a sentence; empty for nothing.
     """
 
     name: str
