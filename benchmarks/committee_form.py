@@ -33,7 +33,12 @@ from torch import Tensor, nn
 from lotwise.core.preprocessing import resample_area
 from lotwise.runtime.assemble import assemble_members
 from lotwise_simulator import mosaic, reference_lots
-from lotwise_training.models.wide_resnet import TileClassifier, WideResNet, channel_statistics
+from lotwise_training.models.wide_resnet import (
+    TileClassifier,
+    WideResNet,
+    channel_statistics,
+    pooled,
+)
 from lotwise_training.onnx.export import PARITY_TOLERANCE, export_module
 
 THREADS: Final = 2
@@ -110,7 +115,8 @@ class StackedCommittee(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As an assembled committee: [B, T, K], [B, T, 64 * widen] and [B, T, 32 * widen]."""
-        features, early = self.network.features_and_early(image.float() / 255.0)
+        first, last = self.network.activations(image.float() / 255.0)
+        features, early = pooled(last), channel_statistics(first)
         features = features.reshape(-1, self.count, features.shape[1] // self.count)
         channels = early.shape[1] // 2 // self.count
         early = early.reshape(-1, 2, self.count, channels).transpose(1, 2).flatten(2)

@@ -51,8 +51,7 @@ from lotwise.core.uncertainty import committee_probabilities, softmax
 from lotwise_training.config.load import RECIPES, RecipeError, load_recipe
 from lotwise_training.config.schema import STRICT, Count, NetworkRecipe, OpenShare
 from lotwise_training.data.tiles import Floats, Images, Numbers, TileDataset
-from lotwise_training.inference.ensemble import MembersPredictor
-from lotwise_training.inference.predict import load_members
+from lotwise_training.inference.predict import MembersPredictor, load_members
 from lotwise_training.metrics import (
     accuracy,
     expected_calibration_error,

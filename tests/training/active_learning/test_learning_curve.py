@@ -19,7 +19,7 @@ from lotwise_training.config.load import BASE, RECIPES
 from lotwise_training.config.schema import PlanRecipe
 from lotwise_training.data.splits import SPLITS
 from lotwise_training.evaluation.prediction_cache import PredictionCache
-from lotwise_training.report.learning_curve import (
+from lotwise_training.report.planning import (
     curve_table,
     curve_targets,
     learning_section,

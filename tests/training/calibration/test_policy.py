@@ -20,8 +20,7 @@ from lotwise_training.calibration.policy import (
 from lotwise_training.data.splits import region_blocked
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.evaluation.predictions import CalibrationCheck
-from lotwise_training.inference.ensemble import MembersPredictor
-from lotwise_training.inference.predict import load_members, predict_logits
+from lotwise_training.inference.predict import MembersPredictor, load_members, predict_logits
 from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.store.arrays import ResultsError, find, write
 from tests.training.small_lots import RECIPE, folder_lots

@@ -11,7 +11,7 @@ from lotwise_training.evaluation.conformal import ALL_LOTS, IntervalResult, cali
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.intervals import intervals_section
 from lotwise_training.report.render import Inputs
-from lotwise_training.report.verify_property import check_calibration
+from lotwise_training.report.verify_networks import check_calibration
 from lotwise_training.store.arrays import read
 from tests.training.commands import REGRESSOR, said, write_recipes
 from tests.training.striped_lots import striped_lots

@@ -6,12 +6,7 @@ import pytest
 from lotwise.core.calibration_fit import calibrate
 from lotwise.core.cascade import CASCADE_FILE, committee_scores
 from lotwise.core.cascade_fit import fit_cascade
-from lotwise_training.evaluation.cascade import (
-    REFERRED,
-    CascadeDecisions,
-    StoredCascade,
-)
-from lotwise_training.evaluation.shifts import SETS
+from lotwise_training.evaluation.shifts import REFERRED, SETS, CascadeDecisions, StoredCascade
 from lotwise_training.pipelines.exported_ensemble import cascade_decisions
 from lotwise_training.report.diagnosis import (
     CASCADE,

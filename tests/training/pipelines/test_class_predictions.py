@@ -18,8 +18,12 @@ from lotwise_training.evaluation.predictions import (
     TEST,
     pool_logits,
 )
-from lotwise_training.inference.ensemble import MembersPredictor
-from lotwise_training.inference.predict import dropout_logits, load_members, load_network
+from lotwise_training.inference.predict import (
+    MembersPredictor,
+    dropout_logits,
+    load_members,
+    load_network,
+)
 from lotwise_training.pipelines import class_predictions
 from lotwise_training.pipelines.class_predictions import (
     UNKNOWN,

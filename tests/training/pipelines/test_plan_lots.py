@@ -9,11 +9,7 @@ from rich.console import Console
 
 from lotwise_training.active_learning.acquisition import INFORMATION, RISK
 from lotwise_training.active_learning.embedding import PlaceSpace
-from lotwise_training.active_learning.forecast import (
-    FARTHEST,
-    Outlook,
-    expected_error,
-)
+from lotwise_training.active_learning.forecast import FARTHEST, Outlook, expected_error
 from lotwise_training.active_learning.gaussian_process import LotKernel, LotProcess
 from lotwise_training.active_learning.power_law import PowerLaw
 from lotwise_training.data.tiles import DatasetError

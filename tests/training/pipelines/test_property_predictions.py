@@ -19,10 +19,7 @@ from lotwise_training.evaluation.property_predictions import (
     PropertyResult,
 )
 from lotwise_training.inference.predict import load_regressor, predict_property
-from lotwise_training.pipelines.property_predictions import (
-    property_result,
-    property_sets,
-)
+from lotwise_training.pipelines.property_predictions import property_result, property_sets
 from lotwise_training.store.arrays import read, write
 from lotwise_training.store.checkpoint import CheckpointError, weights_sha256
 from lotwise_training.training.base import checkpoint_path

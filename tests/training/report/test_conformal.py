@@ -31,7 +31,7 @@ from lotwise_training.report.intervals import (
 )
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
-from lotwise_training.report.verify_property import check_calibration, check_predictions
+from lotwise_training.report.verify_networks import check_calibration, check_predictions
 from lotwise_training.store.arrays import write
 from tests.training.answered_tiles import ensemble_result, every_set
 
@@ -224,7 +224,7 @@ class Folds:
     def __init__(self, off):
         self.off, self.asked = off, 0
 
-    def ask(self, model, inputs):
+    def infer(self, model, inputs):
         assert model == FOLDS
         images = inputs["image"]
         self.asked += len(images)

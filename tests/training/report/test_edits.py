@@ -18,7 +18,7 @@ from lotwise_training.evaluation.edits import (
     meter_card_rows,
 )
 from lotwise_training.pipelines.edit_measurements import CURVE_POINTS, thin_curves
-from lotwise_training.report import verify_edits as served_edits
+from lotwise_training.report import verify_networks as served_edits
 from lotwise_training.report.edits import edit_section, edit_targets, edits_table, redrawn_table
 from lotwise_training.report.figures.edits import contact_sheet
 from lotwise_training.report.render import Inputs
@@ -175,7 +175,7 @@ class ServedEditor:
     def __init__(self, off=0.0):
         self.off = off
 
-    def ask(self, model, inputs):
+    def infer(self, model, inputs):
         if model == "editor_encoder":
             return {"latent": inputs["image"].astype(np.float32), "skip": inputs["attributes"]}
         if model == "editor_decoder":
@@ -192,7 +192,7 @@ def grey(lot):
 @pytest.fixture
 def measured():
     """What such an editor does to a grey tile of each of the first lots."""
-    lots = benchmark.new_lots()[: served_edits.CHECKED_LOTS]
+    lots = benchmark.new_lots()[: served_edits.EDITED_LOTS]
     own = current_attributes(lots)
     wanted = target_attributes(own)
     drawn = np.rint(np.float32(100.0) + 100.0 * (wanted - own[:, None, None])[..., 0])

@@ -18,7 +18,7 @@ from lotwise_training.active_learning.simulation import (
     Stage,
     simulate_start,
 )
-from lotwise_training.report.plans import plans_section
+from lotwise_training.report.planning import plans_section
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
 from lotwise_training.store.arrays import ResultsError, read, write

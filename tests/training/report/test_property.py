@@ -26,13 +26,11 @@ from lotwise_training.evaluation.regression import (
     lot_predictions,
     property_records,
 )
-from lotwise_training.evaluation.regression import (
-    LOTS as OF_LOTS,
-)
+from lotwise_training.evaluation.regression import LOTS as OF_LOTS
 from lotwise_training.report.property import property_section, property_table, property_targets
 from lotwise_training.report.render import Inputs
 from lotwise_training.report.served_models import RecheckFailed
-from lotwise_training.report.verify_property import check_predictions
+from lotwise_training.report.verify_networks import check_predictions
 from lotwise_training.store.arrays import ResultsError, read, write
 
 MANIFEST = {
@@ -179,7 +177,7 @@ class Regressor:
         self.off = off
         self.asked = []
 
-    def ask(self, model, inputs):
+    def infer(self, model, inputs):
         assert model == "regressor"
         self.asked.append(len(inputs["image"]))
         return {"property": inputs["image"].mean(axis=(1, 2, 3))[:, None] + self.off}

@@ -8,12 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from lotwise.core.signature import (
-    ModelMetadata,
-    ModelSignature,
-    ReferenceLot,
-    TensorSpec,
-)
+from lotwise.core.signature import ModelMetadata, ModelSignature, ReferenceLot, TensorSpec
 from lotwise.runtime.model_config import write_pbtxt
 from lotwise_training.evaluation.predictions import set_predictions
 from lotwise_training.report.build import main

@@ -302,13 +302,13 @@ def test_predictions_that_are_none_are_refused(outputs):
         compute_classification({k: v for k, v in outputs.items() if k[1] != "test"}, MANIFEST)
     broken = asked(np.arange(8) % 4, 0)
     broken.predictions["single"].log_probabilities[3, 1] = np.nan
-    with pytest.raises(ResultsError, match="single has answers that are no numbers"):
+    with pytest.raises(ResultsError, match="single has predictions that are no numbers"):
         compute_classification({key: broken}, MANIFEST)
     with pytest.raises(ResultsError, match="names none of the 4 lots"):
         compute_classification(
             {key: set_predictions(np.arange(1), np.array([4]), {"single": one([0.25] * 4)})}, {}
         )
-    with pytest.raises(ResultsError, match="single does not answer 2 tiles"):
+    with pytest.raises(ResultsError, match="single does not predict 2 tiles"):
         compute_classification(
             {key: set_predictions(np.arange(2), np.zeros(2), {"single": one([0.25] * 4)})}, {}
         )

@@ -12,8 +12,7 @@ import pytest
 
 from lotwise_training.data.splits import SPLITS, classes
 from lotwise_training.data.tiles import DatasetError
-from lotwise_training.inference.ensemble import MembersPredictor
-from lotwise_training.inference.predict import load_members, load_network
+from lotwise_training.inference.predict import MembersPredictor, load_members, load_network
 from lotwise_training.store.checkpoint import CheckpointError
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.parallel import TrainingFailed, train_networks

@@ -9,9 +9,9 @@ fitted on validation tiles, because a short training is not sure of itself enoug
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -272,12 +272,3 @@ def _predicted(unlabelled: Array, known: Array, truth: Numbers) -> tuple[float, 
 def _law(points: Sequence[CurvePoint], predicted: Sequence[float]) -> PowerLaw:
     spreads = np.array([point.spread for point in points])
     return fit_power_law([p.tiles for p in points], 1.0 - np.asarray(predicted), spreads)
-
-
-def figures(curve: LearningCurve) -> Mapping[str, Any]:
-    """The curve in JSON's types, without the resamples."""
-    content = asdict(curve)
-    del content["arrays_sha256"]
-    for point in content["points"]:
-        del point["drawn"]
-    return content

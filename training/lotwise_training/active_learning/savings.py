@@ -41,12 +41,8 @@ def plan_records(made: SimulatedPlans, unit: str = "property", seed: int = 0) ->
         for tested in (size for size in SIZES if size in made.sizes):
             place = int(np.flatnonzero(made.sizes == tested)[0])
             mean = dict(zip(FIGURES, errors[:, place].mean(axis=0).tolist(), strict=True))
-            needs = np.array(
-                [
-                    tests_needed(made.sizes, curve, one)
-                    for curve, one in zip(drawn_random, drawn[:, place], strict=True)
-                ]
-            )
+            pairs = zip(drawn_random, drawn[:, place], strict=True)
+            needs = [tests_needed(made.sizes, curve, one) for curve, one in pairs]
             needed = _finite(tests_needed(made.sizes, random.mean(axis=0), mean["mape"]))
             ends = (
                 _finite(float(np.quantile(needs, _ENDS[0], method="lower"))),

@@ -233,19 +233,13 @@ def simulate_plans(
         console = Console(stderr=True)
         simulations = pool.map(partial(simulate_start, stage), range(STARTS))
         starts = list(track(simulations, "simulate plans", total=STARTS, console=console))
-        pending = {}
+        forecasts = {}
         for each in FORECASTS:
             at_hand, tested, size = each
-            pending[each] = pool.map(
-                partial(simulate_forecast, stage, at_hand=at_hand, tested=tested, size=size),
-                range(FORECAST_STARTS),
-            )
-        forecasts = {
-            each: np.array(
-                list(track(one, f"forecast {each}", FORECAST_STARTS, console=console))
-            ).round(DIGITS)
-            for each, one in pending.items()
-        }
+            forecast = partial(simulate_forecast, stage, at_hand=at_hand, tested=tested, size=size)
+            made = pool.map(forecast, range(FORECAST_STARTS))
+            rows = list(track(made, f"forecast {each}", FORECAST_STARTS, console=console))
+            forecasts[each] = np.array(rows).round(DIGITS)
     return SimulatedPlans(
         sizes=np.arange(FIRST, LAST + 1, STEP),
         errors={way: np.array([errors[way] for errors in starts]).round(DIGITS) for way in WAYS},

@@ -18,7 +18,7 @@ from lotwise.core.preprocessing import resample_area
 from lotwise_training.calibration.policy import committee_sha256
 from lotwise_training.config.schema import RegressorRecipe
 from lotwise_training.data.tiles import SIMULATED, Numbers, TileDataset, some_of_each_lot
-from lotwise_training.inference.predict import Images, answers, load_regressor
+from lotwise_training.inference.predict import Images, load_regressor, predict_outputs
 from lotwise_training.models.heads import ObservedRegressor
 from lotwise_training.models.wide_resnet import TileRegressor
 from lotwise_training.training.base import checkpoint_path
@@ -119,7 +119,7 @@ def look(regressor: TileRegressor, images: Images) -> FeatureOutputs:
     """
     module = Features(regressor).eval()
     first = module.observed.network.head.in_features
-    both = answers(module, "features", images)
+    both = predict_outputs(module, "features", images)
     return FeatureOutputs.of(dict(zip(BLOCKS, np.split(both, [first], axis=1), strict=True)))
 
 

@@ -32,14 +32,14 @@ PATTERNS: Final = ((8, 1.0), (16, 2.0), (24, 4.0))
 CHUNK: Final = 64
 
 
-def mean_predictor(data: TileDataset, train: Numbers, asked: Numbers) -> Floats:
-    """The mean of the lots that were learned from, float64 [len(asked)]."""
+def mean_predictor(data: TileDataset, train: Numbers, test: Numbers) -> Floats:
+    """The mean of the lots that were learned from, float64 [len(test)]."""
     known = np.unique(data.lots[train])
-    return np.full(len(asked), float(data.table.values[known].mean()))
+    return np.full(len(test), float(data.table.values[known].mean()))
 
 
 def forest_on_scores(
-    data: TileDataset, train: Numbers, asked: Numbers, other: TileDataset | None = None
+    data: TileDataset, train: Numbers, test: Numbers, other: TileDataset | None = None
 ) -> Floats:
     """A random forest from experts' scores of a lot to its property.
 
@@ -48,37 +48,37 @@ def forest_on_scores(
     Args:
         data: Lots with scores.
         train: Tiles whose lots are learned from.
-        asked: Tiles to predict.
-        other: Lots that `asked` speaks of; None for `data`.
+        test: Tiles to predict.
+        other: Lots of the `test` tiles; None for `data`.
 
     Returns:
-        float64 [len(asked)], in the property's unit.
+        float64 [len(test)], in the property's unit.
     """
     target = data if other is None else other
     known = np.unique(data.lots[train])
     forest = _forest().fit(data.table.attributes[known], data.table.values[known])
     by_lot: Floats = np.asarray(forest.predict(target.table.attributes), dtype=np.float64)
-    return by_lot[target.lots[asked]]
+    return by_lot[target.lots[test]]
 
 
 def forest_on_texture(
     features: npt.NDArray[np.float32],
     values: Floats,
-    asked: npt.NDArray[np.float32],
+    test: npt.NDArray[np.float32],
 ) -> Floats:
     """A random forest from a tile's texture to the property of its lot.
 
     Args:
         features: float32 [n, F], of the tiles that are learned from.
         values: float64 [n], the property of each tile's lot.
-        asked: float32 [m, F].
+        test: float32 [m, F].
 
     Returns:
         float64 [m], in the property's unit.
     """
     # A third of the features a split, Breiman's choice for regression: trees then differ.
     forest = _forest(max_features=1 / 3, min_samples_leaf=3).fit(features, values)
-    return np.asarray(forest.predict(asked), dtype=np.float64)
+    return np.asarray(forest.predict(test), dtype=np.float64)
 
 
 def texture_features(images: Images, *, title: str | None = None) -> npt.NDArray[np.float32]:

@@ -12,12 +12,7 @@ from lotwise.core.temperature import error_probability, scaled
 from lotwise.core.uncertainty import Array, entropy
 from lotwise_training.evaluation.bootstrap import Interval
 from lotwise_training.evaluation.classification import selective_risk
-from lotwise_training.evaluation.predictions import (
-    ENSEMBLE,
-    TEST,
-    CalibrationCheck,
-    Predictions,
-)
+from lotwise_training.evaluation.predictions import ENSEMBLE, TEST, CalibrationCheck, Predictions
 from lotwise_training.evaluation.records import Records
 from lotwise_training.evaluation.tile_sets import NEW_REGIONS, TILE_RANDOM, in_order
 from lotwise_training.metrics import ECE_BINS, auroc, expected_calibration_error

@@ -69,11 +69,11 @@ class Scores:
     mutual_information: Array
 
 
-def scores(answers: ClassPredictions) -> Scores:
+def scores(predicted: ClassPredictions) -> Scores:
     """Probabilities and uncertainties of a method's predictions."""
-    probabilities = answers.probabilities
+    probabilities = predicted.probabilities
     predictive = entropy(probabilities)
-    disagreement = np.maximum(predictive - answers.member_entropy, 0.0)
+    disagreement = np.maximum(predictive - predicted.member_entropy, 0.0)
     return Scores(probabilities, predictive.round(_DIGITS), disagreement.round(_DIGITS))
 
 
@@ -112,9 +112,9 @@ def compute_classification(
         if is_labelled(predicted):
             _add_labelled(records, split, name, predicted, manifest, regions, seed)
             continue
-        for method, answers in predicted.predictions.items():
+        for method, predicted_by in predicted.predictions.items():
             of = {"split": split, "set": name, "method": method}
-            records.add(SECTION, of, len(predicted.tiles), **_of_any(scores(answers), regions))
+            records.add(SECTION, of, len(predicted.tiles), **_of_any(scores(predicted_by), regions))
     _add_shifts(records, outputs)
     return records
 

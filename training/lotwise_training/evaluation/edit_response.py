@@ -75,34 +75,32 @@ def simulate_edits(lots: Sequence[Lot], meter: nn.Module, cache: Path) -> tuple[
     """
     true = np.stack([lot.attributes.as_array() for lot in lots])
     target = target_attributes(true)
+    count, n = true.shape
+    names = [f"{attribute} {way}" for attribute in range(n) for way in range(DIRECTIONS)]
+    edits = [
+        [Attributes.from_array(to) for to in of_lot] for of_lot in target.reshape(count, -1, n)
+    ]
     changed = {
-        f"{attribute} {direction}": [
-            _order(replace(lot, attributes=Attributes.from_array(to)))
-            for lot, to in zip(lots, target[:, attribute, direction], strict=True)
+        name: [
+            _order(replace(lot, attributes=of_lot[at]))
+            for lot, of_lot in zip(lots, edits, strict=True)
         ]
-        for attribute in range(true.shape[1])
-        for direction in range(DIRECTIONS)
+        for at, name in enumerate(names)
     }
     tiles, _ = rendered("edits", {"own": [_order(lot) for lot in lots], **changed}, cache)
     before = predict_tiles(meter, tiles["own"])
-    n, attributes = len(before), true.shape[1]
-    measured = np.empty((n, attributes, DIRECTIONS, attributes), dtype=np.float32)
-    stress = np.empty((n, attributes, DIRECTIONS), dtype=np.float32)
-    for attribute in range(attributes):
-        for direction in range(DIRECTIONS):
-            images = tiles[f"{attribute} {direction}"]
-            measured[:, attribute, direction] = predict_tiles(meter, images) - before
-            rise = [
-                peak_stress_psi(Attributes.from_array(to)) - lot.peak_stress_psi
-                for to, lot in zip(target[:, attribute, direction], lots, strict=True)
-            ]
-            stress[:, attribute, direction] = np.repeat(rise, TILES_PER_LOT)
+    measured = np.stack([predict_tiles(meter, tiles[name]) - before for name in names], axis=1)
+    stress = [
+        [peak_stress_psi(to) - lot.peak_stress_psi for to in of_lot]
+        for lot, of_lot in zip(lots, edits, strict=True)
+    ]
+    shape = (len(before), n, DIRECTIONS)
     none = np.empty((0,), dtype=np.float32)
     return tiles["own"], EditSet(
         lots=_lot_numbers(lots),
         requested=_requested(true, target).repeat(TILES_PER_LOT, axis=0),
-        measured=measured,
-        property=stress,
+        measured=measured.reshape(*shape, n),
+        property=np.repeat(stress, TILES_PER_LOT, axis=0).reshape(shape).astype(np.float32),
         redrawn_psnr_db=none,
         redrawn_shift=none,
         returned_psnr_db=none,

@@ -22,10 +22,6 @@ DIRECTIONS: Final = 2
 
 Singles = npt.NDArray[np.float32]
 SECTION: Final = "edits"
-LEAST_DIAGONAL: Final = 0.8
-MOST_OFF_DIAGONAL: Final = 0.15
-LEAST_PSNR_DB: Final = 28.0
-MOST_SHIFT: Final = 0.01
 Array = npt.NDArray[np.float64]
 
 

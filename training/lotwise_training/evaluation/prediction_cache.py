@@ -23,15 +23,12 @@ from lotwise.core.policy import ReferralPolicy
 from lotwise_training.calibration.policy import POLICY_FILE, committee_sha256
 from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.tiles import Numbers
-from lotwise_training.evaluation.predictions import (
-    CalibrationCheck,
-    FreshPredictions,
-    pool_logits,
-)
-from lotwise_training.inference.ensemble import CommitteePredictor, MembersPredictor
+from lotwise_training.evaluation.predictions import CalibrationCheck, FreshPredictions, pool_logits
 from lotwise_training.inference.predict import (
+    CommitteePredictor,
     Floats,
     Images,
+    MembersPredictor,
     dropout_logits,
     load_members,
     load_network,

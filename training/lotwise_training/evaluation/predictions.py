@@ -14,12 +14,7 @@ import numpy.typing as npt
 
 from lotwise.core.calibration import Calibration
 from lotwise.core.policy import ReferralPolicy
-from lotwise.core.uncertainty import (
-    Array,
-    committee_probabilities,
-    mean_member_entropy,
-    softmax,
-)
+from lotwise.core.uncertainty import Array, committee_probabilities, mean_member_entropy, softmax
 from lotwise_training.data.tiles import Numbers
 from lotwise_training.store.arrays import Result, Shape, Stored, joined
 

@@ -143,14 +143,14 @@ def check_outputs(outputs: Predictions) -> None:
         where = f"{split}/{name}"
         n = len(predicted.tiles)
         if n == 0 or len(predicted.labels) != n or not predicted.predictions:
-            raise ResultsError(f"{where} holds no tiles, or not a label and an answer for each")
-        for method, answers in predicted.predictions.items():
-            shape = answers.log_probabilities.shape
-            if len(shape) != 2 or shape[0] != n or answers.member_entropy.shape != (n,):
-                raise ResultsError(f"{where}: {method} does not answer {n} tiles")
-            if not np.isfinite(answers.log_probabilities).all():
-                raise ResultsError(f"{where}: {method} has answers that are no numbers")
-            if not np.isfinite(answers.member_entropy).all():
+            raise ResultsError(f"{where} holds no tiles, or not a label and a prediction for each")
+        for method, predictions in predicted.predictions.items():
+            shape = predictions.log_probabilities.shape
+            if len(shape) != 2 or shape[0] != n or predictions.member_entropy.shape != (n,):
+                raise ResultsError(f"{where}: {method} does not predict {n} tiles")
+            if not np.isfinite(predictions.log_probabilities).all():
+                raise ResultsError(f"{where}: {method} has predictions that are no numbers")
+            if not np.isfinite(predictions.member_entropy).all():
                 raise ResultsError(f"{where}: {method} has entropies that are no numbers")
             if is_labelled(predicted) and predicted.labels.max() >= shape[1]:
                 raise ResultsError(f"{where}: a label names none of the {shape[1]} lots")

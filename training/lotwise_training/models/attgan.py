@@ -1,4 +1,4 @@
-"""AttGAN: edit an image towards wanted attributes.
+"""AttGAN: edit an image towards target attributes.
 
 He et al., "AttGAN: Facial Attribute Editing by Only Changing What You Want", IEEE TIP 28 (2019),
 arXiv 1711.10678; layer widths as in the authors' code (LynnHo/AttGAN-Tensorflow). Liu et al. 2020,
@@ -78,7 +78,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Encoded image and wanted attributes to the edited image.
+    """Encoded image and target attributes to the edited image.
 
     Five blocks (4x4 transposed convolution of stride 2, batch norm, ReLU; tanh at the end) of
     widths ``dim * (16, 8, 4, 2)`` and 1; AttGAN, table 1, with one shortcut layer and one inject

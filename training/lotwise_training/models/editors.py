@@ -116,7 +116,7 @@ class AttGan(EditorNetwork):
         self.decoder = Decoder(dim, n_attributes)
 
     def encode(self, image: Tensor, current: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """See `EditorNetwork`; the code does not depend on `own`."""
+        """See `EditorNetwork`; the code does not depend on `current`."""
         code: tuple[Tensor, Tensor] = self.encoder(image)
         return code
 
@@ -289,20 +289,16 @@ class EncoderGraph(nn.Module):
 def _convolved(before: int, after: int, stride: int = 1) -> nn.Module:
     """Convolution, batch norm, leaky ReLU; half the size with a stride of 2."""
     kernel = 3 if stride == 1 else 4
-    return nn.Sequential(
-        nn.Conv2d(before, after, kernel, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(after),
-        nn.LeakyReLU(0.2),
-    )
+    return _normed(nn.Conv2d(before, after, kernel, stride=stride, padding=1, bias=False))
 
 
 def _doubled(before: int, after: int) -> nn.Module:
     """Transposed convolution to twice the size, batch norm, leaky ReLU."""
-    return nn.Sequential(
-        nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(after),
-        nn.LeakyReLU(0.2),
-    )
+    return _normed(nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False))
+
+
+def _normed(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
+    return nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels), nn.LeakyReLU(0.2))
 
 
 def _maps(attributes: Tensor, like: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ MEMBER_OUTPUTS: Final = ("logits", "features", "early")
 """Names of what a :class:`TileClassifier` gives, in its order."""
 
 LINEAR_RANGE: Final = 0.9
-"""Targets are scaled to +-0.9, because tanh is flat beyond: a saturated head answers with a zero
+"""Targets are scaled to +-0.9, because tanh is flat beyond: a saturated head has a zero
 gradient, and explanations are made of that gradient."""
 
 
@@ -125,19 +125,6 @@ class WideResNet(nn.Module):
         """Pooled features: float [B, in_channels, H, W] to float [B, 64 * widen]."""
         return pooled(self.activations(x)[1])
 
-    def features_and_early(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of both ends of the network, in one pass.
-
-        Args:
-            x: float [B, in_channels, H, W].
-
-        Returns:
-            As :meth:`features`, float [B, 64 * widen]; and what the first group gives, by
-            :func:`channel_statistics` float [B, 2 * 16 * widen].
-        """
-        first, last = self.activations(x)
-        return pooled(last), channel_statistics(first)
-
     def activations(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What the first group gives and what the head pools, in one pass.
 
@@ -158,8 +145,8 @@ class WideResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """From float [B, in_channels, H, W] to float [B, out_features], without an activation."""
-        answer: Tensor = self.head(self.features(x))
-        return answer
+        output: Tensor = self.head(self.features(x))
+        return output
 
 
 class TileClassifier(nn.Module):
@@ -167,9 +154,9 @@ class TileClassifier(nn.Module):
 
     Zhang et al. 2020, Methods: grey values into [0, 1] and no other normalisation.
 
-    The features say how strange a tile is. Those of the first group are there because a change of
-    the instrument is low-level: it shows in early blocks, and later ones may overlook it (Lee
-    et al., NeurIPS 2018, use all blocks).
+    The features say whether a tile is out of distribution. Those of the first group are there
+    because a change of the instrument is low-level: it shows in early blocks, and later ones may
+    overlook it (Lee et al., NeurIPS 2018, use all blocks).
 
     Args:
         network: With one input channel and one output a class.
@@ -190,8 +177,9 @@ class TileClassifier(nn.Module):
             early float32 [B, 2 * 16 * widen], of the first group, see
             :func:`channel_statistics`.
         """
-        features, early = self.network.features_and_early(_unit_range(image))
-        return self.network.head(features), features, early
+        first, last = self.network.activations(_unit_range(image))
+        features = pooled(last)
+        return self.network.head(features), features, channel_statistics(first)
 
     def logits(self, image: Tensor) -> Tensor:
         """Logits alone, without the cost of the rest: float32 [B, K], of an image as above."""
@@ -208,13 +196,13 @@ class TileRegressor(nn.Module):
 
     Args:
         network: With unshuffle**2 input channels, and outputs of which the first are served.
-        target_centre: Answer at the middle of the learned range, in its unit.
-        target_scale: Answer per unit of tanh; half the learned range divided by 0.9.
+        target_centre: Property at the middle of the learned range, in its unit.
+        target_scale: Property per unit of tanh; half the learned range divided by 0.9.
         pool: Average pooling in the graph: squares of pool x pool pixels become one.
         unshuffle: Squares of unshuffle x unshuffle of these become one of as many channels. As
             little work as with pooling, and what is as small as a pixel is not lost.
         outputs: How many are served; others were learned beside them.
-        logarithmic: Whether centre and scale are of the answer's logarithm.
+        logarithmic: Whether centre and scale are of the property's logarithm.
 
     Raises:
         ValueError: `target_scale` is not positive, or `pool`, `unshuffle` or `outputs` is below 1.
@@ -247,7 +235,7 @@ class TileRegressor(nn.Module):
         self.unshuffle = unshuffle
         self.outputs = outputs
         self.logarithmic = logarithmic
-        # Buffers, because they belong to the weights: without them the answer has no unit.
+        # Buffers, because they belong to the weights: without them the output has no unit.
         self.register_buffer("target_centre", torch.tensor(target_centre, dtype=torch.float32))
         self.register_buffer("target_scale", torch.tensor(target_scale, dtype=torch.float32))
 
@@ -274,14 +262,14 @@ class TileRegressor(nn.Module):
 
     def in_unit(self, served: Tensor) -> Tensor:
         """What the head gives, before tanh, as the property in its unit; any shape."""
-        answer: Tensor = self.target_centre + self.target_scale * torch.tanh(served)
-        return answer.exp() if self.logarithmic else answer
+        output: Tensor = self.target_centre + self.target_scale * torch.tanh(served)
+        return output.exp() if self.logarithmic else output
 
 
 def mc_dropout(network: WideResNet) -> WideResNet:
     """Put a network into the state of MC dropout: dropout as in training, all else as in use.
 
-    Gal & Ghahramani, ICML 2016. Batch norm keeps its running statistics, or a tile's answer would
+    Gal & Ghahramani, ICML 2016. Batch norm keeps its running statistics, or a tile's output would
     depend on the other tiles of its batch.
     """
     network.eval()
@@ -306,8 +294,8 @@ def mixed_precision_forward(network: WideResNet, x: Tensor) -> Tensor:
     """
     with mixed_precision(x.device):
         features = network.features(x)
-    answer: Tensor = network.head(features.float())
-    return answer
+    output: Tensor = network.head(features.float())
+    return output
 
 
 def pooled(activations: Tensor) -> Tensor:
@@ -367,8 +355,3 @@ def target_scaling(
     if logarithmic:
         minimum, maximum = math.log(minimum), math.log(maximum)
     return (minimum + maximum) / 2.0, (maximum - minimum) / 2.0 / LINEAR_RANGE
-
-
-def parameter_count(module: nn.Module) -> int:
-    """How many numbers a module learns; the running statistics of batch norm are not learned."""
-    return sum(parameter.numel() for parameter in module.parameters())

@@ -65,11 +65,11 @@ def export_module(
         input_names: the graph's input names.
         output_names: the graph's output names.
         path: the file to write; replaced atomically.
-        half_weights: store large weights as float16 (:func:`.onnx_weights.save_half`).
+        half_weights: store large weights as float16 (:func:`.half_precision.save_half`).
         opset: ONNX opset.
 
     Returns:
-        The model as float32, before any halving: what :mod:`.skeleton` works on.
+        The model as float32, before any halving: what :mod:`.shared_weights` works on.
 
     Raises:
         ValueError: the module is in training mode, or a batch of the examples is below 2.
@@ -174,10 +174,10 @@ def compare(
             f"{path}: outputs {[a.shape for a in actual]} instead of {[e.shape for e in expected]}"
         )
     parity = 0.0
-    for got, wanted in zip(actual, expected, strict=True):
-        difference = float(np.max(np.abs(got - wanted)))
+    for output, reference in zip(actual, expected, strict=True):
+        difference = float(np.max(np.abs(output - reference)))
         # not (a <= b) instead of a > b: NaN must fail.
-        parity = max(parity, difference / max(1.0, float(np.max(np.abs(wanted)))))
+        parity = max(parity, difference / max(1.0, float(np.max(np.abs(reference)))))
         if not parity <= tolerance:
             raise ParityError(f"{path}: parity {parity:.2e} is above {tolerance:.0e}")
     return parity

@@ -131,7 +131,7 @@ def trace_gradient(module: EditGradient, example_inputs: Sequence[Tensor]) -> fx
     """
     examples = _with_distinct_batch(example_inputs)
     # Parameters that ask for gradients would be recorded as such, though nobody uses theirs.
-    wanted = [parameter.requires_grad for parameter in module.parameters()]
+    before = [parameter.requires_grad for parameter in module.parameters()]
     module.requires_grad_(False)
     try:
         graph = make_fx(
@@ -142,7 +142,7 @@ def trace_gradient(module: EditGradient, example_inputs: Sequence[Tensor]) -> fx
             _allow_non_fake_inputs=True,
         )(*examples)
     finally:
-        for parameter, needed in zip(module.parameters(), wanted, strict=True):
+        for parameter, needed in zip(module.parameters(), before, strict=True):
             parameter.requires_grad_(needed)
     graph.graph.eliminate_dead_code()
     graph.recompile()
@@ -161,8 +161,8 @@ def export_gradient(
     """Write the gradient of ``regressor`` after ``decoder`` to one complete ONNX file.
 
     Inputs latent, skip, attributes; outputs image, property, gradient; see
-    :meth:`EditGradient.forward`. Take its weights out with :func:`.skeleton.strip_weights` before
-    committing it: the decoder's and the regressor's files hold them already.
+    :meth:`EditGradient.forward`. Take its weights out with :func:`.shared_weights.strip_weights`
+    before committing it: the decoder's and the regressor's files hold them already.
 
     Args:
         decoder: as for :class:`EditGradient`; large weights rounded by ``halve_weights``.

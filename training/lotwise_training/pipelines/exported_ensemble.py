@@ -35,20 +35,18 @@ from lotwise_training.data.benchmark import benchmark_set
 from lotwise_training.data.calibration_sets import CALIBRATION, FRESH
 from lotwise_training.data.synthetic_shifts import known_scenes, shifted_tiles
 from lotwise_training.data.tiles import SIMULATED, Images, Numbers
-from lotwise_training.evaluation.cascade import (
-    REFERRED,
-    CascadeDecisions,
-    Decisions,
-    StoredCascade,
-)
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.evaluation.predictions import ENSEMBLE, EnsembleResult
 from lotwise_training.evaluation.shifts import (
     KINDS_OF_LOTS,
     KINDS_OF_TILES,
     NEW,
+    REFERRED,
     SETS,
+    CascadeDecisions,
+    Decisions,
     ShiftPredictions,
+    StoredCascade,
     balanced_accuracy,
     diagnose_tiles,
     kind_records,
@@ -146,17 +144,9 @@ def fit_diagnosis_of_exported(
     committee, predictor = open_exported(workspace, repository)
     fitted_before = read_fitted(repository / COMMITTEE)
     fitted_before.calibrated.check_weights(committee.weights_sha256)
-    shifted, known = shifted_tiles(workspace.cache), workspace.fresh_tiles(CALIBRATION)
-    scenes, number = known_scenes(workspace.cache)
-    fitted = fit_diagnosis(
-        shifted,
-        predictor.predict(shifted.images, "shifted tiles, ensemble"),
-        (predictor.predict(known.images, "calibration tiles, ensemble"), known.lots),
-        (predictor.predict(scenes, "scenes of known lots, ensemble"), number),
-        committee.weights_sha256,
+    fitted = _write_diagnosis(
+        workspace, predictor, committee.weights_sha256, repository / COMMITTEE, None
     )
-    fitted.diagnosis.write(repository / COMMITTEE / DIAGNOSIS_FILE)
-    fitted.lots.write(repository / COMMITTEE / LOT_DIAGNOSIS_FILE)
     write(results, predict_shifts(workspace.cache, predictor, fitted_before, fitted))
     return fitted
 
@@ -211,9 +201,8 @@ def cascade_of_exported(workspace: Workspace, repository: Path, results: Path) -
         raise ResultsError(f"there is no cascade for {folder}: it takes committee_first beside it")
     first = repository / found.cascade.first
     write_cascade(found, folder, first)
-    diagnosis = _diagnosis(workspace, predictor, tiles, found)
-    diagnosis.diagnosis.write(first / DIAGNOSIS_FILE)
-    diagnosis.lots.write(first / LOT_DIAGNOSIS_FILE)
+    weights = found.first.calibration.weights_sha256
+    diagnosis = _write_diagnosis(workspace, predictor, weights, first, found.members)
     decisions, by_first = {}, {}
     for name in SETS:
         images = benchmark_set(name, workspace.cache).images
@@ -236,21 +225,31 @@ def cascade_of_exported(workspace: Workspace, repository: Path, results: Path) -
     return found
 
 
-def _diagnosis(
-    workspace: Workspace, predictor: PredictionCache, known: LabelledTiles, found: FittedCascade
+def _write_diagnosis(
+    workspace: Workspace,
+    predictor: PredictionCache,
+    weights_sha256: str,
+    folder: Path,
+    members: int | None,
 ) -> FittedDiagnosis:
-    """The diagnosis of the first members, fitted as that of the whole ensemble."""
-    shifted = shifted_tiles(workspace.cache)
+    """Fit the diagnosis of the first members, or of all, and write it into their folder."""
+
+    def predicted(images: Images, title: str) -> CommitteeOutputs:
+        outputs = predictor.predict(images, f"{title}, ensemble")
+        return outputs if members is None else first_members(outputs, members)
+
+    shifted, known = shifted_tiles(workspace.cache), workspace.fresh_tiles(CALIBRATION)
     scenes, number = known_scenes(workspace.cache)
-    outputs = predictor.predict(shifted.images, "shifted tiles, ensemble")
-    ranked = predictor.predict(scenes, "scenes of known lots, ensemble")
-    return fit_diagnosis(
+    fitted = fit_diagnosis(
         shifted,
-        first_members(outputs, found.members),
-        (first_members(known.outputs, found.members), known.labels),
-        (first_members(ranked, found.members), number),
-        found.first.calibration.weights_sha256,
+        predicted(shifted.images, "shifted tiles"),
+        (predicted(known.images, "calibration tiles"), known.lots),
+        (predicted(scenes, "scenes of known lots"), number),
+        weights_sha256,
     )
+    fitted.diagnosis.write(folder / DIAGNOSIS_FILE)
+    fitted.lots.write(folder / LOT_DIAGNOSIS_FILE)
+    return fitted
 
 
 def cascade_decisions(

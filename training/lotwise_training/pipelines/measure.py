@@ -94,13 +94,9 @@ def fit_policy(workspace: Workspace, out: Console, own_lots: Path | None) -> Non
 def store_predictions(
     workspace: Workspace, results: Path, own_lots: Path | None, *, fresh: bool
 ) -> None:
-    """Store what the trained networks predict of all sets.
+    """Store what the trained networks predict of all sets, and of the fresh tiles if asked for.
 
-    Args:
-        workspace: Recipes, tiles, runs.
-        results: Folder of stored predictions.
-        own_lots: Folder of lots; None for benchmark v1.
-        fresh: Whether to predict the fresh tiles, too.
+    Without own lots, the sets are benchmark v1's.
     """
     recipe, tiles = workspace.committee(own_lots)
     predictor = PredictionCache.with_calibration(workspace.runs, recipe, needed=own_lots is None)

@@ -58,15 +58,15 @@ def ranking(plan: LotPlan) -> Table:
 
 def sentences(plan: LotPlan, target: float) -> list[str]:
     """The next lots, the error now and later, and how many more lots the target takes."""
-    said = []
+    lines = []
     by_risk, by_information = plan.batches[RISK], plan.batches[INFORMATION]
     order = ", in this order" if len(by_risk) > 1 else ""
-    said.append(f"Test next, by cut of risk{order}: {', '.join(by_risk)}.")
+    lines.append(f"Test next, by cut of risk{order}: {', '.join(by_risk)}.")
     if by_information != by_risk:
-        said.append(f"By mutual information: {', '.join(by_information)}.")
+        lines.append(f"By mutual information: {', '.join(by_information)}.")
     now, low, high = plan.outlook.error(plan.tested)
     at_hand = plan.outlook.curve.lots
-    said.append(
+    lines.append(
         f"With {plan.tested} of {at_hand} lots tested, the expected mean error on the others is "
         f"{now:.1%} (90% interval {low:.1%} to {high:.1%})."
     )
@@ -77,13 +77,13 @@ def sentences(plan: LotPlan, target: float) -> list[str]:
         for error, low, high in [plan.outlook.error(plan.tested + step)]
     ]
     if later:
-        said.append(f"Tested in the order that cuts the risk: {', '.join(later)}.")
-    said.append(needed(plan, target))
+        lines.append(f"Tested in the order that cuts the risk: {', '.join(later)}.")
+    lines.append(needed(plan, target))
     if len(plan.lots) <= FEW_UNTESTED:
-        said.append(f"Only {len(plan.lots)} lots are untested: list more for a choice.")
+        lines.append(f"Only {len(plan.lots)} lots are untested: list more for a choice.")
     if plan.simulated:
-        said.append(SIMULATED_COMMITTEE)
-    return said
+        lines.append(SIMULATED_COMMITTEE)
+    return lines
 
 
 def needed(plan: LotPlan, target: float) -> str:

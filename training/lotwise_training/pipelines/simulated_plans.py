@@ -17,7 +17,7 @@ from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.benchmark import benchmark_set
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.pipelines.workspace import Workspace
-from lotwise_training.report.plans import forecasts_table, plans_table
+from lotwise_training.report.planning import forecasts_table, plans_table
 from lotwise_training.report.render import show
 from lotwise_training.store.arrays import write
 from lotwise_training.training.tasks.ensemble import SERVED as COMMITTEE
@@ -61,6 +61,6 @@ def measure_plans(workspace: Workspace, repository: Path, results: Path, out: Co
     )
     write(results, plans)
     records = plan_records(plans, plans.unit)
-    show(plans_table(records, plans, plans.manifest()), out)
+    show(plans_table(records, plans), out)
     show(forecasts_table(records), out)
     out.print(f"wrote {results}")

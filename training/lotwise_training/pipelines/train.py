@@ -30,7 +30,7 @@ from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.pipelines.pretrained import find_pretrained
 from lotwise_training.pipelines.runs import begin_run
 from lotwise_training.pipelines.workspace import Workspace
-from lotwise_training.report.learning_curve import curve_table, need_sentences
+from lotwise_training.report.planning import curve_table, need_sentences
 from lotwise_training.report.render import show
 from lotwise_training.store.arrays import write
 from lotwise_training.training import distributed
@@ -99,15 +99,8 @@ def train_regressor(
 ) -> None:
     """Train the regressor of the property and what it is compared with, and calibrate them.
 
-    Args:
-        workspace: Recipes, tiles, runs.
-        out: Says what was fitted.
-        own_lots: Folder of lots; None for the simulated lots with strength tests.
-        max_seconds: As of `train_committee`.
-        pretrained: As of `train_committee`.
-
-    Raises:
-        TrainingError: As `train_committee`.
+    Arguments and errors as of `train_committee`; without own lots it learns the simulated ones with
+    strength tests.
     """
     with distributed.together():
         recipe = _in_turn(workspace.recipe(RegressorRecipe, "regressor"))

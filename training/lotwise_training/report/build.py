@@ -32,8 +32,7 @@ from lotwise_training.report.classification import classification_sections, runs
 from lotwise_training.report.diagnosis import cascade_section, diagnosis_section
 from lotwise_training.report.edits import edit_section
 from lotwise_training.report.intervals import intervals_section
-from lotwise_training.report.learning_curve import learning_section
-from lotwise_training.report.plans import plans_section
+from lotwise_training.report.planning import learning_section, plans_section
 from lotwise_training.report.property import familiarity_section, property_section
 from lotwise_training.report.render import (
     NONE,

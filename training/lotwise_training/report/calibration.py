@@ -54,7 +54,7 @@ def calibration_section(inputs: Inputs, check: CalibrationCheck) -> Section:
             served = read_calibration(inputs.models / COMMITTEE).calibration
         except LotwiseError as error:
             raise RecheckFailed(f"the served committee has no calibration: {error}") from None
-        check_same("calibration", served, check.calibration, "lotwise-train answers")
+        check_same("calibration", served, check.calibration, "lotwise-train predict")
         verified = f"served calibration {version} is the one measured"
     temperature, request = check.calibration.temperature, check.policy.request
     fresh, policy, records = check.fresh, check.policy, Records()

@@ -10,7 +10,6 @@ from lotwise.core.cascade import CASCADE_FILE, Cascade
 from lotwise.core.cascade_fit import evaluations
 from lotwise.core.diagnosis import DIAGNOSIS_FILE, Diagnosis
 from lotwise.core.lot_diagnosis import LOT_DIAGNOSIS_FILE, LotCalibration
-from lotwise_training.evaluation.cascade import REFERRED, StoredCascade
 from lotwise_training.evaluation.records import Records, Row
 from lotwise_training.evaluation.shifts import (
     EARLY,
@@ -20,7 +19,9 @@ from lotwise_training.evaluation.shifts import (
     MIXED,
     NEW,
     PER_LOT,
+    REFERRED,
     ShiftPredictions,
+    StoredCascade,
     add_early_verdicts,
     add_mixtures,
     balanced_accuracy,

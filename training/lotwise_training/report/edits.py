@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Final
 
 from lotwise_training.evaluation.edits import (
-    LEAST_DIAGONAL,
-    LEAST_PSNR_DB,
-    MOST_OFF_DIAGONAL,
-    MOST_SHIFT,
     SECTION,
     SIMULATOR,
     EditFigures,
@@ -20,7 +15,6 @@ from lotwise_training.evaluation.edits import (
 from lotwise_training.evaluation.records import Records, Row
 from lotwise_training.evaluation.tile_sets import words
 from lotwise_training.report.figures.edits import KINDS, curves_figure, response_figure
-from lotwise_training.report.figures.style import Plot
 from lotwise_training.report.render import (
     NONE,
     Block,
@@ -35,17 +29,26 @@ from lotwise_training.report.render import (
 )
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.targets import Target, at_least, at_most
-from lotwise_training.report.verify_edits import served_edits
+from lotwise_training.report.verify_networks import served_edits
+
+LEAST_DIAGONAL: Final = 0.8
+MOST_OFF_DIAGONAL: Final = 0.15
+LEAST_PSNR_DB: Final = 28.0
+MOST_SHIFT: Final = 0.01
 
 
 @section_of(EditResult)
 def edit_section(inputs: Inputs, found: EditResult) -> Section:
     """The section, see `Inputs`; asks the served editor again and shows what it draws."""
     sets, manifest = found.sets, found.manifest()
-    unit, served = manifest["unit"], manifest["served"]
+    unit, served = found.unit, found.served
     figures = edit_figures(sets, seed=inputs.seed)
-    records = edit_records(figures, manifest["attributes"], unit)
-    plots, verified = edit_plots(figures, manifest), ""
+    records = edit_records(figures, found.attributes, unit)
+    plots = [
+        plot("edit-response", response_figure(figures, found.attributes)),
+        plot("edit-curves", curves_figure(found.curves)),
+    ]
+    verified = ""
     if inputs.models is not None:
         with served_models(inputs.models) as models:
             sheets, worst = served_edits(models, sets[served], manifest)
@@ -90,14 +93,6 @@ def edit_targets(served: EditFigures) -> tuple[Target, ...]:
         at_least("PSNR of redrawn tiles", decibels, LEAST_PSNR_DB, "dB", 1),
         at_most("change of the prediction by redrawing", shift, MOST_SHIFT),
     )
-
-
-def edit_plots(figures: Mapping[str, EditFigures], manifest: Mapping[str, Any]) -> list[Plot]:
-    """Figures of edits."""
-    return [
-        plot("edit-response", response_figure(figures, manifest["attributes"])),
-        plot("edit-curves", curves_figure(manifest["curves"])),
-    ]
 
 
 def _sign(row: Row) -> str:

@@ -29,7 +29,7 @@ from lotwise_training.report.render import (
 )
 from lotwise_training.report.served_models import served_models
 from lotwise_training.report.targets import Target, in_unit
-from lotwise_training.report.verify_property import check_calibration, check_predictions
+from lotwise_training.report.verify_networks import check_calibration, check_predictions
 
 
 @section_of(IntervalResult)

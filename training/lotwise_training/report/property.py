@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from lotwise.core.known_tiles import KNOWN_TILES_FILE, KnownTiles
 from lotwise_training.evaluation.bootstrap import wilson
@@ -14,7 +13,6 @@ from lotwise_training.evaluation.property_predictions import (
     NEW_LOTS,
     TILE_RANDOM,
     PropertyResult,
-    PropertySet,
 )
 from lotwise_training.evaluation.records import Records
 from lotwise_training.evaluation.regression import (
@@ -26,7 +24,6 @@ from lotwise_training.evaluation.regression import (
 )
 from lotwise_training.metrics import auroc
 from lotwise_training.report.figures.regression import lots_figure, methods_figure, predicted_figure
-from lotwise_training.report.figures.style import Plot
 from lotwise_training.report.render import (
     Block,
     Inputs,
@@ -39,7 +36,7 @@ from lotwise_training.report.render import (
 )
 from lotwise_training.report.served_models import check_same, served_models
 from lotwise_training.report.targets import Target, at_least, at_most
-from lotwise_training.report.verify_property import check_predictions
+from lotwise_training.report.verify_networks import check_predictions
 
 FAMILIARITY: Final = "known tiles"
 LEVELS: Final = (0.005, 0.01, 0.05)
@@ -48,21 +45,25 @@ LEVELS: Final = (0.005, 0.01, 0.05)
 @section_of(PropertyResult)
 def property_section(inputs: Inputs, found: PropertyResult) -> Section:
     """The section, see `Inputs`; asks the served regressor about tiles of new lots again."""
-    sets, manifest = found.sets, found.manifest()
-    verified, unit = "", manifest["unit"]
+    sets, name, unit, verified = found.sets, found.property, found.unit, ""
     # Tiles of a user's lots cannot be rendered again.
     if inputs.models is not None and NEW_LOTS in sets:
         with served_models(inputs.models) as served:
             tiles, worst = check_predictions(served, sets[NEW_LOTS], seed=inputs.seed)
         verified = paragraph("regressor-verified", tiles=tiles, worst=worst, unit=unit)
     records = property_records(sets, unit)
-    trained = [run["train_lots"] for run in manifest["networks"].values()]
+    trained = [run.train_lots for run in found.networks.values()]
     learned = f"{max(trained)} simulated lots" if trained else "simulated lots"
-    fields = {key: manifest[key] for key in ("property", "unit", "profile")}
-    lead = paragraph("property", learned=learned, **fields)
-    plots = property_plots(sets, manifest, records)
-    blocks: list[Block] = [lead, property_table(records, unit), *plots]
-    stated, targets = {"networks": manifest["networks"]}, property_targets(records)
+    blocks: list[Block] = [
+        paragraph("property", learned=learned, property=name, unit=unit, profile=found.profile),
+        property_table(records, unit),
+        plot("property-methods", methods_figure(records)),
+        plot("property-predicted", predicted_figure(sets, name, unit)),
+    ]
+    if LOT_HELD_OUT in sets:
+        title = "Error of every lot when it was held out"
+        blocks.append(plot("property-lots", lots_figure(sets[LOT_HELD_OUT], title, unit)))
+    stated, targets = {"networks": found.manifest()["networks"]}, property_targets(records)
     return Section("property", "Predicted property", blocks, records, targets, stated, verified)
 
 
@@ -96,21 +97,6 @@ def property_targets(records: Records) -> tuple[Target, ...]:
     )
 
 
-def property_plots(
-    sets: Mapping[str, PropertySet], manifest: Mapping[str, Any], records: Records
-) -> list[Plot]:
-    """Figures of the property."""
-    name, unit = manifest["property"], manifest["unit"]
-    plots = [
-        plot("property-methods", methods_figure(records)),
-        plot("property-predicted", predicted_figure(sets, name, unit)),
-    ]
-    if LOT_HELD_OUT in sets:
-        title = "Error of every lot when it was held out"
-        plots.append(plot("property-lots", lots_figure(sets[LOT_HELD_OUT], title, unit)))
-    return plots
-
-
 def ood_records(p_values: PValues) -> Records:
     """Shares of tiles at or below each of LEVELS, and AUROCs against new lots, by set."""
     records, known = Records(), p_values[NEW_LOTS]
@@ -136,12 +122,9 @@ def ood_table(records: Records) -> Table:
 @section_of(FamiliarityResult)
 def familiarity_section(inputs: Inputs, found: FamiliarityResult) -> Section:
     """The section, see `Inputs`; compares the served known tiles."""
-    p_values, manifest = found.sets, found.manifest()
     if inputs.models is not None:
         served = KnownTiles.read(inputs.models / "regressor" / KNOWN_TILES_FILE).statement
-        stated = served.model_dump(mode="json")
-        check_same("set of known tiles", stated, manifest["known_tiles"], "lotwise-train evaluate")
-    records = ood_records(p_values)
-    title = "Familiarity of tiles to the regressor"
-    stated = {"levels": list(LEVELS)}
+        check_same("set of known tiles", served, found.known_tiles, "lotwise-train evaluate")
+    records = ood_records(found.sets)
+    title, stated = "Familiarity of tiles to the regressor", {"levels": list(LEVELS)}
     return Section("known-tiles", title, (ood_table(records),), records, (), stated)

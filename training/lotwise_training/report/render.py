@@ -127,7 +127,7 @@ class Inputs:
 
     Attributes:
         results: Folder of stored predictions.
-        models: The model repository, which is compared and asked again; None does neither.
+        models: The model repository, which is compared and run again; None does neither.
         outputs: Stored predictions of the committee.
         seed: Of bootstraps, draws and the choice of tiles.
     """
@@ -149,7 +149,7 @@ class Section:
         records: What was measured.
         targets: Beside what was measured.
         stated: What else `metrics.json` states of it, in JSON's types.
-        verified: What served models were asked again, as a sentence; empty for nothing.
+        verified: What served models predicted again, as a sentence; empty for nothing.
     """
 
     name: str
@@ -257,14 +257,20 @@ def numbered(sections: Iterable[Section]) -> dict[str, int]:
     return {name: number for number, name in enumerate(names, 1)}
 
 
-def refer(text: str, numbers: Mapping[str, int]) -> str:
-    """Text whose references to tables are replaced by their numbers; by a name where not shown."""
+def refer(text: str, numbers: Mapping[str, int], *, link: bool = False) -> str:
+    """Text whose references to tables are replaced by their numbers; by a name where not shown.
 
-    def name_of(match: re.Match[str]) -> str:
-        name = match[1]
-        return f"Table {numbers[name]}" if name in numbers else f"the table “{name}”"
-
-    return _REFERENCE.sub(name_of, text)
+    Args:
+        text: Refers to tables as `[[name]]`.
+        numbers: Of the tables, by name.
+        link: Whether to escape the text for HTML and make references links.
+    """
+    parts = _REFERENCE.split(str(escape(text)) if link else text)
+    for at in range(1, len(parts), 2):
+        name = parts[at]
+        shown = f"Table {numbers[name]}" if name in numbers else f"the table “{name}”"
+        parts[at] = f'<a href="#{name}">{shown}</a>' if link and name in numbers else shown
+    return "".join(parts)
 
 
 def show(table: Table, console: Console, numbers: Mapping[str, int] | None = None) -> None:
@@ -306,7 +312,7 @@ def render_page(title: str, lead: str, sections: Sequence[Section]) -> str:
         "plot": lambda block: isinstance(block, Plot),
     }
     template.filters |= {
-        "refer": lambda text: _linked(text, numbers),
+        "refer": lambda text: Markup(refer(text, numbers, link=True)),
         "svg": lambda plot: Markup(as_svg(plot.figure, plot.name, refer(plot.caption, numbers))),
         "verdict": lambda text: {REACHED: "yes", MISSED: "no"}.get(text, ""),
     }
@@ -317,15 +323,3 @@ def render_page(title: str, lead: str, sections: Sequence[Section]) -> str:
         numbers=numbers,
         definitions={name: each for name, each in METRICS.items() if name in used},
     )
-
-
-def _linked(text: str, numbers: Mapping[str, int]) -> Markup:
-    """Escaped text whose references to tables are links."""
-    parts = _REFERENCE.split(text)
-    made = Markup("")
-    for number, part in enumerate(parts):
-        if number % 2 and part in numbers:
-            made += Markup('<a href="#{}">Table {}</a>').format(part, numbers[part])
-        else:
-            made += escape(refer(f"[[{part}]]", numbers) if number % 2 else part)
-    return made

@@ -1,4 +1,4 @@
-"""Served models, asked inside this process."""
+"""Served models, run inside this process."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check_same(what: str, served: object, measured: object, command: str) -> Non
 
 
 class Committee(Protocol):
-    """A committee that can be asked."""
+    """A committee that predicts."""
 
     @property
     def metadata(self) -> ModelMetadata:
@@ -69,7 +69,7 @@ class ServedModels:
         """What a model states of itself."""
         return self._runner.run(self._engine.describe(model)).signature
 
-    def ask(self, model: str, inputs: Tensors) -> Tensors:
+    def infer(self, model: str, inputs: Tensors) -> Tensors:
         """All outputs of a model for one batch; inputs that it does not have are left out."""
         taken = {spec.name: inputs[spec.name] for spec in self.signature(model).inputs}
         return self._runner.run(self._engine.infer(model, taken))
@@ -81,11 +81,7 @@ class ServedCommittee:
     def __init__(self, models: ServedModels) -> None:
         self._models = models
         self.signature = models.signature(COMMITTEE)
-
-    @property
-    def metadata(self) -> ModelMetadata:
-        """See `Committee`."""
-        return self.signature.metadata
+        self.metadata = self.signature.metadata
 
     def logits(self, images: Images) -> npt.NDArray[np.float32]:
         """See `Committee`."""
@@ -94,7 +90,7 @@ class ServedCommittee:
         parts = []
         for start in range(0, len(images), limit):
             batch = {"image": images[start : start + limit, None]}
-            parts.append(self._models.ask(COMMITTEE, batch)["logits"])
+            parts.append(self._models.infer(COMMITTEE, batch)["logits"])
         return np.concatenate(parts)
 
 
@@ -103,7 +99,7 @@ def served_models(repository: Path) -> Iterator[ServedModels]:
     """The models of a repository, put together from their parts where needed.
 
     Raises:
-        RecheckFailed: One that is asked cannot be loaded.
+        RecheckFailed: One that is run cannot be loaded.
     """
     # Here, because who measures on a machine without the packages of serving has no engine.
     from lotwise.runtime.inference_onnxruntime import OnnxRuntimeInference

@@ -121,18 +121,18 @@ def agreed(value: Value) -> Value:
     """The first process's value, in all of them; anything that pickles."""
     if count() == 1:
         return value
-    told = [value]
-    torch.distributed.broadcast_object_list(told, device=_device())
-    return told[0]
+    shared = [value]
+    torch.distributed.broadcast_object_list(shared, device=_device())
+    return shared[0]
 
 
 def agreed_number(value: float) -> float:
     """As `agreed`, without pickling: for every step."""
     if count() == 1:
         return value
-    told = torch.tensor(value, dtype=torch.float64, device=_device())
-    torch.distributed.broadcast(told, 0)
-    return told.item()
+    shared = torch.tensor(value, dtype=torch.float64, device=_device())
+    torch.distributed.broadcast(shared, 0)
+    return shared.item()
 
 
 def mean(value: Tensor) -> Tensor:

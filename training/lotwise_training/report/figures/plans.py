@@ -22,8 +22,8 @@ from lotwise_training.report.figures.style import (
     GREY,
     PALE,
     blank,
+    in_percent,
     legend_below,
-    percent,
     styled,
 )
 
@@ -39,7 +39,7 @@ _MARKERS: Final[Mapping[str, str]] = MappingProxyType({RANDOM: "s", RISK: "o", I
 
 
 @styled
-def plan_figure(made: SimulatedPlans, stated: Mapping[str, Any]) -> Figure:
+def plan_figure(made: SimulatedPlans) -> Figure:
     """Error against the number of tested lots by way, and what the process expects of it."""
     at = {name: number for number, name in enumerate(FIGURES)}
     figure = blank(3.3)
@@ -56,10 +56,10 @@ def plan_figure(made: SimulatedPlans, stated: Mapping[str, Any]) -> Figure:
     left.set_yscale("log")
     left.yaxis.set_major_locator(FixedLocator([0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16]))
     left.yaxis.set_minor_locator(NullLocator())
-    left.yaxis.set_major_formatter(percent)
+    in_percent(left, "y")
     left.set_xlim(made.sizes[0] - 1, made.sizes[-1] + 1)
     left.set_xlabel(f"tested lots (the first {FIRST} at random)")
-    left.set_ylabel(f"MAPE of the {stated['property']} (log)")
+    left.set_ylabel(f"MAPE of the {made.property} (log)")
     left.set_title(f"Error on {made.held} lots that are never offered")
     ends = [0.0, 1.1 * float(max(e[:, 0, at["expected"]].mean() for e in made.errors.values()))]
     right.plot(ends, ends, color=GREY, lw=0.8, ls=":")
@@ -81,8 +81,7 @@ def plan_figure(made: SimulatedPlans, stated: Mapping[str, Any]) -> Figure:
     right.set_xlim(*ends)
     right.set_ylim(*ends)
     right.set_aspect("equal")
-    for axis in (right.xaxis, right.yaxis):
-        axis.set_major_formatter(percent)
+    in_percent(right, "xy")
     right.set(xlabel="expected error, without labels", ylabel="true mean error")
     right.set_title("Expected and true error")
     handles, labels = left.get_legend_handles_labels()
@@ -105,47 +104,24 @@ def learning_figure(curve: LearningCurve) -> Figure:
     seen = ahead <= tiles[-1]
     errors = np.array([law.error(each) for each in ahead])
     axes.plot(ahead[seen], 1 - errors[seen], color=COLOURS[ENSEMBLE], label="power law")
-    axes.plot(
-        ahead[~seen],
-        1 - errors[~seen],
-        "--",
-        color=COLOURS[ENSEMBLE],
-        label="power law, extrapolated",
-    )
+    colour = COLOURS[ENSEMBLE]
+    label = "power law, extrapolated"
+    axes.plot(ahead[~seen], 1 - errors[~seen], "--", color=colour, label=label)
     drawn = np.array([np.quantile(point.drawn, INTERVAL) for point in curve.points])
     predicted = np.array([point.predicted for point in curve.points])
-    axes.errorbar(
-        tiles,
-        predicted,
-        yerr=np.stack([predicted - drawn[:, 0], drawn[:, 1] - predicted]),
-        fmt="o",
-        ms=4,
-        color=COLOURS[ENSEMBLE],
-        capsize=2,
-        label="predicted from unlabelled tiles",
-    )
-    axes.plot(
-        tiles,
-        [point.accuracy for point in curve.points],
-        "^",
-        ms=5,
-        mfc="none",
-        color=COLOURS[DROPOUT],
-        label="true accuracy",
-    )
-    axes.plot(
-        tiles,
-        [point.confidence for point in curve.points],
-        "x",
-        ms=4,
-        color=GREY,
-        label="confidence before scaling",
-    )
+    off = np.abs(drawn.T - predicted)
+    style: dict[str, Any] = {"fmt": "o", "ms": 4, "color": colour, "capsize": 2}
+    axes.errorbar(tiles, predicted, off, label="predicted from unlabelled tiles", **style)
+    accuracy = [point.accuracy for point in curve.points]
+    style = {"ms": 5, "mfc": "none", "color": COLOURS[DROPOUT]}
+    axes.plot(tiles, accuracy, "^", label="true accuracy", **style)
+    confidence = [point.confidence for point in curve.points]
+    axes.plot(tiles, confidence, "x", ms=4, color=GREY, label="confidence before scaling")
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator([*tiles.tolist(), FURTHER * int(tiles[-1])]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.yaxis.set_major_formatter(percent)
+    in_percent(axes, "y")
     axes.set(xlabel="training tiles (log)", ylabel="accuracy")
     legend_below(figure, axes, 3)
     return figure

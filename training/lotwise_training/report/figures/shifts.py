@@ -40,7 +40,7 @@ from lotwise_training.report.figures.style import (
     RED,
     YELLOW,
     blank,
-    percent,
+    in_percent,
     styled,
 )
 
@@ -77,7 +77,7 @@ def entropy_figure(outputs: Predictions) -> Figure:
     top = min(1.0, 1.3 * max(panel.get_ylim()[1] for panel in grid.flat[: len(shown)]))
     grid[0, 0].set_ylim(0, top)
     grid[0, 0].set_yticks([tick for tick in (0.01, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0) if tick <= top])
-    grid[0, 0].yaxis.set_major_formatter(percent)
+    in_percent(grid[0, 0], "y")
     for row in grid:
         row[0].set_ylabel("share of tiles")
     for number, panel in enumerate(grid.flat):
@@ -120,7 +120,7 @@ def kinds_figure(records: Records) -> Figure:
             axes.barh(places, shares, left=left, **style)
             left += shares
         axes.set(title=title, xlim=(0, 1))
-        axes.xaxis.set_major_formatter(percent)
+        in_percent(axes, "x")
         axes.set_xlabel("share diagnosed as each kind")
     panels[0].set_yticks(places, [f"{words(r.of['set'])} ({r.of['truth']})" for r in rows])
     handles, labels = panels[0].get_legend_handles_labels()
@@ -207,8 +207,7 @@ def _roc_panel(
     # A root shows where alarms are rare, which is where one works.
     axes.set_xscale("function", functions=(np.sqrt, np.square))
     axes.xaxis.set_major_locator(FixedLocator([0.01, 0.05, 0.2, 0.5, 1.0]))
-    axes.xaxis.set_major_formatter(percent)
-    axes.yaxis.set_major_formatter(percent)
+    in_percent(axes, "xy")
     axes.set_title(words(name), fontsize=7.5)
     axes.text(0.96, 0.36, "AUROC", transform=axes.transAxes, ha="right", fontsize=7, color=GREY)
     for place, (text, colour) in enumerate(areas):

@@ -39,6 +39,7 @@ __all__ = [
     "Plot",
     "as_svg",
     "blank",
+    "in_percent",
     "legend_below",
     "method_marks",
     "percent",
@@ -65,6 +66,12 @@ class Plot:
 def percent(share: float, _position: float = 0.0) -> str:
     """Text of a tick: 0.125 is 12.5%."""
     return f"{100 * share:.4g}%"
+
+
+def in_percent(axes: Axes, of: str) -> None:
+    """Ticks of the axes named, "x", "y" or "xy", as percentages of shares."""
+    for name in of:
+        getattr(axes, f"{name}axis").set_major_formatter(percent)
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int) -> None:

@@ -128,7 +128,7 @@ class EditorLosses:
         rng: np.random.Generator,
         figures: dict[str, float],
     ) -> Tensor:
-        """What edited tiles owe: attributes, looks and texture, float [].
+        """Loss of edited tiles by attributes, looks and texture, float [].
 
         Args:
             real: float [B, 1, H, W], grey values of tiles.

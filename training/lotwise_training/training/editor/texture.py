@@ -81,7 +81,7 @@ class TextureTargets:
         return (_terms(target) - _terms(current)) @ self._weights
 
     def loss(self, image: Tensor, edited: Tensor, current: Tensor, target: Tensor) -> Tensor:
-        """How much of the expected change an edit owes.
+        """How much of the expected change is missing from an edit.
 
         Args:
             image: float [B, 1, H, W], grey values.

@@ -1,4 +1,4 @@
-"""The report's section on the learning curve, and how many tiles an accuracy takes."""
+"""The report's sections on planning: which lot to test next, how many tiles an accuracy takes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ from typing import Final
 
 import numpy as np
 
-from lotwise_training.active_learning.learning_curve import LearningCurve, figures
+from lotwise.core.calibration import read_calibration
+from lotwise_training.active_learning.acquisition import RISK
+from lotwise_training.active_learning.learning_curve import LearningCurve
 from lotwise_training.active_learning.power_law import INTERVAL, Need, interval, need
+from lotwise_training.active_learning.savings import (
+    FORECASTS,
+    MOST_OFF,
+    PLANS,
+    most_off,
+    plan_records,
+)
+from lotwise_training.active_learning.simulation import FIRST, RANDOM, SimulatedPlans
 from lotwise_training.evaluation.records import Records, Row
-from lotwise_training.report.figures.plans import learning_figure
+from lotwise_training.report.figures.plans import learning_figure, plan_figure
 from lotwise_training.report.render import (
+    NONE,
     Inputs,
     Section,
     Table,
@@ -22,13 +33,81 @@ from lotwise_training.report.render import (
     section_of,
     table,
 )
+from lotwise_training.report.served_models import COMMITTEE, check_same
 from lotwise_training.report.targets import Target, at_most
 
-SECTION: Final = "learning curve"
+SAVING_AT: Final = 20
+AGAINST: Final = ("against_random", "random_needs", "saved")
+"""Says nothing of random choice itself."""
+LEARNING_CURVE: Final = "learning curve"
 WITHIN: Final = 0.02
 """Of the true accuracy the predicted one was to lie."""
 LEAST_POINTS: Final = 3
 """That a curve is extrapolated from."""
+
+
+@section_of(SimulatedPlans)
+def plans_section(inputs: Inputs, made: SimulatedPlans) -> Section:
+    """The section, see `Inputs`; compares the served committee."""
+    weights = made.weights_sha256
+    if inputs.models is not None:
+        served = read_calibration(inputs.models / COMMITTEE).calibration.weights_sha256
+        check_same("committee", served, weights, "lotwise-train plan lots --measure")
+    records = plan_records(made, made.unit, inputs.seed)
+    starts, figure = len(made.errors[RANDOM]), plan_figure(made)
+    blocks = (
+        plot("plan-lots", figure, starts=starts, off=100 * MOST_OFF),
+        plans_table(records, made),
+        forecasts_table(records),
+    )
+    title, targets = "Which lot to test next", plan_targets(records, made)
+    return Section("plans", title, blocks, records, targets, {"weights_sha256": weights})
+
+
+def plans_table(records: Records, made: SimulatedPlans) -> Table:
+    """Errors by way and number of tested lots, and what is saved."""
+    last = int(made.sizes[-1])
+
+    def needs(row: Row) -> str:
+        metric = row.metrics.get("random_needs")
+        if metric is None:
+            return NONE
+        ends = metric.interval or (None, None)
+        lots = [f"over {last}" if n is None else f"{n:.0f}" for n in (metric.value, *ends)]
+        return lots[0] if len(set(lots)) == 1 else f"{lots[0]} ({lots[1]} to {lots[2]})"
+
+    rows = []
+    for row in records.rows(PLANS):
+        if row.of["way"] == RANDOM:
+            kept = {name: each for name, each in row.metrics.items() if name not in AGAINST}
+            rows.append(Row(row.of, kept))
+        elif row.of["tested"] != FIRST:  # nothing is chosen yet at the first size
+            rows.append(row)
+    fields = {"starts": len(made.errors[RANDOM]), "unit": made.unit, "property": made.property}
+    return table("plans", rows, {"needs": needs}, made=made, first=FIRST, **fields)
+
+
+def forecasts_table(records: Records) -> Table:
+    """Forecast errors beside those observed."""
+    rows = records.rows(FORECASTS)
+    return table("forecasts", rows, starts=rows[0].metrics["forecast"].count if rows else 0)
+
+
+def plan_targets(records: Records, made: SimulatedPlans) -> tuple[Target, ...]:
+    """The project's targets beside what was measured."""
+    found = records.find(PLANS, "against_random", way=RISK, tested=SAVING_AT)
+    value = None if found is None or found.interval is None else float(found.value or 0.0)
+    ends = found.interval if found is not None else None
+    return (
+        at_most("expected error of untested lots, off by", most_off(made), MOST_OFF, "points", 1),
+        Target(
+            f"{SAVING_AT} chosen lots against as many random ones",
+            "significantly less MAPE",
+            "" if value is None else f"{cell(value, '+%2')} points",
+            reached=None if ends is None or ends[1] is None else ends[1] < 0,
+            value=value,
+        ),
+    )
 
 
 @section_of(LearningCurve)
@@ -36,7 +115,8 @@ def learning_section(_: Inputs, curve: LearningCurve) -> Section:
     """The section, see `Inputs`."""
     text = " ".join(need_sentences(curve, ()))
     blocks = (curve_table(curve), plot("learning", learning_figure(curve)), text)
-    stated = {key: value for key, value in figures(curve).items() if key != "points"}
+    left_out = ("points", "arrays_sha256")
+    stated = {key: value for key, value in curve.manifest().items() if key not in left_out}
     title, records = "Learning curve: how many tiles an accuracy takes", curve_records(curve)
     return Section("learning", title, blocks, records, curve_targets(curve), stated)
 
@@ -47,7 +127,7 @@ def curve_records(curve: LearningCurve) -> Records:
     for point in curve.points:
         low, high = np.quantile(point.drawn, INTERVAL).tolist()
         records.add(
-            SECTION,
+            LEARNING_CURVE,
             {"training_tiles": point.tiles},
             curve.unlabelled,
             share=point.share,
@@ -70,7 +150,7 @@ def curve_table(curve: LearningCurve) -> Table:
         return cell(row.value("predicted") - row.value("accuracy"), "+%1")
 
     forms = {"of_lot": of_lot, "difference": difference}
-    rows = curve_records(curve).rows(SECTION)
+    rows = curve_records(curve).rows(LEARNING_CURVE)
     return table("learning-curve", rows, forms, curve=curve, extrapolated=_extrapolated(curve))
 
 
