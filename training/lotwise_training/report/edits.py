@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from lotwise_training.evaluation.edits import (
@@ -15,6 +16,7 @@ from lotwise_training.evaluation.edits import (
 from lotwise_training.evaluation.records import Records, Row
 from lotwise_training.evaluation.tile_sets import words
 from lotwise_training.report.figures.edits import KINDS, curves_figure, response_figure
+from lotwise_training.report.figures.style import Plot
 from lotwise_training.report.render import (
     NONE,
     Block,
@@ -44,11 +46,7 @@ def edit_section(inputs: Inputs, found: EditResult) -> Section:
     unit, served = found.unit, found.served
     figures = edit_figures(sets, seed=inputs.seed)
     records = edit_records(figures, found.attributes, unit)
-    plots = [
-        plot("edit-response", response_figure(figures, found.attributes)),
-        plot("edit-curves", curves_figure(found.curves)),
-    ]
-    verified = ""
+    plots, verified = edit_plots(figures, found), ""
     if inputs.models is not None:
         with served_models(inputs.models) as models:
             sheets, worst = served_edits(models, sets[served], manifest)
@@ -93,6 +91,14 @@ def edit_targets(served: EditFigures) -> tuple[Target, ...]:
         at_least("PSNR of redrawn tiles", decibels, LEAST_PSNR_DB, "dB", 1),
         at_most("change of the prediction by redrawing", shift, MOST_SHIFT),
     )
+
+
+def edit_plots(figures: Mapping[str, EditFigures], result: EditResult) -> list[Plot]:
+    """Figures of edits."""
+    return [
+        plot("edit-response", response_figure(figures, result.attributes)),
+        plot("edit-curves", curves_figure(result.curves)),
+    ]
 
 
 def _sign(row: Row) -> str:

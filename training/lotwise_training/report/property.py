@@ -24,6 +24,7 @@ from lotwise_training.evaluation.regression import (
 )
 from lotwise_training.metrics import auroc
 from lotwise_training.report.figures.regression import lots_figure, methods_figure, predicted_figure
+from lotwise_training.report.figures.style import Plot
 from lotwise_training.report.render import (
     Block,
     Inputs,
@@ -54,15 +55,8 @@ def property_section(inputs: Inputs, found: PropertyResult) -> Section:
     records = property_records(sets, unit)
     trained = [run.train_lots for run in found.networks.values()]
     learned = f"{max(trained)} simulated lots" if trained else "simulated lots"
-    blocks: list[Block] = [
-        paragraph("property", learned=learned, property=name, unit=unit, profile=found.profile),
-        property_table(records, unit),
-        plot("property-methods", methods_figure(records)),
-        plot("property-predicted", predicted_figure(sets, name, unit)),
-    ]
-    if LOT_HELD_OUT in sets:
-        title = "Error of every lot when it was held out"
-        blocks.append(plot("property-lots", lots_figure(sets[LOT_HELD_OUT], title, unit)))
+    lead = paragraph("property", learned=learned, property=name, unit=unit, profile=found.profile)
+    blocks: list[Block] = [lead, property_table(records, unit), *property_plots(found, records)]
     stated, targets = {"networks": found.manifest()["networks"]}, property_targets(records)
     return Section("property", "Predicted property", blocks, records, targets, stated, verified)
 
@@ -95,6 +89,19 @@ def property_targets(records: Records) -> tuple[Target, ...]:
             value=gain,
         ),
     )
+
+
+def property_plots(result: PropertyResult, records: Records) -> list[Plot]:
+    """Figures of the property."""
+    sets, unit = result.sets, result.unit
+    plots = [
+        plot("property-methods", methods_figure(records)),
+        plot("property-predicted", predicted_figure(sets, result.property, unit)),
+    ]
+    if LOT_HELD_OUT in sets:
+        title = "Error of every lot when it was held out"
+        plots.append(plot("property-lots", lots_figure(sets[LOT_HELD_OUT], title, unit)))
+    return plots
 
 
 def ood_records(p_values: PValues) -> Records:
