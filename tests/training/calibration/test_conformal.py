@@ -1,7 +1,5 @@
 """Intervals are calibrated by networks that had not seen the lots, and stored answers say so."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -20,14 +18,10 @@ from lotwise_training.evaluation.conformal import (
 from lotwise_training.inference.predict import predict_property
 from lotwise_training.store.arrays import ResultsError, read, write
 from lotwise_training.store.checkpoint import CheckpointError
-from lotwise_training.training.loop import train_network
 from lotwise_training.training.tasks.property import (
-    RegressorTask,
     fold_name,
-    regressor_jobs,
     regressor_splits,
 )
-from lotwise_training.training.tasks.regression import RegressionTrainer
 from tests.training.striped_lots import RECIPE, striped_lots
 
 DATA = striped_lots()
@@ -41,16 +35,6 @@ SAID = HeldOut(
     lot_ids=("a", "b", "c"),
     recipes=("x", "x", "c"),
 )
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    runs = tmp_path_factory.mktemp("runs")
-    for job in regressor_jobs(DATA, RECIPE):
-        trainer = RegressionTrainer(RegressorTask, DATA, RECIPE.network)
-        if job.name in (fold_name(0), fold_name(1)):
-            train_network(trainer, replace(job, steps=2), runs, report=lambda *_: None)
-    return runs
 
 
 def made(said=SAID, **changes):
@@ -89,13 +73,13 @@ def test_some_lots_can_calibrate_alone():
     assert alone == (whole["a"], whole["c"])
 
 
-def test_every_lot_is_judged_by_the_network_that_held_it_out(runs):
-    calibration = calibrate_intervals(DATA, RECIPE, runs)
+def test_every_lot_is_judged_by_the_network_that_held_it_out(regressor_runs):
+    calibration = calibrate_intervals(DATA, RECIPE, regressor_runs)
     assert [lot.lot_id for lot in calibration.lots] == list(DATA.table.lot_ids)
     assert calibration.tiles_per_lot == 6
     assert calibration.logarithmic
     assert calibration.coverage == 0.75
-    networks = load_folds(runs, 2)
+    networks = load_folds(regressor_runs, 2)
     assert calibration.weights_sha256 == committee_sha256(networks)
     splits = regressor_splits(DATA, RECIPE)
     for number, lot in enumerate(calibration.lots):
@@ -107,9 +91,9 @@ def test_every_lot_is_judged_by_the_network_that_held_it_out(runs):
             assert np.abs(possible - residual).min() < 1e-4 * (1 + residual)
 
 
-def test_a_lot_of_few_tiles_sets_how_many_are_taken_of_each(runs):
+def test_a_lot_of_few_tiles_sets_how_many_are_taken_of_each(regressor_runs):
     few = DATA.few(4)
-    assert calibrate_intervals(few, RECIPE, runs).tiles_per_lot == 4
+    assert calibrate_intervals(few, RECIPE, regressor_runs).tiles_per_lot == 4
 
 
 def test_without_fold_networks_nothing_is_calibrated(tmp_path):
@@ -117,13 +101,19 @@ def test_without_fold_networks_nothing_is_calibrated(tmp_path):
         calibrate_intervals(DATA, RECIPE, tmp_path)
 
 
-def test_answers_are_stored_from_which_the_calibration_follows(runs, tmp_path):
+def test_answers_are_stored_from_which_the_calibration_follows(regressor_runs, tmp_path):
     result = interval_predictions(
-        DATA, NEW, RECIPE, runs, profile="tiny", benchmark=1, reference=DATA.table.lot_ids[:2]
+        DATA,
+        NEW,
+        RECIPE,
+        regressor_runs,
+        profile="tiny",
+        benchmark=1,
+        reference=DATA.table.lot_ids[:2],
     )
     new = result.new
     assert new.predicted.shape == (len(NEW), 2)
-    for number, network in enumerate(load_folds(runs, 2)):
+    for number, network in enumerate(load_folds(regressor_runs, 2)):
         np.testing.assert_array_equal(
             new.predicted[:, number], predict_property(network, NEW.images)
         )
@@ -137,7 +127,7 @@ def test_answers_are_stored_from_which_the_calibration_follows(runs, tmp_path):
         logarithmic=manifest["logarithmic"],
         weights_sha256=manifest["weights_sha256"],
     )
-    assert followed == calibrate_intervals(DATA, RECIPE, runs)
+    assert followed == calibrate_intervals(DATA, RECIPE, regressor_runs)
     np.testing.assert_array_equal(other.predicted, new.predicted)
     assert other.lot_ids == NEW.table.lot_ids
     assert manifest["reference_lots"] == list(DATA.table.lot_ids[:2])

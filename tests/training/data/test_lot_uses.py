@@ -8,7 +8,7 @@ from lotwise.core.decoding import decode_file
 from lotwise.core.preprocessing import fit_to_model
 from lotwise_training.data.lot_uses import lot_uses, show_lot_uses
 from lotwise_training.data.tiles import DatasetError
-from tests.support.laboratories import FIELD, grey, lots_csv, read, write
+from tests.support.lot_folders import FIELD, grey, lots_csv, read, write
 from tests.training.small_lots import folder_lots
 
 LARGE, SMALL, TINY = [(8, 8)], [(3, 3)], [(2, 2)]

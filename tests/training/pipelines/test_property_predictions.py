@@ -1,7 +1,5 @@
 """What regressors and their baselines say of tiles that they did not learn from."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -23,16 +21,12 @@ from lotwise_training.pipelines.property_predictions import property_result, pro
 from lotwise_training.store.arrays import read, write
 from lotwise_training.store.checkpoint import CheckpointError, weights_sha256
 from lotwise_training.training.base import checkpoint_path
-from lotwise_training.training.loop import train_network
 from lotwise_training.training.tasks.property import (
     SECOND,
-    RegressorTask,
     fold_name,
-    regressor_jobs,
     regressor_splits,
     served_name,
 )
-from lotwise_training.training.tasks.regression import RegressionTrainer
 from tests.training.striped_lots import RECIPE, striped_lots
 
 DATA = striped_lots()
@@ -40,17 +34,8 @@ NEW = striped_lots((5, 7), regions=3, seed=1)
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    runs = tmp_path_factory.mktemp("runs")
-    for job in regressor_jobs(DATA, RECIPE):
-        trainer = RegressionTrainer(RegressorTask, DATA, RECIPE.network)
-        train_network(trainer, replace(job, steps=2), runs, report=lambda *_: None)
-    return runs
-
-
-@pytest.fixture(scope="module")
-def sets(runs):
-    return property_sets(DATA, NEW, RECIPE, runs)
+def sets(regressor_runs):
+    return property_sets(DATA, NEW, RECIPE, regressor_runs)
 
 
 def test_every_set_has_an_answer_of_every_method(sets):
@@ -63,31 +48,31 @@ def test_every_set_has_an_answer_of_every_method(sets):
     assert sets[NEW_LOTS].lot_ids == NEW.table.lot_ids
 
 
-def test_tiles_of_a_known_lot_are_asked_of_the_network_that_is_served(sets, runs):
+def test_tiles_of_a_known_lot_are_asked_of_the_network_that_is_served(sets, regressor_runs):
     test = regressor_splits(DATA, RECIPE)[served_name()].test
-    network = load_regressor(checkpoint_path(runs, served_name()))
+    network = load_regressor(checkpoint_path(regressor_runs, served_name()))
     expected = predict_property(network, DATA.images[test])
     np.testing.assert_array_equal(sets[TILE_RANDOM].predicted[NETWORK], expected)
     np.testing.assert_array_equal(sets[TILE_RANDOM].true, DATA.table.values[DATA.lots[test]])
 
 
-def test_every_lot_is_held_out_once_and_judged_by_what_has_not_seen_it(sets, runs):
+def test_every_lot_is_held_out_once_and_judged_by_what_has_not_seen_it(sets, regressor_runs):
     held = sets[LOT_HELD_OUT]
     assert np.bincount(held.lots).tolist() == [20] * 5
     for fold, split in ((n, regressor_splits(DATA, RECIPE)[fold_name(n)]) for n in range(2)):
         lots = np.unique(DATA.lots[split.unseen])
         rows = np.isin(held.lots, lots)
-        network = load_regressor(checkpoint_path(runs, fold_name(fold)))
+        network = load_regressor(checkpoint_path(regressor_runs, fold_name(fold)))
         expected = predict_property(network, DATA.images[split.unseen])
         np.testing.assert_array_equal(np.sort(held.predicted[NETWORK][rows]), np.sort(expected))
         learned = np.setdiff1d(np.arange(5), lots)
         np.testing.assert_allclose(held.predicted[MEAN][rows], DATA.table.values[learned].mean())
 
 
-def test_two_networks_that_have_not_seen_a_fold_are_asked_together(sets, runs):
+def test_two_networks_that_have_not_seen_a_fold_are_asked_together(sets, regressor_runs):
     unseen = regressor_splits(DATA, RECIPE)[SECOND].unseen
     one, two = (
-        predict_property(load_regressor(checkpoint_path(runs, name)), DATA.images[unseen])
+        predict_property(load_regressor(checkpoint_path(regressor_runs, name)), DATA.images[unseen])
         for name in (fold_name(0), SECOND)
     )
     assert not np.array_equal(one, two)
@@ -96,9 +81,9 @@ def test_two_networks_that_have_not_seen_a_fold_are_asked_together(sets, runs):
     np.testing.assert_allclose(pair.predicted[PAIR], (one + two) / 2, rtol=1e-6)
 
 
-def test_lots_that_were_learned_from_beside_the_measured_ones_do_not_count(runs):
+def test_lots_that_were_learned_from_beside_the_measured_ones_do_not_count(regressor_runs):
     measured = DATA.table.lot_ids[:2]
-    sets = property_sets(DATA, NEW, RECIPE, runs, measured=measured)
+    sets = property_sets(DATA, NEW, RECIPE, regressor_runs, measured=measured)
     for name in (TILE_RANDOM, REGION_BLOCKED, LOT_HELD_OUT):
         assert set(np.unique(sets[name].lots)) == {0, 1}
     assert len(np.unique(sets[FIRST_FOLD].lots)) > 2
@@ -110,14 +95,14 @@ def test_a_network_that_is_missing_is_an_error(tmp_path):
         property_sets(DATA, None, RECIPE, tmp_path)
 
 
-def test_the_manifest_names_what_answered(runs):
-    stated = property_result({}, DATA, RECIPE, runs, "tiny", benchmark=None).manifest()
+def test_the_manifest_names_what_answered(regressor_runs):
+    stated = property_result({}, DATA, RECIPE, regressor_runs, "tiny", benchmark=None).manifest()
     assert stated["unit"] == "N"
     assert stated["networks"][served_name()]["train_lots"] == 5
     assert stated["networks"][fold_name(0)]["train_lots"] < 5
     hashes = {run["weights_sha256"] for run in stated["networks"].values()}
     assert len(hashes) == 5
-    network = load_regressor(checkpoint_path(runs, served_name()))
+    network = load_regressor(checkpoint_path(regressor_runs, served_name()))
     assert (
         weights_sha256(network.state_dict()) == stated["networks"][served_name()]["weights_sha256"]
     )
