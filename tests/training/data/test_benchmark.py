@@ -1,7 +1,6 @@
 """Benchmark v1 as datasets: made once, compared with its hash, and made anew where asked."""
 
 import functools
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -56,8 +55,9 @@ def in_place():
         patch.setattr(benchmark_data, "PER_SCENE", 4)
         patch.setattr(benchmark_data, "benchmark_v1", lambda: SETS)
         patch.setattr(benchmark_data, "frozen", lambda: ("", "", hashes()))
-        # Threads, because other processes would know nothing of this.
-        patch.setattr(benchmark_data, "_pool", lambda jobs: ThreadPoolExecutor(1))
+        # In this process, because others would know nothing of this.
+        here = functools.partial(benchmark_data.parallel_map, jobs=1)
+        patch.setattr(benchmark_data, "parallel_map", lambda *of, jobs, **more: here(*of, **more))
         yield
 
 

@@ -8,23 +8,19 @@ property.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import track
 
 from lotwise_training.active_learning.acquisition import GAINS, untested
 from lotwise_training.active_learning.embedding import PlaceSpace
 from lotwise_training.active_learning.forecast import expected_error, outlook
 from lotwise_training.active_learning.gaussian_process import LotKernel, LotProcess
+from lotwise_training.data.processes import parallel_map
 from lotwise_training.data.tiles import Floats, Numbers
 from lotwise_training.store.arrays import Result, Shape, joined
 
@@ -226,20 +222,15 @@ def simulate_plans(
         data_version: Of the tiles.
     """
     stage = Stage(lots)
-    workers = len(os.sched_getaffinity(0))
-    # Spawned, because a fork of a process in which torch runs threads can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        console = Console(stderr=True)
-        simulations = pool.map(partial(simulate_start, stage), range(STARTS))
-        starts = list(track(simulations, "simulate plans", total=STARTS, console=console))
-        forecasts = {}
-        for each in FORECASTS:
-            at_hand, tested, size = each
-            forecast = partial(simulate_forecast, stage, at_hand=at_hand, tested=tested, size=size)
-            made = pool.map(forecast, range(FORECAST_STARTS))
-            rows = list(track(made, f"forecast {each}", FORECAST_STARTS, console=console))
-            forecasts[each] = np.array(rows).round(DIGITS)
+    simulations: list[Callable[[], Any]] = [
+        partial(simulate_start, stage, start) for start in range(STARTS)
+    ]
+    for at_hand, tested, size in FORECASTS:
+        forecast = partial(simulate_forecast, stage, at_hand=at_hand, tested=tested, size=size)
+        simulations += [partial(forecast, start) for start in range(FORECAST_STARTS)]
+    made = parallel_map(_simulate, simulations, title="simulate plans")
+    starts, rows = made[:STARTS], np.array(made[STARTS:]).round(DIGITS)
+    forecasts = dict(zip(FORECASTS, rows.reshape(len(FORECASTS), FORECAST_STARTS, -1), strict=True))
     return SimulatedPlans(
         sizes=np.arange(FIRST, LAST + 1, STEP),
         errors={way: np.array([errors[way] for errors in starts]).round(DIGITS) for way in WAYS},
@@ -253,3 +244,7 @@ def simulate_plans(
         weights_sha256=weights_sha256,
         data_version=data_version,
     )
+
+
+def _simulate(simulation: Callable[[], Any]) -> Any:
+    return simulation()

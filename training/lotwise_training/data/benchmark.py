@@ -8,26 +8,13 @@ can be taken for it.
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from filelock import FileLock
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from lotwise.core.preprocessing import resample_area
 from lotwise.core.signature import TileGeometry
@@ -42,6 +29,7 @@ from lotwise_simulator.benchmark import (
 )
 from lotwise_simulator.benchmark_files import PROPERTY, UNIT, frozen, part_name
 from lotwise_simulator.lots import scene_tiles
+from lotwise_training.data.processes import parallel_map
 from lotwise_training.data.tiles import (
     SIMULATED,
     DatasetError,
@@ -49,7 +37,7 @@ from lotwise_training.data.tiles import (
     LotTable,
     Numbers,
     TileDataset,
-    dataset_version,
+    simulated_dataset,
     write_array,
 )
 
@@ -89,20 +77,12 @@ def benchmark_set(name: str, cache: Path, *, jobs: int | None = None) -> TileDat
     folder.mkdir(parents=True, exist_ok=True)
     # Commands that run side by side need the same tiles: one makes them, the others wait.
     with FileLock(folder / "making.lock"):
-        _make(name, [part for part in parts if not files[part_name(part)].exists()], files, jobs)
+        missing = [part for part in parts if not files[part_name(part)].exists()]
+        made = [files[part_name(part)] for part in missing]
+        parallel_map(partial(_make_part, name), missing, made, title=f"make {name}", jobs=jobs)
     images = np.concatenate([np.load(file) for file in files.values()])
     lots, scenes, _ = tile_places(name)
-    # Scenes numbered through all lots: no two lots share one.
-    regions = np.unique(lots * (scenes.max() + 1) + scenes, return_inverse=True)[1]
-    table = lot_table(parts)
-    return TileDataset(
-        images=images,
-        um_per_px=GEOMETRY.um_per_px,
-        lots=lots,
-        regions=regions.astype(np.int64),
-        table=table,
-        version=dataset_version(images, GEOMETRY.um_per_px, lots, regions.astype(np.int64), table),
-    )
+    return simulated_dataset(images, GEOMETRY.um_per_px, lots, scenes, lot_table(parts))
 
 
 def lot_table(parts: Sequence[Part]) -> LotTable:
@@ -153,60 +133,33 @@ def render_places(name: str, tiles: Numbers, *, jobs: int | None = None) -> Imag
         uint8 [n, 64, 64], in the order of `tiles`.
     """
     lots, scenes, places = (numbers[tiles] for numbers in tile_places(name))
-    orders = [
-        _SceneOrder(name, int(lot), int(scene), tuple(places[rows].tolist()), tuple(rows.tolist()))
-        for lot, scene in sorted(set(zip(lots.tolist(), scenes.tolist(), strict=True)))
-        for rows in [np.flatnonzero((lots == lot) & (scenes == scene))]
-    ]
+    drawn = np.unique(np.stack([lots, scenes], axis=1), axis=0).tolist()
+    rows = [np.flatnonzero((lots == lot) & (scenes == scene)) for lot, scene in drawn]
+    wanted = [tuple(places[each].tolist()) for each in rows]
+    render = partial(_render_scene, name)
+    found = parallel_map(render, drawn, wanted, title=f"make {name} anew", jobs=jobs)
     made = np.empty((len(tiles), PX, PX), dtype=np.uint8)
-    with _pool(jobs) as pool, _progress(f"make {name} anew", len(tiles)) as (progress, task):
-        for order, images in zip(orders, pool.map(_render_scene, orders), strict=True):
-            made[list(order.rows)] = images
-            progress.advance(task, len(images))
+    made[np.concatenate(rows)] = np.concatenate(found)
     return made
 
 
-@dataclass(frozen=True)
-class _SceneOrder:
-    """Places of one scene, and the rows of the answer that they fill."""
-
-    name: str
-    lot: int
-    scene: int
-    places: tuple[int, ...]
-    rows: tuple[int, ...]
-
-
-def _render_scene(order: _SceneOrder) -> Images:
-    part = benchmark_v1()[order.name][order.lot]
+def _render_scene(name: str, drawn: Sequence[int], places: tuple[int, ...]) -> Images:
+    """Tiles at some places of a scene; `drawn` is the number of the lot and of its scene."""
+    lot, scene = drawn
+    part = benchmark_v1()[name][lot]
     if isinstance(part, LotOfTiles):
         tiles = scene_tiles(
             part.lot,
-            order.places,
+            places,
             part.instrument,
             region=part.region,
-            scene=order.scene,
+            scene=scene,
             tiles_per_side=TILES_PER_SIDE,
         )
     else:
-        pictures = part.tiles(order.scene * PER_SCENE + max(order.places) + 1)
-        tiles = [pictures[order.scene * PER_SCENE + place] for place in order.places]
+        pictures = part.tiles(scene * PER_SCENE + max(places) + 1)
+        tiles = [pictures[scene * PER_SCENE + place] for place in places]
     return np.stack([resample_area(tile.image, PX) for tile in tiles])
-
-
-def _make(name: str, parts: Sequence[Part], files: dict[str, Path], jobs: int | None) -> None:
-    if not parts:
-        return
-    total = sum(part.n_tiles for part in parts)
-    with _pool(jobs) as pool, _progress(f"make {name}", total) as (progress, task):
-        waiting = {pool.submit(_make_part, name, p, files[part_name(p)]): p for p in parts}
-        try:
-            for done in as_completed(waiting):
-                done.result()
-                progress.advance(task, waiting[done].n_tiles)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _make_part(name: str, part: Part, file: Path) -> None:
@@ -223,22 +176,3 @@ def _make_part(name: str, part: Part, file: Path) -> None:
             "check` says more; install the pinned versions of numpy, scipy and numba.",
         )
     write_array(file, images)
-
-
-def _pool(jobs: int | None) -> ProcessPoolExecutor:
-    # Spawned, because a fork of a process in which torch runs threads can hang.
-    return ProcessPoolExecutor(
-        jobs or len(os.sched_getaffinity(0)), mp_context=multiprocessing.get_context("spawn")
-    )
-
-
-@contextmanager
-def _progress(title: str, total: int) -> Iterator[tuple[Progress, TaskID]]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield progress, progress.add_task(f"{title}, tiles", total=total)

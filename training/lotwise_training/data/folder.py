@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import zipfile
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +23,6 @@ import numpy as np
 import PIL
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
 from rich.table import Table
 
 import lotwise.core
@@ -36,8 +33,9 @@ from lotwise.core.lot_sidecar import NOT_TILES, LotSidecar, read_lot_sidecar
 from lotwise.core.signature import TileGeometry
 from lotwise_training.data import images as images_module
 from lotwise_training.data import lots_csv
-from lotwise_training.data.images import Reading, read_picture
+from lotwise_training.data.images import read_picture
 from lotwise_training.data.lots_csv import read_records, read_table
+from lotwise_training.data.processes import parallel_map
 from lotwise_training.data.tiles import (
     SIMULATED,
     DatasetError,
@@ -229,7 +227,8 @@ def _read_lots(lots: Sequence[_Lot], geometry: TileGeometry, jobs: int | None) -
     """
     pictures = [path for lot in lots for path in lot.pictures]
     scales = [lot.said.um_per_px for lot in lots for _ in lot.pictures]
-    readings = iter(_read_all(pictures, scales, geometry, jobs))
+    read = partial(read_picture, geometry=geometry)
+    readings = iter(parallel_map(read, pictures, scales, title="read the pictures", jobs=jobs))
     images: list[Images] = []
     places: list[tuple[int, int, int, int, int]] = []
     unreadable: list[UnreadablePicture] = []
@@ -261,31 +260,6 @@ def _read_lots(lots: Sequence[_Lot], geometry: TileGeometry, jobs: int | None) -
             )
     where = np.array(places, dtype=np.int64)
     return np.concatenate(images), where[:, 0], where[:, 1], where[:, 2:], tuple(unreadable)
-
-
-def _read_all(
-    pictures: Sequence[Path],
-    scales: Sequence[float | None],
-    geometry: TileGeometry,
-    jobs: int | None,
-) -> list[Reading]:
-    read = partial(read_picture, geometry=geometry)
-    workers = min(jobs or len(os.sched_getaffinity(0)), len(pictures))
-    console = Console(stderr=True)
-
-    def tracked(readings: Iterable[Reading]) -> list[Reading]:
-        return list(track(readings, "read the pictures", total=len(pictures), console=console))
-
-    if workers <= 1:
-        return tracked(map(read, pictures, scales))
-    # Spawned, because a fork of a process in which torch runs threads can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        try:
-            return tracked(pool.map(read, pictures, scales))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _fingerprint(root: Path, lots: Sequence[_Lot], geometry: TileGeometry) -> str:

@@ -7,6 +7,7 @@ depends on how many lots it did see.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ from lotwise_simulator.reference import BOX, TESTED_LOTS, tested_lots
 from lotwise_training.config.schema import StrengthDataRecipe
 from lotwise_training.data.benchmark import lot_table
 from lotwise_training.data.render_cache import RenderOrder, rendered
-from lotwise_training.data.tiles import LotTable, TileDataset, dataset_version
+from lotwise_training.data.tiles import LotTable, TileDataset, simulated_dataset
 
 STRENGTH_GEOMETRY: Final = TileGeometry(px=256, um_per_px=1.0)
 """What regressor and editor see of a tile (Liu et al. 2020, supplement B)."""
@@ -51,23 +52,12 @@ def strength_table(recipe: StrengthDataRecipe) -> LotTable:
 
 def strength_orders(recipe: StrengthDataRecipe) -> list[RenderOrder]:
     """Which tiles of which lots."""
-    known = [
-        RenderOrder(
-            lot, 0, recipe.tiles, STRENGTH_GEOMETRY.px, tiles_per_side=benchmark.TILES_PER_SIDE
-        )
-        for lot in benchmark.reference_lots()
+    px, tiles, side = STRENGTH_GEOMETRY.px, recipe.further_tiles, FURTHER_TILES_PER_SIDE
+    further = further_lots(recipe.further_lots)
+    return [
+        *_first_tiles(benchmark.reference_lots(), recipe.tiles),
+        *(RenderOrder(lot, FURTHER_REGION, tiles, px, tiles_per_side=side) for lot in further),
     ]
-    further = [
-        RenderOrder(
-            lot,
-            FURTHER_REGION,
-            recipe.further_tiles,
-            STRENGTH_GEOMETRY.px,
-            tiles_per_side=FURTHER_TILES_PER_SIDE,
-        )
-        for lot in further_lots(recipe.further_lots)
-    ]
-    return [*known, *further]
 
 
 def further_lots(count: int) -> tuple[Lot, ...]:
@@ -116,15 +106,7 @@ def new_lot_tiles(lots: int, tiles: int, cache: Path) -> TileDataset:
         tiles: Of each; the first of the frozen set.
         cache: Folder of rendered data.
     """
-    side = benchmark.TILES_PER_SIDE
-    return ordered_tiles(
-        "strength",
-        [
-            RenderOrder(lot, 0, tiles, STRENGTH_GEOMETRY.px, tiles_per_side=side)
-            for lot in benchmark.new_lots()[:lots]
-        ],
-        cache,
-    )
+    return ordered_tiles("strength", _first_tiles(benchmark.new_lots()[:lots], tiles), cache)
 
 
 def ordered_tiles(name: str, orders: list[RenderOrder], cache: Path) -> TileDataset:
@@ -138,19 +120,12 @@ def ordered_tiles(name: str, orders: list[RenderOrder], cache: Path) -> TileData
     images = rendered(name, {"tiles": orders}, cache)[0]["tiles"]
     lots = np.repeat(np.arange(len(orders)), [order.n_tiles for order in orders])
     scenes = np.concatenate([np.arange(o.n_tiles) // o.tiles_per_side**2 for o in orders])
-    # Scenes numbered through all lots: no two lots share one.
-    regions = np.unique(lots * (scenes.max() + 1) + scenes, return_inverse=True)[1]
-    regions = regions.astype(np.int64)
-    table = _table(orders)
-    um_per_px = STRENGTH_GEOMETRY.um_per_px
-    return TileDataset(
-        images=images,
-        um_per_px=um_per_px,
-        lots=lots,
-        regions=regions,
-        table=table,
-        version=dataset_version(images, um_per_px, lots, regions, table),
-    )
+    return simulated_dataset(images, STRENGTH_GEOMETRY.um_per_px, lots, scenes, _table(orders))
+
+
+def _first_tiles(lots: Sequence[Lot], tiles: int) -> list[RenderOrder]:
+    px, side = STRENGTH_GEOMETRY.px, benchmark.TILES_PER_SIDE
+    return [RenderOrder(lot, 0, tiles, px, tiles_per_side=side) for lot in lots]
 
 
 def _table(orders: list[RenderOrder]) -> LotTable:

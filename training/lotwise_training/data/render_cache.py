@@ -12,10 +12,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
-import multiprocessing
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +20,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
-from rich.progress import track
 
 import lotwise_simulator
 from lotwise.core.preprocessing import resample_area
 from lotwise_simulator.instrument import NOMINAL, InstrumentState
 from lotwise_simulator.lots import SCENE_TILES, Lot, mosaic
+from lotwise_training.data.processes import parallel_map
 
 Images = npt.NDArray[np.uint8]
 
@@ -110,20 +107,12 @@ def rendered(
 
 def _render_all(sets: Mapping[str, Sequence[RenderOrder]], path: Path, title: str) -> None:
     orders = [order for ordered in sets.values() for order in ordered]
-    images = iter(_in_parallel(orders, title))
+    images = iter(parallel_map(render, orders, title=title))
     built = {key: np.concatenate([next(images) for _ in ordered]) for key, ordered in sets.items()}
     unfinished = path.with_name(f"{path.stem}.partial.npz")
     # Not compressed: the tiles are noise to a compressor, and loading is what happens often.
     np.savez(unfinished, allow_pickle=False, **built)
     unfinished.replace(path)
-
-
-def _in_parallel(orders: Sequence[RenderOrder], title: str) -> list[Images]:
-    # Spawned, because a fork of a process in which torch runs threads can hang.
-    context = multiprocessing.get_context("spawn")
-    workers = max(1, min(len(os.sched_getaffinity(0)), len(orders)))
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        return list(track(pool.map(render, orders), title, total=len(orders)))
 
 
 def _fingerprint(sets: Mapping[str, Sequence[RenderOrder]]) -> str:

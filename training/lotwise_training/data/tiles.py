@@ -109,11 +109,9 @@ class TileDataset:
         """At most so many tiles of each lot, from all over it."""
         rows = [np.flatnonzero(self.lots == lot) for lot in range(len(self.table.lot_ids))]
         places = [np.linspace(0, len(own) - 1, min(tiles, len(own))).round() for own in rows]
-        return self._take(
-            np.concatenate(
-                [own[place.astype(int)] for own, place in zip(rows, places, strict=True)]
-            )
-        )
+        kept = [own[place.astype(int)] for own, place in zip(rows, places, strict=True)]
+        chosen = np.concatenate(kept)
+        return self._take(chosen, self.lots[chosen], self.table)
 
     def tested(self) -> TileDataset:
         """The lots whose property was measured; `remarks` name the others.
@@ -130,19 +128,28 @@ class TileDataset:
             )
         if len(kept) == len(self.table.lot_ids):
             return self
-        chosen = self._take(np.flatnonzero(np.isin(self.lots, kept)))
-        table = self.table.take(kept)
-        lots = np.searchsorted(kept, chosen.lots)
-        version = dataset_version(chosen.images, self.um_per_px, lots, chosen.regions, table)
+        rows = np.flatnonzero(np.isin(self.lots, kept))
+        chosen = self._take(rows, np.searchsorted(kept, self.lots[rows]), self.table.take(kept))
         without = [self.table.lot_ids[lot] for lot in np.flatnonzero(np.isnan(self.table.values))]
         remarks = (f"Left out, because they have no value: {', '.join(without)}.",)
-        return dataclasses.replace(chosen, lots=lots, table=table, version=version, remarks=remarks)
+        return dataclasses.replace(chosen, remarks=remarks)
 
-    def _take(self, kept: Numbers) -> TileDataset:
-        images, lots, regions = self.images[kept], self.lots[kept], self.regions[kept]
-        version = dataset_version(images, self.um_per_px, lots, regions, self.table)
+    def _take(self, kept: Numbers, lots: Numbers, table: LotTable) -> TileDataset:
+        images, regions = self.images[kept], self.regions[kept]
+        version = dataset_version(images, self.um_per_px, lots, regions, table)
         positions = None if self.positions is None else self.positions[kept]
-        return TileDataset(images, self.um_per_px, lots, regions, self.table, version, positions)
+        return TileDataset(images, self.um_per_px, lots, regions, table, version, positions)
+
+
+def simulated_dataset(
+    images: Images, um_per_px: float, lots: Numbers, scenes: Numbers, table: LotTable
+) -> TileDataset:
+    """Tiles of simulated lots; `scenes`, int64 [N], number the scenes of each lot."""
+    # Scenes numbered through all lots: no two lots share one.
+    regions = np.unique(lots * (scenes.max() + 1) + scenes, return_inverse=True)[1]
+    regions = regions.astype(np.int64)
+    version = dataset_version(images, um_per_px, lots, regions, table)
+    return TileDataset(images, um_per_px, lots, regions, table, version)
 
 
 def table_sha256(table: LotTable) -> str:

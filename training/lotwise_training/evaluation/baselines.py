@@ -6,18 +6,14 @@ what a laboratory would try next. All learn from the same tiles as the network b
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import track
 from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
 from sklearn.ensemble import RandomForestRegressor
 
+from lotwise_training.data.processes import parallel_map
 from lotwise_training.data.tiles import Floats, Images, Numbers, TileDataset
 
 TREES: Final = 300
@@ -97,15 +93,7 @@ def texture_features(images: Images, *, title: str | None = None) -> npt.NDArray
         float32 [N, 114].
     """
     chunks = [images[at : at + CHUNK] for at in range(0, len(images), CHUNK)]
-    if len(chunks) == 1:
-        return _features_of(chunks[0])
-    # Spawned, because a fork of a process in which torch runs threads can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=context) as pool:
-        made = pool.map(_features_of, chunks)
-        if title is not None:
-            made = iter(track(made, title, total=len(chunks), console=Console(stderr=True)))
-        return np.concatenate(list(made))
+    return np.concatenate(parallel_map(_features_of, chunks, title=title))
 
 
 def _features_of(images: Images) -> npt.NDArray[np.float32]:
