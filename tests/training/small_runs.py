@@ -18,7 +18,7 @@ from lotwise_training.models.wide_resnet import WideResNet
 from lotwise_training.onnx.half_precision import halve_weights
 from lotwise_training.store.checkpoint import save_checkpoint
 from lotwise_training.training.base import checkpoint_path
-from lotwise_training.training.tasks.attribute_meter import NAME as METER
+from lotwise_training.training.tasks.attributes import METER
 from lotwise_training.training.tasks.property import fold_name, served_name
 from tests.support.committees import COVERAGE, labelled
 

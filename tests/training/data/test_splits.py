@@ -169,13 +169,13 @@ def test_no_recipe_is_both_learned_and_held_out(seed):
 
 
 @every_seed
-@pytest.mark.parametrize(("share", "held"), [(0.2, 1), (0.4, 2), (0.6, 3), (0.01, 1)])
-def test_the_share_is_of_recipes_and_one_at_least(seed, share, held):
-    split = lot_held_out(DATA, seed, share)
-    assert len({RECIPES[lot] for lot in DATA.lots[split.unseen]}) == held
+@pytest.mark.parametrize(("recipes", "held"), [(3, 1), (5, 1), (10, 2), (15, 3)])
+def test_the_share_is_of_recipes_and_one_at_least(seed, recipes, held):
+    data = dataset(regions=[[2] * 3] * recipes, recipes=[f"recipe {n}" for n in range(recipes)])
+    assert len(set(data.lots[lot_held_out(data, seed).unseen])) == held
 
 
-def test_a_fifth_of_the_recipes_is_held_out_unless_told_otherwise():
+def test_repeats_are_held_out_with_their_recipe():
     data = dataset(regions=[[2] * 3] * 20, recipes=[f"recipe {n // 2}" for n in range(20)])
     assert len(set(data.lots[lot_held_out(data, 0).unseen])) == 4
 

@@ -26,8 +26,7 @@ from lotwise_training.training.editor.runs import (
     read_served,
     write_served,
 )
-from lotwise_training.training.tasks.attribute_meter import NAME as METER
-from lotwise_training.training.tasks.attributes import load_attribute_network
+from lotwise_training.training.tasks.attributes import METER, load_attribute_network
 from lotwise_training.training.tasks.property import fold_name, served_name
 from tests.training.small_runs import FOLD_NETWORKS, write_meter, write_regressor
 

@@ -8,12 +8,15 @@ import pytest
 from lotwise_simulator import benchmark
 from lotwise_simulator.reference import reference_lots, tested_lots
 from lotwise_training.config.schema import MeterRecipe
-from lotwise_training.data.attribute_lots import meter_lots, meter_tiles
+from lotwise_training.data.property_lots import meter_lots, meter_tiles
 from lotwise_training.inference.predict import predict_tiles
 from lotwise_training.store.checkpoint import CheckpointError
 from lotwise_training.training.base import checkpoint_path
-from lotwise_training.training.tasks.attribute_meter import NAME, meter_training
-from lotwise_training.training.tasks.attributes import load_attribute_network
+from lotwise_training.training.tasks.attributes import (
+    METER,
+    attribute_training,
+    load_attribute_network,
+)
 from tests.training.striped_lots import NETWORK, striped_lots
 
 RECIPE = MeterRecipe(lots=3, tiles=2, network=NETWORK)
@@ -48,7 +51,7 @@ def trained(one_thread, tmp_path_factory):
     """A meter of the width of stripes."""
     run = tmp_path_factory.mktemp("run")
     data = striped_lots()
-    work = meter_training(data, replace(RECIPE, network=replace(NETWORK, steps=100)), None)
+    work = attribute_training(METER, data, replace(NETWORK, steps=100), None)
     work.check(run)
     work.train(run, report=lambda progress, line: None)
     return run, data, work
@@ -63,7 +66,7 @@ def test_lots_are_held_out_whole(trained):
 
 def test_it_reads_every_attribute_apart(trained):
     run, data, work = trained
-    meter = load_attribute_network(checkpoint_path(run, NAME))
+    meter = load_attribute_network(checkpoint_path(run, METER))
     read = predict_tiles(meter, data.images[work.job.train])
     true = data.table.attributes[data.lots[work.job.train]]
     assert read.shape == true.shape

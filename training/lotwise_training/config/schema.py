@@ -178,19 +178,25 @@ class CommitteeRecipe:
 
 
 @dataclass(frozen=True, config=STRICT)
-class RegressorNetworkRecipe(LoopRecipe):
-    """How one regressor is trained.
+class InstrumentRanges:
+    """How far the random states of a microscope differ.
 
     Attributes:
-        pool: Pixels that are averaged, along an edge.
-        gain_range, offset_range, max_noise_sigma, max_blur_sigma_px: Of random instrument states.
+        gain_range, offset_range: Either side of 1, and of 0 in grey levels.
+        max_noise_sigma, max_blur_sigma_px: Standard deviations, in grey levels and in pixels.
     """
 
-    pool: Count
     gain_range: float
     offset_range: float
     max_noise_sigma: float
     max_blur_sigma_px: float
+
+
+@dataclass(frozen=True, config=STRICT)
+class RegressorNetworkRecipe(LoopRecipe, InstrumentRanges):
+    """How one regressor is trained; `pool` pixels are averaged, along an edge."""
+
+    pool: Count
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -251,7 +257,7 @@ class RegressorRecipe:
 
 
 @dataclass(frozen=True, config=STRICT)
-class EditorNetworkRecipe:
+class EditorNetworkRecipe(InstrumentRanges):
     """How one editor of attributes is trained.
 
     Attributes:
@@ -277,10 +283,6 @@ class EditorNetworkRecipe:
     cycle_weight: NotNegative
     mixing: float
     jitter: NotNegative
-    gain_range: float
-    offset_range: float
-    max_noise_sigma: float
-    max_blur_sigma_px: float
     checkpoint_every: Count
     seed: int
 

@@ -54,14 +54,13 @@ PER_SCENE: Final = TILES_PER_SIDE**2
 HASH_DIGITS: Final = 12
 
 
-def benchmark_set(name: str, cache: Path, *, jobs: int | None = None) -> TileDataset:
+def benchmark_set(name: str, cache: Path) -> TileDataset:
     """One set of the benchmark, from disk where it was made before.
 
     Args:
         name: Of the set, such as "reference" (59,690 tiles, about a quarter of an hour on two
             cores).
         cache: Folder of rendered data, `.lotwise/data`.
-        jobs: Processes; None for one a core.
 
     Raises:
         KeyError: There is no such set.
@@ -79,7 +78,7 @@ def benchmark_set(name: str, cache: Path, *, jobs: int | None = None) -> TileDat
     with FileLock(folder / "making.lock"):
         missing = [part for part in parts if not files[part_name(part)].exists()]
         made = [files[part_name(part)] for part in missing]
-        parallel_map(partial(_make_part, name), missing, made, title=f"make {name}", jobs=jobs)
+        parallel_map(partial(_make_part, name), missing, made, title=f"make {name}")
     images = np.concatenate([np.load(file) for file in files.values()])
     lots, scenes, _ = tile_places(name)
     return simulated_dataset(images, GEOMETRY.um_per_px, lots, scenes, lot_table(parts))
@@ -121,13 +120,12 @@ def tile_places(name: str) -> tuple[Numbers, Numbers, Numbers]:
     return np.repeat(np.arange(len(counts)), counts), within // PER_SCENE, within % PER_SCENE
 
 
-def render_places(name: str, tiles: Numbers, *, jobs: int | None = None) -> Images:
+def render_places(name: str, tiles: Numbers) -> Images:
     """Make some tiles of a set anew; whole scenes are drawn, so choose tiles scene by scene.
 
     Args:
         name: Of the set.
         tiles: int [n], numbers of tiles in the order of the set's dataset.
-        jobs: Processes; None for one a core.
 
     Returns:
         uint8 [n, 64, 64], in the order of `tiles`.
@@ -136,8 +134,7 @@ def render_places(name: str, tiles: Numbers, *, jobs: int | None = None) -> Imag
     drawn = np.unique(np.stack([lots, scenes], axis=1), axis=0).tolist()
     rows = [np.flatnonzero((lots == lot) & (scenes == scene)) for lot, scene in drawn]
     wanted = [tuple(places[each].tolist()) for each in rows]
-    render = partial(_render_scene, name)
-    found = parallel_map(render, drawn, wanted, title=f"make {name} anew", jobs=jobs)
+    found = parallel_map(partial(_render_scene, name), drawn, wanted, title=f"make {name} anew")
     made = np.empty((len(tiles), PX, PX), dtype=np.uint8)
     made[np.concatenate(rows)] = np.concatenate(found)
     return made

@@ -1,13 +1,15 @@
-"""Tiles of simulated lots with strength tests, for the regressor and the editor.
+"""Tiles of simulated lots with strength tests, and of those that the meter learns.
 
 The reference lots of benchmark v1 by their first tiles, which are those of the frozen set at the
 regressor's scale; beside them further lots, because what a network says of a lot that it never saw
-depends on how many lots it did see.
+depends on how many lots it did see. The meter's lots are its own, spread evenly over all
+attributes, with the true attributes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +20,7 @@ from lotwise.core.signature import TileGeometry
 from lotwise_simulator import ATTRIBUTE_NAMES, Attributes, benchmark
 from lotwise_simulator.lots import Lot
 from lotwise_simulator.reference import BOX, TESTED_LOTS, tested_lots
-from lotwise_training.config.schema import StrengthDataRecipe
+from lotwise_training.config.schema import MeterRecipe, StrengthDataRecipe
 from lotwise_training.data.benchmark import lot_table
 from lotwise_training.data.render_cache import RenderOrder, rendered
 from lotwise_training.data.tiles import LotTable, TileDataset, simulated_dataset
@@ -27,12 +29,15 @@ STRENGTH_GEOMETRY: Final = TileGeometry(px=256, um_per_px=1.0)
 """What regressor and editor see of a tile (Liu et al. 2020, supplement B)."""
 FURTHER_REGION: Final = 101
 """Patch of the further lots; 0, the simulator's default, is left to demonstrations."""
-FURTHER_TILES_PER_SIDE: Final = 2
-"""Small scenes, so that few tiles of a lot are still from several of its regions."""
+SMALL_SCENES: Final = 2
+"""Tiles per side, so that few tiles of a lot are still from several of its regions."""
 MOST_FURTHER: Final = 4096
 SOBOL_SEED: Final = 31
 FIRST_SEED: Final = 500_000
 """Of the further lots beside the simulator's own; no other simulated lot has a seed near."""
+METER_SOBOL_SEED: Final = 83
+FIRST_METER_SEED: Final = 700_000
+"""Of the meter's lots; no other simulated lot has a seed near."""
 
 
 def strength_tiles(recipe: StrengthDataRecipe, cache: Path) -> TileDataset:
@@ -52,7 +57,7 @@ def strength_table(recipe: StrengthDataRecipe) -> LotTable:
 
 def strength_orders(recipe: StrengthDataRecipe) -> list[RenderOrder]:
     """Which tiles of which lots."""
-    px, tiles, side = STRENGTH_GEOMETRY.px, recipe.further_tiles, FURTHER_TILES_PER_SIDE
+    px, tiles, side = STRENGTH_GEOMETRY.px, recipe.further_tiles, SMALL_SCENES
     further = further_lots(recipe.further_lots)
     return [
         *_first_tiles(benchmark.reference_lots(), recipe.tiles),
@@ -74,6 +79,26 @@ def further_lots(count: int) -> tuple[Lot, ...]:
     numbers = range(1, 1 + max(0, count - TESTED_LOTS))
     others = even_lots("L", numbers, BOX, sequence=SOBOL_SEED, first_seed=FIRST_SEED)
     return (*tested_lots(), *others)[:count]
+
+
+def meter_tiles(recipe: MeterRecipe, cache: Path) -> TileDataset:
+    """Tiles of the meter's lots, each with its true attributes.
+
+    Args:
+        recipe: How many lots and tiles.
+        cache: Folder of rendered data.
+    """
+    lots, px, tiles = meter_lots(recipe), STRENGTH_GEOMETRY.px, recipe.tiles
+    orders = [RenderOrder(lot, 0, tiles, px, tiles_per_side=SMALL_SCENES) for lot in lots]
+    data = ordered_tiles("meter", orders, cache)
+    true = np.stack([lot.attributes.as_array() for lot in lots]).astype(np.float64)
+    return replace(data, table=replace(data.table, attributes=true))
+
+
+def meter_lots(recipe: MeterRecipe) -> list[Lot]:
+    """The lots; those of fewer are the first of more."""
+    numbers, box, sequence = range(recipe.lots), (0.0, 1.0), METER_SOBOL_SEED
+    return even_lots("M", numbers, box, sequence=sequence, first_seed=FIRST_METER_SEED)
 
 
 def even_lots(

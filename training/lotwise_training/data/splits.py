@@ -9,6 +9,7 @@
                     split by region. Asks what a model says of a lot that it does not know.
 ==================  ============================================================================
 
+Every split takes the lots and the seed of its draw; a lot that is too small for it raises.
 Lots of a folder are always split by region, see `folder_split.py`; a fourth part only calibrates.
 """
 
@@ -61,10 +62,6 @@ class Split:
 def tile_random(data: TileDataset, seed: int) -> Split:
     """80 / 10 / 10 of the tiles of each lot.
 
-    Args:
-        data: The lots.
-        seed: Of the draw.
-
     Raises:
         DatasetError: TILES_TOO_FEW: a lot has fewer than three tiles.
     """
@@ -75,10 +72,6 @@ def tile_random(data: TileDataset, seed: int) -> Split:
 def region_blocked(data: TileDataset, seed: int) -> Split:
     """80 / 10 / 10 of the regions of each lot.
 
-    Args:
-        data: The lots.
-        seed: Of the draw.
-
     Raises:
         DatasetError: REGIONS_TOO_FEW: a lot has fewer than three regions.
     """
@@ -86,28 +79,18 @@ def region_blocked(data: TileDataset, seed: int) -> Split:
     return _split(data, everything, data.regions, seed, "REGIONS_TOO_FEW", "regions")
 
 
-def lot_held_out(data: TileDataset, seed: int, share: float = UNSEEN_SHARE) -> Split:
-    """Keep whole recipes away and split the other lots by region.
-
-    Args:
-        data: The lots.
-        seed: Of the draw.
-        share: Of the recipes to be kept away; one at least.
+def lot_held_out(data: TileDataset, seed: int) -> Split:
+    """Keep `UNSEEN_SHARE` of the recipes away, one at least, and split other lots by region.
 
     Raises:
         DatasetError: RECIPES_TOO_FEW: fewer than two recipes would be left. REGIONS_TOO_FEW.
     """
     recipes = _drawn_recipes(data, seed)
-    return _without(data, recipes[: max(1, round(share * len(recipes)))], seed)
+    return _without(data, recipes[: max(1, round(UNSEEN_SHARE * len(recipes)))], seed)
 
 
 def recipe_folds(data: TileDataset, seed: int, folds: int) -> tuple[Split, ...]:
     """Splits of which each keeps other recipes away, and together they keep every recipe once.
-
-    Args:
-        data: The lots.
-        seed: Of the draw.
-        folds: How many; no more than recipes.
 
     Raises:
         DatasetError: RECIPES_TOO_FEW: a fold would hold none, or leave fewer than two.

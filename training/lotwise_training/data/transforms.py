@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from lotwise_training.config.schema import InstrumentRanges
 
 
 def random_crops(images: Tensor, px: int, rng: np.random.Generator) -> Tensor:
@@ -38,26 +38,6 @@ def random_crops(images: Tensor, px: int, rng: np.random.Generator) -> Tensor:
     which = torch.arange(batch, device=device)[:, None, None]
     crops = images[which, places(height)[:, :, None], places(width)[:, None, :]]
     return crops[:, None].float()
-
-
-class InstrumentRanges(Protocol):
-    """How far the states of a microscope differ; part of a recipe."""
-
-    @property
-    def gain_range(self) -> float:
-        """Gains are drawn within 1 +- this."""
-
-    @property
-    def offset_range(self) -> float:
-        """Offsets are drawn within +- this many grey levels."""
-
-    @property
-    def max_noise_sigma(self) -> float:
-        """Noise has up to this standard deviation, in grey levels."""
-
-    @property
-    def max_blur_sigma_px(self) -> float:
-        """Blur has up to this standard deviation, in pixels."""
 
 
 def disturb_instrument(

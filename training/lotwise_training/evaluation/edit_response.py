@@ -1,6 +1,6 @@
 """Edits one attribute at a time, and measures the changes.
 
-The meter (`training/tasks/attribute_meter.py`) reads the attributes of the edited tiles, and the
+The meter (`training/tasks/attributes.py`) reads the attributes of the edited tiles, and the
 regressor their property; no editor was trained with either. Both are checked on
 the truth: the same lot, simulated again with that one attribute changed. Its crystals are others,
 but the change is exact.
@@ -22,8 +22,7 @@ from torch import Tensor, nn
 
 from lotwise_simulator import Attributes, peak_stress_psi
 from lotwise_simulator.lots import Lot
-from lotwise_training.data.attribute_lots import TILES_PER_SIDE
-from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
+from lotwise_training.data.property_lots import SMALL_SCENES, STRENGTH_GEOMETRY
 from lotwise_training.data.render_cache import RenderOrder, rendered
 from lotwise_training.data.tiles import Images
 from lotwise_training.evaluation.edits import DIRECTIONS, EditSet
@@ -187,7 +186,7 @@ def _measure_lot(
 
 def _order(lot: Lot) -> RenderOrder:
     return RenderOrder(
-        lot, REGION, TILES_PER_LOT, STRENGTH_GEOMETRY.px, tiles_per_side=TILES_PER_SIDE
+        lot, REGION, TILES_PER_LOT, STRENGTH_GEOMETRY.px, tiles_per_side=SMALL_SCENES
     )
 
 

@@ -1,9 +1,10 @@
-"""Exports the served editor: encoder, decoder, and the gradient of the property after it."""
+"""Exports the served editor: encoder, decoder, gradient of the property after it, and meter."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -12,7 +13,6 @@ from torch import Tensor
 from lotwise.core.signature import ModelMetadata, ModelSignature, TensorSpec
 from lotwise_simulator import ATTRIBUTE_NAMES
 from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
-from lotwise_training.export.attribute_meter import export_meter
 from lotwise_training.export.exporter import (
     VERSION,
     Exporter,
@@ -35,6 +35,7 @@ from lotwise_training.onnx.half_precision import save_half, to_half
 from lotwise_training.onnx.shared_weights import save_skeleton, strip_weights
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.editor.runs import editor_name, load_editor, read_served
+from lotwise_training.training.tasks.attributes import METER, SERVED_METER, load_attribute_network
 from lotwise_training.training.tasks.property import served_name
 
 DECODER = "editor_decoder"
@@ -67,7 +68,7 @@ def export_editor(exporter: Exporter) -> None:
     _encoder(exporter, network, [exporter.tiles, current], specs)
     if sees_the_editors_field(exporter.runs):
         _gradient(exporter, network, [*code, target], specs)
-    export_meter(exporter)
+    _meter(exporter)
 
 
 def sees_the_editors_field(runs: Path) -> bool:
@@ -130,17 +131,7 @@ def _encoder(
         save_half(model, path)
     specs = {"image": image_spec(STRENGTH_GEOMETRY.px), "attributes": _attributes()}
     exporter.describe(
-        ModelSignature(
-            name="editor_encoder",
-            priority=2,
-            inputs=tuple(specs[name] for name in taken),
-            outputs=tuple(code),
-            metadata=ModelMetadata(
-                weights_sha256=sha256(path),
-                trained_on_simulated_lots=True,
-                geometry=STRENGTH_GEOMETRY,
-            ),
-        ),
+        _signature("editor_encoder", [specs[name] for name in taken], code, sha256(path)),
         parity,
         f"encoder of {WHAT[type(network).__name__]}",
     )
@@ -153,18 +144,13 @@ def _decoder(
     export_module(network, inputs, [*CODE, "attributes"], ["image"], path)
     parity = check_parity(network, path, inputs)
     exporter.describe(
-        ModelSignature(
-            name=DECODER,
-            priority=2,
-            inputs=(*code, _attributes()),
-            outputs=(_edited(),),
-            metadata=ModelMetadata(
-                weights_sha256=sha256(path),
-                trained_on_simulated_lots=True,
-                geometry=STRENGTH_GEOMETRY,
-                attributes=ATTRIBUTES,
-                reference_lots=known_lots(),
-            ),
+        _signature(
+            DECODER,
+            [*code, _attributes()],
+            [_edited()],
+            sha256(path),
+            attributes=ATTRIBUTES,
+            reference_lots=known_lots(),
         ),
         parity,
         f"decoder of {WHAT[type(network).__name__]}",
@@ -186,22 +172,17 @@ def _gradient(
     sources = {name: onnx.load(path) for name, path in paths.items()}
     save_skeleton(strip_weights(model, sources), folder / SKELETON)
     exporter.describe(
-        ModelSignature(
-            name="edit_gradient",
-            priority=2,
-            inputs=(*code, _attributes()),
-            outputs=(
+        _signature(
+            "edit_gradient",
+            [*code, _attributes()],
+            [
                 _edited(),
                 TensorSpec(name="property", dtype="FP32", shape=(1,)),
-                TensorSpec(name="gradient", dtype="FP32", shape=(len(ATTRIBUTE_NAMES),)),
-            ),
-            metadata=ModelMetadata(
-                weights_sha256=sha256(folder / SKELETON, *paths.values()),
-                trained_on_simulated_lots=True,
-                geometry=STRENGTH_GEOMETRY,
-                property=learned_property(exporter.runs, regressor),
-                attributes=ATTRIBUTES,
-            ),
+                _attributes("gradient"),
+            ],
+            sha256(folder / SKELETON, *paths.values()),
+            property=learned_property(exporter.runs, regressor),
+            attributes=ATTRIBUTES,
         ),
         parity,
         "derivative of the regressor after the decoder, with respect to the attributes",
@@ -209,12 +190,49 @@ def _gradient(
     )
 
 
+def _meter(exporter: Exporter) -> None:
+    """What explanations ask what an edit has changed, as evaluations do."""
+    network = load_attribute_network(checkpoint_path(exporter.runs, METER))
+    path = exporter.folder(SERVED_METER) / MODEL
+    export_module(network, [exporter.tiles], ["image"], ["attributes"], path)
+    parity = check_parity(network, path, [exporter.tiles])
+    inputs = [image_spec(STRENGTH_GEOMETRY.px)]
+    exporter.describe(
+        _signature(SERVED_METER, inputs, [_attributes()], sha256(path), attributes=ATTRIBUTES),
+        parity,
+        "a small wide residual network that reads the attributes of a tile's lot and has never "
+        "seen an editor",
+    )
+
+
 def _path(exporter: Exporter, name: str) -> Path:
     return exporter.repository / name / VERSION / MODEL
 
 
-def _attributes() -> TensorSpec:
-    return TensorSpec(name="attributes", dtype="FP32", shape=(len(ATTRIBUTE_NAMES),))
+def _signature(
+    name: str,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    weights_sha256: str,
+    **metadata: Any,
+) -> ModelSignature:
+    """Of a model of simulated lots; `metadata` are further fields of `ModelMetadata`."""
+    known: dict[str, Any] = {
+        "trained_on_simulated_lots": True,
+        "geometry": STRENGTH_GEOMETRY,
+        **metadata,
+    }
+    return ModelSignature(
+        name=name,
+        priority=2,
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        metadata=ModelMetadata(weights_sha256=weights_sha256, **known),
+    )
+
+
+def _attributes(name: str = "attributes") -> TensorSpec:
+    return TensorSpec(name=name, dtype="FP32", shape=(len(ATTRIBUTE_NAMES),))
 
 
 def _edited() -> TensorSpec:

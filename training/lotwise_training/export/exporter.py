@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lotwise.core.signature import ModelSignature, PropertySpec, TensorSpec, TileGeometry
 from lotwise.runtime.model_config import write_pbtxt
@@ -19,7 +20,7 @@ from lotwise_training.evaluation.classification import card_figures
 from lotwise_training.evaluation.predictions import ENSEMBLE, EnsembleResult
 from lotwise_training.export.model_card import run_figures, training_sentence, write_card
 from lotwise_training.models.wide_resnet import LINEAR_RANGE, TileRegressor
-from lotwise_training.onnx.export import PARITY_TOLERANCE
+from lotwise_training.onnx.export import PARITY_TOLERANCE, check_parity, export_module
 from lotwise_training.store.arrays import ResultsError, read
 from lotwise_training.store.checkpoint import CHECKPOINTS_OF, load_checkpoint
 from lotwise_training.training.editor.runs import RUN as EDITOR
@@ -89,6 +90,27 @@ class Exporter:
             trained=training_sentence(self.training_states(signature.name)),
             remarks=read_remarks(lots_run),
         )
+
+    def write_members(
+        self, name: str, members: Sequence[nn.Module], tiles: Tensor, outputs: Sequence[str]
+    ) -> float:
+        """Write a graph for each member, in place of those of the run before; the worst parity.
+
+        Args:
+            name: Of the model.
+            members: In evaluation mode.
+            tiles: uint8 [B, 1, px, px], to trace and check the graphs on.
+            outputs: Names of what a member gives.
+        """
+        folder = self.folder(name)
+        for old in folder.glob("member_*.onnx"):
+            old.unlink()
+        parity = 0.0
+        for number, member in enumerate(members):
+            path = folder / f"member_{number:02d}.onnx"
+            export_module(member, [tiles], ["image"], outputs, path)
+            parity = max(parity, check_parity(member, path, [tiles]))
+        return parity
 
     def training_states(self, model: str) -> list[dict[str, Any]]:
         """Checkpoints of the networks that a model holds; none of one that is not in `runs`."""

@@ -17,7 +17,6 @@ from lotwise_training.export.exporter import (
     learned_property,
     simulated_lots,
 )
-from lotwise_training.onnx.export import check_parity, export_module
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.property import fold_name
 
@@ -45,14 +44,7 @@ def export_folds(exporter: Exporter) -> None:
             "The intervals were calibrated for other fold networks. Run `lotwise-train regressor` "
             "first: it goes on from the networks that are there.",
         )
-    folder = exporter.folder(FOLDS)
-    for old in folder.glob("member_*.onnx"):
-        old.unlink()
-    parity = 0.0
-    for number, network in enumerate(networks):
-        path = folder / f"member_{number:02d}.onnx"
-        export_module(network, [exporter.tiles], ["image"], ["property"], path)
-        parity = max(parity, check_parity(network, path, [exporter.tiles]))
+    parity = exporter.write_members(FOLDS, networks, exporter.tiles, ["property"])
     calibration.write(exporter.repository / FOLDS / INTERVALS_FILE)
     geometry = learned_geometry(checkpoint_path(exporter.runs, fold_name(0)), STRENGTH_GEOMETRY.px)
     learned = [learned_property(exporter.runs, network) for network in networks]

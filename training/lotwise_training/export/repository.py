@@ -141,16 +141,9 @@ def resampled(tiles: Tensor, px: int) -> Tensor:
 
 def _export_committee(exporter: Exporter) -> None:
     members, lot_ids = load_members(exporter.runs / "committee")
-    folder = exporter.folder("committee")
-    for old in folder.glob("member_*.onnx"):
-        old.unlink()
     geometry = learned_geometry(checkpoint_path(exporter.runs, "committee/member_00"), GEOMETRY.px)
     small = resampled(exporter.tiles, geometry.px)
-    parity = 0.0
-    for number, member in enumerate(members):
-        path = folder / f"member_{number:02d}.onnx"
-        export_module(member, [small], ["image"], MEMBER_OUTPUTS, path)
-        parity = max(parity, check_parity(member, path, [small]))
+    parity = exporter.write_members("committee", members, small, MEMBER_OUTPUTS)
     simulated, specs, lots = stated_lots(exporter.runs / "committee", lot_ids)
     with torch.no_grad():
         examples = dict(zip(MEMBER_OUTPUTS, members[0](small), strict=True))
@@ -223,10 +216,8 @@ def _keep_diagnosis(served: Path, weights_sha256: str) -> None:
 
 def _export_regressor(exporter: Exporter) -> None:
     checkpoint = checkpoint_path(exporter.runs, served_name())
-    regressor, geometry = (
-        load_regressor(checkpoint),
-        learned_geometry(checkpoint, STRENGTH_GEOMETRY.px),
-    )
+    regressor = load_regressor(checkpoint)
+    geometry = learned_geometry(checkpoint, STRENGTH_GEOMETRY.px)
     observed = ObservedRegressor.of(regressor).eval()
     path = exporter.folder("regressor") / "model.onnx"
     export_module(observed, [exporter.tiles], ["image"], OBSERVED_OUTPUTS, path)

@@ -31,8 +31,7 @@ from lotwise_training.models.wide_resnet import LINEAR_RANGE, TileRegressor, Wid
 from lotwise_training.store.checkpoint import CheckpointError, save_checkpoint
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.editor.runs import editor_name, load_editor, write_served
-from lotwise_training.training.tasks.attribute_meter import NAME as METER
-from lotwise_training.training.tasks.attribute_meter import SERVED as SERVED_METER
+from lotwise_training.training.tasks.attributes import METER, SERVED_METER
 from lotwise_training.training.tasks.ensemble import SERVED as COMMITTEE
 from lotwise_training.training.tasks.property import fold_name, served_name
 

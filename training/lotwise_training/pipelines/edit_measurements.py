@@ -18,8 +18,7 @@ from lotwise_training.inference.predict import load_regressor
 from lotwise_training.store.checkpoint import weights_sha256
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.editor.runs import editor_name, load_editor
-from lotwise_training.training.tasks.attribute_meter import NAME as METER
-from lotwise_training.training.tasks.attributes import load_attribute_network
+from lotwise_training.training.tasks.attributes import METER, load_attribute_network
 from lotwise_training.training.tasks.property import served_name
 
 CURVE_POINTS: Final = 150

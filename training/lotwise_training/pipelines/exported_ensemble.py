@@ -83,23 +83,34 @@ class ExportedCommittee:
         return self._committee.ask(images, lambda starts: track(starts, title, console=console))
 
 
-def open_exported(
+def open_committee(
     workspace: Workspace, repository: Path
 ) -> tuple[ExportedCommittee, PredictionCache]:
-    """The committee of a repository, and its cached predictions.
+    """The committee of a repository, of whatever lots, and its cached predictions.
 
     Raises:
         LotwiseError: The repository cannot be used.
-        ResultsError: The committee is not of the benchmark's lots.
     """
     committee = ExportedCommittee(repository)
+    recipe = workspace.recipe(CommitteeRecipe, COMMITTEE)
+    return committee, PredictionCache(workspace.runs, recipe, exported=committee)
+
+
+def open_exported(
+    workspace: Workspace, repository: Path
+) -> tuple[ExportedCommittee, PredictionCache]:
+    """As `open_committee`, of the benchmark's lots.
+
+    Raises:
+        ResultsError: The committee is not of the benchmark's lots.
+    """
+    committee, predictor = open_committee(workspace, repository)
     if committee.lot_ids != tuple(lot.lot_id for lot in reference_lots()):
         raise ResultsError(
             f"the committee in {repository} knows other lots than benchmark v1's; calibrate it on "
             "your own tiles with `lotwise calibrate`"
         )
-    recipe = workspace.recipe(CommitteeRecipe, COMMITTEE)
-    return committee, PredictionCache(workspace.runs, recipe, exported=committee)
+    return committee, predictor
 
 
 def evaluate_exported(workspace: Workspace, repository: Path, results: Path) -> Fitted:

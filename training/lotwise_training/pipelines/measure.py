@@ -47,7 +47,7 @@ from lotwise_training.report.property import property_table
 from lotwise_training.report.render import show
 from lotwise_training.store.arrays import write
 from lotwise_training.training.editor.runs import RUN as EDITOR
-from lotwise_training.training.tasks.attribute_meter import SERVED as METER
+from lotwise_training.training.tasks.attributes import SERVED_METER
 from lotwise_training.training.tasks.ensemble import SERVED, committee_variants
 from lotwise_training.training.tasks.property import SERVED as REGRESSOR
 
@@ -191,7 +191,7 @@ def evaluate_editor(workspace: Workspace, out: Console, results: Path) -> None:
     served = editor_card_rows(measured[editors.served], stored.attributes)
     _write_json(workspace.run(EDITOR) / EVALUATION_FILE, served)
     _write_json(
-        workspace.run(METER) / EVALUATION_FILE,
+        workspace.run(SERVED_METER) / EVALUATION_FILE,
         meter_card_rows(measured[SIMULATOR], stored.attributes),
     )
 

@@ -19,13 +19,10 @@ from lotwise_training.active_learning.acquisition import (
 from lotwise_training.active_learning.embedding import PlaceSpace, lot_means
 from lotwise_training.active_learning.forecast import RESAMPLES, Outlook, outlook
 from lotwise_training.active_learning.gaussian_process import LotKernel, LotProcess
-from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.benchmark import GEOMETRY
 from lotwise_training.data.folder import read_lot_folder
 from lotwise_training.data.tiles import DatasetError, Floats, LotTable, Numbers
-from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.pipelines.workspace import Workspace
-from lotwise_training.training.tasks.ensemble import SERVED as COMMITTEE
 
 FEW_UNTESTED: Final = 3
 """So few untested lots hardly leave a choice; it is said."""
@@ -157,7 +154,7 @@ def plan_lot_folder(
         ResultsError: The committee gives no features.
     """
     # Here, because it needs the engine that serves, which no training does.
-    from lotwise_training.pipelines.exported_ensemble import ExportedCommittee
+    from lotwise_training.pipelines.exported_ensemble import open_committee
 
     dataset = read_lot_folder(folder, GEOMETRY, cache=workspace.cache).dataset
     if (dataset.table.values <= 0.0).any():
@@ -165,10 +162,7 @@ def plan_lot_folder(
             "PROPERTY_NOT_POSITIVE",
             "Tests are planned by the logarithm of the property, so every value must be above 0.",
         )
-    committee = ExportedCommittee(repository)
-    predictor = PredictionCache(
-        workspace.runs, workspace.recipe(CommitteeRecipe, COMMITTEE), exported=committee
-    )
+    committee, predictor = open_committee(workspace, repository)
     outputs = predictor.predict(dataset.images, "tiles, ensemble")
     return plan_lots(
         dataset.table,

@@ -13,14 +13,11 @@ from lotwise_simulator.benchmark_files import PROPERTY, UNIT
 from lotwise_training.active_learning.embedding import lot_means
 from lotwise_training.active_learning.savings import plan_records
 from lotwise_training.active_learning.simulation import KnownLots, simulate_plans
-from lotwise_training.config.schema import CommitteeRecipe
 from lotwise_training.data.benchmark import benchmark_set
-from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.pipelines.workspace import Workspace
 from lotwise_training.report.planning import forecasts_table, plans_table
 from lotwise_training.report.render import show
 from lotwise_training.store.arrays import write
-from lotwise_training.training.tasks.ensemble import SERVED as COMMITTEE
 
 SET: Final = "new"
 TESTS: Final = 2
@@ -36,12 +33,9 @@ def measure_plans(workspace: Workspace, repository: Path, results: Path, out: Co
         ResultsError: The committee gives no features.
     """
     # Here, because it needs the engine that serves, which no training does.
-    from lotwise_training.pipelines.exported_ensemble import ExportedCommittee
+    from lotwise_training.pipelines.exported_ensemble import open_committee
 
-    committee = ExportedCommittee(repository)
-    predictor = PredictionCache(
-        workspace.runs, workspace.recipe(CommitteeRecipe, COMMITTEE), exported=committee
-    )
+    committee, predictor = open_committee(workspace, repository)
     tiles = benchmark_set(SET, workspace.cache)
     means = lot_means(predictor.predict(tiles.images, f"{SET}, ensemble"), tiles.lots)
     lots = new_lots()

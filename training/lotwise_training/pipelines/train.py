@@ -23,8 +23,7 @@ from lotwise_training.config.schema import (
     PlanRecipe,
     RegressorRecipe,
 )
-from lotwise_training.data.attribute_lots import meter_tiles
-from lotwise_training.data.property_lots import strength_tiles
+from lotwise_training.data.property_lots import meter_tiles, strength_tiles
 from lotwise_training.data.tiles import LOTS_FILE, TileDataset, write_table
 from lotwise_training.evaluation.prediction_cache import PredictionCache
 from lotwise_training.pipelines.pretrained import find_pretrained
@@ -39,7 +38,7 @@ from lotwise_training.training.editor.runs import RUN as EDITOR
 from lotwise_training.training.editor.runs import write_served
 from lotwise_training.training.editor.train import editor_trainings, leader_time
 from lotwise_training.training.parallel import Training, train_in_parallel, train_networks
-from lotwise_training.training.tasks.attribute_meter import meter_training
+from lotwise_training.training.tasks.attributes import METER, attribute_training
 from lotwise_training.training.tasks.classifier import ClassifierTrainer
 from lotwise_training.training.tasks.ensemble import SERVED as COMMITTEE
 from lotwise_training.training.tasks.ensemble import committee_jobs, committee_variants
@@ -132,8 +131,8 @@ def train_editor(workspace: Workspace, *, max_seconds: float | None = None) -> N
     recipe = workspace.recipe(EditorRecipe, "editor")
     tiles = strength_tiles(recipe.data, workspace.cache)
     trainings: list[Training] = [*editor_trainings(tiles, recipe, max_seconds)]
-    meter = meter_tiles(recipe.meter, workspace.cache)
-    trainings.append(meter_training(meter, recipe.meter, leader_time(max_seconds)))
+    meter, limit = meter_tiles(recipe.meter, workspace.cache), leader_time(max_seconds)
+    trainings.append(attribute_training(METER, meter, recipe.meter.network, limit))
     with _recorded(workspace.run(EDITOR), EDITOR, recipe, tiles, max_seconds):
         train_in_parallel(trainings, workspace.runs, parallel=recipe.parallel)
     write_served(workspace.runs, recipe.served)

@@ -18,12 +18,16 @@ from lotwise_training.config.schema import (
     PlanRecipe,
     RegressorRecipe,
 )
-from lotwise_training.data.attribute_lots import meter_tiles
 from lotwise_training.data.benchmark import GEOMETRY, REFERENCE, SHIFTED, benchmark_set
 from lotwise_training.data.calibration_sets import CALIBRATION, FRESH, FreshTiles, fresh_tiles
 from lotwise_training.data.folder import read_lot_folder, show_lot_folder
 from lotwise_training.data.images import geometry_of
-from lotwise_training.data.property_lots import STRENGTH_GEOMETRY, new_lot_tiles, strength_tiles
+from lotwise_training.data.property_lots import (
+    STRENGTH_GEOMETRY,
+    meter_tiles,
+    new_lot_tiles,
+    strength_tiles,
+)
 from lotwise_training.data.tiles import DatasetError, TileDataset, write_remarks
 from lotwise_training.training.tasks.ensemble import adapted_recipe
 
@@ -83,14 +87,12 @@ class Workspace:
     def committee(self, own_lots: Path | None) -> tuple[CommitteeRecipe, TileDataset]:
         """Recipe and lots of a committee: those of a folder, or benchmark v1's."""
         recipe = self.recipe(CommitteeRecipe, "committee")
-        tiles = self._committee_tiles(own_lots, recipe.field_um)
-        return adapted_recipe(tiles, recipe), tiles
-
-    def _committee_tiles(self, own_lots: Path | None, field_um: float) -> TileDataset:
         if own_lots is None:
-            _check_field(field_um)
-            return benchmark_set(REFERENCE, self.cache)
-        return self._read_lots(own_lots, geometry_of(GEOMETRY.px, field_um))
+            _check_field(recipe.field_um)
+            tiles = benchmark_set(REFERENCE, self.cache)
+        else:
+            tiles = self._read_lots(own_lots, geometry_of(GEOMETRY.px, recipe.field_um))
+        return adapted_recipe(tiles, recipe), tiles
 
     def strength_tiles(self, own_lots: Path | None) -> TileDataset:
         """The lots whose property the regressor learns: those of a folder, or simulated ones.

@@ -14,8 +14,7 @@ from lotwise.core.intervals import IntervalCalibration
 from lotwise_simulator import benchmark
 from lotwise_simulator.lots import Lot, mosaic
 from lotwise_training.calibration.conformal import FOLDS, INTERVALS_FILE
-from lotwise_training.data.attribute_lots import TILES_PER_SIDE
-from lotwise_training.data.property_lots import STRENGTH_GEOMETRY
+from lotwise_training.data.property_lots import SMALL_SCENES, STRENGTH_GEOMETRY
 from lotwise_training.data.render_cache import RenderOrder, render
 from lotwise_training.data.tiles import Images
 from lotwise_training.evaluation.conformal import NewLots
@@ -147,7 +146,7 @@ def _sheet(
 
 
 def _tile(lot: Lot) -> npt.NDArray[np.uint8]:
-    return mosaic(lot, 1, region=REGION, tiles_per_side=TILES_PER_SIDE)[0].image
+    return mosaic(lot, 1, region=REGION, tiles_per_side=SMALL_SCENES)[0].image
 
 
 def check_predictions(

@@ -3,6 +3,12 @@
 The *reader* shows an editor in training what its edits changed; it learns from the editor's lots,
 before the editor does, and stays as it is. A reader that learns beside the editor, as AttGAN's
 does, knows little for most of a short training, and an editor learns to please what it knows.
+
+The *meter* says what an edit changed. Asking the reader, which the editor is trained to please,
+would be asking the accused. The meter is another network, of another kind, that learned true
+attributes from simulated lots of its own, spread evenly over all attributes, so that it can tell
+them apart where a few dozen lots would let it guess one from another. What it is worth is checked
+on lots that were made twice, alike but for one attribute: `evaluation/edit_response.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +28,9 @@ from lotwise_training.training.base import Job, Validation, validation_sample
 from lotwise_training.training.parallel import NetworkTraining
 from lotwise_training.training.tasks.regression import Regression, RegressionTrainer, Targets
 
+METER: Final = "editor/meter"
+SERVED_METER: Final = "attribute_meter"
+"""Its name in a model repository, and of the folder of its figures."""
 ATTRIBUTE_RANGE: Final = (0.0, 1.0)
 VALIDATION_SHARE: Final = 0.1
 """Of the lots, not of the tiles."""
