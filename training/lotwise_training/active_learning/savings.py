@@ -22,13 +22,7 @@ _ENDS: Final = (0.025, 0.975)
 
 
 def plan_records(made: SimulatedPlans, unit: str = "property", seed: int = 0) -> Records:
-    """Errors of every way to choose lots at the table's sizes, and forecasts of errors.
-
-    Args:
-        made: The simulated plans.
-        unit: Of the property.
-        seed: Of the bootstrap over starts.
-    """
+    """Errors of every way to choose lots at the table's sizes, and forecasts of errors."""
     records = Records()
     starts = len(made.errors[RANDOM])
     draws = np.random.default_rng(seed).integers(starts, size=(RESAMPLES, starts))

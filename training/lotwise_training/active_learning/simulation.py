@@ -211,16 +211,7 @@ def simulate_plans(
     weights_sha256: str,
     data_version: str,
 ) -> SimulatedPlans:
-    """Simulate all plans, some minutes on two cores.
-
-    Args:
-        lots: With their property.
-        benchmark: See `SimulatedPlans`, as the others.
-        property_name: Of the property.
-        unit: Of the property.
-        weights_sha256: Of the ensemble.
-        data_version: Of the tiles.
-    """
+    """Simulate all plans, some minutes on two cores."""
     stage = Stage(lots)
     simulations: list[Callable[[], Any]] = [
         partial(simulate_start, stage, start) for start in range(STARTS)

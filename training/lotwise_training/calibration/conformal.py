@@ -70,10 +70,6 @@ class HeldOut(Stored):
 def load_folds(runs: Path, folds: int) -> list[TileRegressor]:
     """The fold networks as they are served, in evaluation mode.
 
-    Args:
-        runs: Folder of all runs.
-        folds: How many.
-
     Raises:
         CheckpointError: One is missing or unfinished.
     """
@@ -81,13 +77,7 @@ def load_folds(runs: Path, folds: int) -> list[TileRegressor]:
 
 
 def held_out(data: TileDataset, recipe: RegressorRecipe, networks: list[TileRegressor]) -> HeldOut:
-    """Ask every network about some tiles of the lots that it held out.
-
-    Args:
-        data: The lots that were learned from.
-        recipe: Of the run.
-        networks: The fold networks, in order.
-    """
+    """Ask every network about some tiles of the lots that it held out."""
     # As many of each lot: a mean over fewer tiles has other errors.
     tiles = min(recipe.intervals.lot_tiles, int(np.bincount(data.lots).min()))
     splits = regressor_splits(data, recipe)
@@ -152,11 +142,6 @@ def calibrate_intervals(
 ) -> IntervalCalibration:
     """Calibrate with the finished fold networks of a run.
 
-    Args:
-        data: The lots that were learned from.
-        recipe: Of the run.
-        runs: Folder of all runs.
-
     Raises:
         CheckpointError: A network is missing or unfinished.
     """
@@ -174,7 +159,7 @@ def write_calibration(data: TileDataset, recipe: RegressorRecipe, runs: Path) ->
     """Calibrate a run and leave the file in it; what it rests on, as a sentence.
 
     A run without fold networks has no intervals, and loses those of the run before.
-    Arguments and errors as in `calibrate_intervals`.
+    Errors as in `calibrate_intervals`.
     """
     if not fold_count(data, recipe):
         (runs / FOLDS / INTERVALS_FILE).unlink(missing_ok=True)

@@ -55,11 +55,6 @@ def fit_known_tiles(
     bank; examples are tiles that it did learn from. Of lots of a folder only the tiles that are
     kept to calibrate count, because validation tiles have chosen the weights.
 
-    Args:
-        regressor: The one that is served.
-        data: The lots that were learned from.
-        recipe: Of the run.
-
     Returns:
         None where there are fewer than LEAST_LOTS lots, or no tiles to calibrate on.
     """
@@ -125,11 +120,6 @@ def look(regressor: TileRegressor, images: Images) -> FeatureOutputs:
 
 def write_known_tiles(data: TileDataset, recipe: RegressorRecipe, runs: Path) -> str:
     """Fit them for a run and leave the file in it; what it rests on, as a sentence.
-
-    Args:
-        data: The lots that were learned from.
-        recipe: Of the run.
-        runs: Folder of all runs.
 
     Raises:
         CheckpointError: The regressor is missing or unfinished.

@@ -95,13 +95,7 @@ def fit_committee(
 def calibration_shortage(
     data: TileDataset, split: Split, recipe: PolicyRecipe
 ) -> InvalidRequest | None:
-    """Why the tiles that are kept to calibrate on cannot carry a policy; None where they can.
-
-    Args:
-        data: Lots of a folder.
-        split: Of the committee.
-        recipe: What the policy must do.
-    """
+    """Why the tiles that are kept to calibrate on cannot carry a policy; None where they can."""
     tiles = split.calibration
     if not len(tiles):
         return InvalidRequest("CALIBRATION_LOT_TOO_SMALL", split.remarks[-1])

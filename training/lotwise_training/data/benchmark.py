@@ -109,9 +109,6 @@ def lot_table(parts: Sequence[Part]) -> LotTable:
 def tile_places(name: str) -> tuple[Numbers, Numbers, Numbers]:
     """Where the tiles of a set come from, in the order of its dataset.
 
-    Args:
-        name: Of the set.
-
     Returns:
         int64 [N] each: number of the lot in the set, of its scene, of the place in the scene.
     """

@@ -16,11 +16,7 @@ LEAST_RECIPES = 3
 
 
 def lot_uses(data: TileDataset) -> list[tuple[bool, bool, bool, bool]]:
-    """Whether each lot can be used for each of `USES`.
-
-    Args:
-        data: Lots of a folder.
-    """
+    """Whether each lot can be used for each of `USES`."""
     values, recipes = data.table.values, np.array(data.table.recipes)
     tested = ~np.isnan(values)
     known = values[tested]

@@ -41,12 +41,7 @@ FIRST_METER_SEED: Final = 700_000
 
 
 def strength_tiles(recipe: StrengthDataRecipe, cache: Path) -> TileDataset:
-    """Tiles of all lots with strength tests, from disk where they were rendered before.
-
-    Args:
-        recipe: How many tiles, and of how many lots.
-        cache: Folder of rendered data, `.lotwise/data`.
-    """
+    """Tiles of all lots with strength tests, from disk where they were rendered before."""
     return ordered_tiles("strength", strength_orders(recipe), cache)
 
 
@@ -68,9 +63,6 @@ def strength_orders(recipe: StrengthDataRecipe) -> list[RenderOrder]:
 def further_lots(count: int) -> tuple[Lot, ...]:
     """Lots beside the benchmark's: the simulator's tested lots, then "L0001" on.
 
-    Args:
-        count: How many.
-
     Raises:
         ValueError: More than MOST_FURTHER.
     """
@@ -82,12 +74,7 @@ def further_lots(count: int) -> tuple[Lot, ...]:
 
 
 def meter_tiles(recipe: MeterRecipe, cache: Path) -> TileDataset:
-    """Tiles of the meter's lots, each with its true attributes.
-
-    Args:
-        recipe: How many lots and tiles.
-        cache: Folder of rendered data.
-    """
+    """Tiles of the meter's lots, each with its true attributes."""
     lots, px, tiles = meter_lots(recipe), STRENGTH_GEOMETRY.px, recipe.tiles
     orders = [RenderOrder(lot, 0, tiles, px, tiles_per_side=SMALL_SCENES) for lot in lots]
     data = ordered_tiles("meter", orders, cache)

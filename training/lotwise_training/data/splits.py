@@ -160,13 +160,8 @@ def _split(
 ) -> Split:
     """Split tiles lot by lot so that no group stands on two sides.
 
-    Args:
-        data: The lots.
-        tiles: int64 [n], the tiles to be split.
-        groups: int64 [n], group of each of them.
-        seed: Of the draw.
-        reason: Of the error where a lot has fewer than three groups.
-        what: Name of the groups.
+    `groups`, int64 [n], is the group of each tile; `reason` and `what`, the name of the groups, are
+    of the error where a lot has fewer than three.
     """
     nobody = np.empty(0, dtype=np.int64)
     if data.positions is not None:

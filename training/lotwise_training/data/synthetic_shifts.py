@@ -76,11 +76,7 @@ class ShiftedTiles:
 
 
 def shifted_tiles(cache: Path) -> ShiftedTiles:
-    """All of them, from disk where they were rendered before.
-
-    Args:
-        cache: Folder of rendered data.
-    """
+    """All of them, from disk where they were rendered before."""
     new = new_lots(NEW_LOTS)
     fitted = new[:-CALIBRATION_LOTS]
     sets = {
@@ -111,9 +107,6 @@ def shifted_tiles(cache: Path) -> ShiftedTiles:
 
 def known_scenes(cache: Path) -> tuple[Images, Numbers]:
     """Scenes of the reference lots that fit nothing: known lots are ranked by them.
-
-    Args:
-        cache: Folder of rendered data.
 
     Returns:
         uint8 [N, 64, 64], and the number of each tile's scene, int64 [N].

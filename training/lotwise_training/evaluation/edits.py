@@ -222,13 +222,7 @@ def _figures(
 def edit_records(
     figures: Mapping[str, EditFigures], attributes: Sequence[str], unit: str
 ) -> Records:
-    """All figures, responses rounded to 0.0001.
-
-    Args:
-        figures: By editor.
-        attributes: A names.
-        unit: Of the property.
-    """
+    """All figures, responses rounded to 0.0001."""
     records = Records()
     for kind, each in figures.items():
         records.add(

@@ -58,13 +58,7 @@ class LotPredictions:
 def property_records(
     sets: Mapping[str, PropertySet], unit: str = "property", *, seed: int = 0
 ) -> Records:
-    """Errors of every set and method, gain over the best baseline, and predictions of lots.
-
-    Args:
-        sets: Stored predictions.
-        unit: Of the property.
-        seed: Of the bootstrap.
-    """
+    """Errors of every set and method, gain over the best baseline, and predictions of lots."""
     records = Records()
     for name in (each for each in SETS if each in sets):
         predicted = sets[name]

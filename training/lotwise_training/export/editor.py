@@ -54,9 +54,6 @@ def export_editor(exporter: Exporter) -> None:
 
     Without `edit_gradient` where the regressor sees another field than the editor.
 
-    Args:
-        exporter: Where to.
-
     Raises:
         CheckpointError: A network is missing or unfinished.
         ParityError: An exported graph does not compute what its network computes.
@@ -81,10 +78,6 @@ def sees_the_editors_field(runs: Path) -> bool:
 
 def export_gradient_anew(exporter: Exporter, network: EditorNetwork) -> None:
     """Write `edit_gradient` again, for another regressor after the editor that is served.
-
-    Args:
-        exporter: Where to.
-        network: The editor.
 
     Raises:
         CheckpointError: The regressor is missing or unfinished.

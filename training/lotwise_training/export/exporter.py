@@ -155,10 +155,6 @@ def float_spec(name: str, example: Tensor) -> TensorSpec:
 def learned_property(runs: Path, regressor: TileRegressor) -> PropertySpec:
     """What a regressor gives, by the scaling in its weights and the table of its lots.
 
-    Args:
-        runs: Folder of all runs.
-        regressor: As it is served.
-
     Raises:
         DatasetError: The table is missing or unreadable.
     """

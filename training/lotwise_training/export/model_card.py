@@ -93,11 +93,7 @@ def write_card(
 
 
 def training_sentence(states: Sequence[Mapping[str, Any]]) -> str:
-    """How networks were trained, of what their checkpoints state; "" for none.
-
-    Args:
-        states: Checkpoints of the networks that a model holds.
-    """
+    """How networks were trained, of what their checkpoints state; "" for none."""
     states = [each for each in states if each.get("step")]  # one that was restored states none
     if not states:
         return ""
@@ -129,12 +125,7 @@ def _tensor_row(spec: TensorSpec, direction: str) -> str:
 
 
 def run_figures(runs: Path, run: str) -> dict[str, str]:
-    """Figures of a run's own evaluation report; none where there is no report.
-
-    Args:
-        runs: Folder of all runs.
-        run: Name of the run.
-    """
+    """Figures of a run's own evaluation report; none where there is no report."""
     path = runs / run / EVALUATION
     if not path.is_file():
         return {}

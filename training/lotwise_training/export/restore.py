@@ -47,10 +47,6 @@ OF_A_DIFFERENCE: Final = "to_grain.weight"
 def restore_regressors(repository: Path, runs: Path) -> list[str]:
     """Write finished checkpoints of the served regressor and, where there are some, of its folds.
 
-    Args:
-        repository: The model repository.
-        runs: Folder of all runs.
-
     Returns:
         The networks' names.
 
@@ -83,10 +79,6 @@ def restore_regressors(repository: Path, runs: Path) -> list[str]:
 
 def restore_committee(repository: Path, runs: Path) -> list[str]:
     """Write finished checkpoints of the committee's members.
-
-    Args:
-        repository: The model repository.
-        runs: Folder of all runs.
 
     Returns:
         The networks' names.

@@ -42,9 +42,6 @@ their channels vary."""
 def load_network(path: Path) -> tuple[WideResNet, tuple[str, ...]]:
     """A finished tile classifier, in evaluation mode on the CPU, and the lots that it tells apart.
 
-    Args:
-        path: Its checkpoint.
-
     Raises:
         CheckpointError: It is missing or unfinished.
     """
@@ -157,9 +154,6 @@ def dropout_logits(
 
 def load_regressor(path: Path) -> TileRegressor:
     """A finished regressor as it is served, in evaluation mode on the CPU.
-
-    Args:
-        path: Its checkpoint.
 
     Raises:
         CheckpointError: There is none, or it is unfinished.

@@ -38,14 +38,7 @@ from lotwise_training.training.tasks.ensemble import (
 def split_predictions(
     data: TileDataset, name: str, split: Split, predictor: PredictionCache
 ) -> Predictions:
-    """Predictions of a split's test tiles and unseen lots by single network, dropout and ensemble.
-
-    Args:
-        data: The lots.
-        name: Of the variant, as `committee_variants` names them.
-        split: What it learned from.
-        predictor: Of its networks.
-    """
+    """Predictions of a split's test tiles and unseen lots by all methods."""
     recipe = predictor.recipe
     known = classes(split, data)
     most = None if name == recipe.split else recipe.comparison.test_tiles
@@ -79,10 +72,6 @@ def shifted_predictions(cache: Path, predictor: PredictionCache) -> Predictions:
     """Predictions of benchmark v1's shifted sets by the served ensemble.
 
     Nothing is fitted on them: they only evaluate.
-
-    Args:
-        cache: Folder of rendered data.
-        predictor: Of the ensemble.
     """
     predictions: Predictions = {}
     recipe = predictor.recipe

@@ -49,16 +49,7 @@ def edit_result(
     unit: str,
     benchmark: int,
 ) -> EditResult:
-    """Measurements with the runs that made the networks.
-
-    Args:
-        sets: The measurements.
-        recipe: Of the editors.
-        runs: Folder of all runs.
-        profile: Name of the recipes' folder.
-        unit: Of the property.
-        benchmark: Version of the benchmark that the lots are from.
-    """
+    """Measurements with the runs that made the networks."""
     networks: dict[str, EditorRun] = {}
     curves: dict[str, Mapping[str, tuple[tuple[float, float], ...]]] = {}
     for kind in (*EDITOR_KINDS, "meter"):

@@ -127,16 +127,7 @@ def property_result(
     *,
     benchmark: int | None,
 ) -> PropertyResult:
-    """Predictions with the run that made them.
-
-    Args:
-        sets: The predictions.
-        data: The lots of the training.
-        recipe: Of the run.
-        runs: Folder of all runs.
-        profile: Name of the recipes' folder.
-        benchmark: Its version, or None for a laboratory's own lots.
-    """
+    """Predictions with the run that made them."""
     networks = {}
     for name, split in regressor_splits(data, recipe).items():
         path = checkpoint_path(runs, name)

@@ -118,9 +118,6 @@ def read_run(folder: Path) -> RunRecord | None:
 def list_runs(runs: Path) -> list[tuple[str, RunRecord, list[dict[str, Any]]]]:
     """All runs in a folder: name, record, and the states of the networks, the latest run last.
 
-    Args:
-        runs: `home`/runs.
-
     Returns:
         A state holds "name", "step", "steps", "finished" and "line".
     """

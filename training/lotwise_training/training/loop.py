@@ -8,7 +8,7 @@ take every step, the first one alone validates, writes and reports.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -197,18 +197,9 @@ def _optimiser(
 ) -> torch.optim.Optimizer:
     """Adam (Zhang et al. 2020), or SGD with Nesterov momentum (Zagoruyko & Komodakis 2016)."""
     fused = device.type == "cuda"  # one kernel for all weights; they are many and small
+    shared: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     if recipe.optimiser == "adam":
-        return torch.optim.Adam(
-            network.parameters(),
-            lr=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            fused=fused,
-        )
+        return torch.optim.Adam(network.parameters(), **shared, fused=fused)
     return torch.optim.SGD(
-        network.parameters(),
-        lr=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        momentum=MOMENTUM,
-        nesterov=True,
-        fused=fused,
+        network.parameters(), **shared, momentum=MOMENTUM, nesterov=True, fused=fused
     )

@@ -24,9 +24,6 @@ def editor_name(kind: str) -> str:
 def load_editor(path: Path) -> EditorNetwork:
     """A finished editor, on the CPU, in evaluation mode, large weights rounded to float16.
 
-    Args:
-        path: Its checkpoint.
-
     Raises:
         CheckpointError: There is none, or it is unfinished.
     """

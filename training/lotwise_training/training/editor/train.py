@@ -229,16 +229,14 @@ class _Networks:
         n_attributes = data.table.attributes.shape[1]
         self._recipe = recipe
         self._tiles = torch.from_numpy(data.images).to(device)
-        scores = np.clip(data.table.attributes, 0.0, 1.0).astype(np.float32)
-        self._lots = scores
-        self._scores = scores[data.lots]
+        self._lots = np.clip(data.table.attributes, 0.0, 1.0).astype(np.float32)
+        self._scores = self._lots[data.lots]
         self._labels = torch.from_numpy(self._scores).to(device)
         self.network: EditorNetwork = to_device(NETWORKS[kind](recipe.dim, n_attributes), device)
-        textures = TextureTargets(
+        self._textures = TextureTargets(
             self._tiles, self._labels, recipe.crop_px, np.random.default_rng([recipe.seed, 3])
         )
-        self._textures = textures
-        self._losses = EditorLosses(recipe, n_attributes, textures, reader, device)
+        self._losses = EditorLosses(recipe, n_attributes, self._textures, reader, device)
         self._optimiser = torch.optim.Adam(
             self.network.parameters(), recipe.learning_rate, betas=(0.5, 0.999)
         )
@@ -264,8 +262,7 @@ class _Networks:
         recipe, device = self._recipe, self._labels.device
         real, current, target = self._seen(chosen, rng)
         alone = recipe.reconstruction_share if self.network.redraws else 0.0
-        editing = (progress - alone) / max(recipe.fade_share, 1e-9)
-        editing = min(1.0, max(0.0, editing))
+        editing = min(1.0, max(0.0, (progress - alone) / max(recipe.fade_share, 1e-9)))
         rate = learning_rate(recipe, progress)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
@@ -335,11 +332,7 @@ class _Networks:
         return {name: parts[name].state_dict() for name in (["network"] if finished else parts)}
 
     def _parts(self) -> dict[str, Any]:
-        return {
-            "network": self.network,
-            "optimiser": self._optimiser,
-            **self._losses.parts(),
-        }
+        return {"network": self.network, "optimiser": self._optimiser, **self._losses.parts()}
 
 
 def mix_attributes(

@@ -92,9 +92,6 @@ class AttributeTask(Regression):
 def load_attribute_network(path: Path) -> TileRegressor:
     """A finished network, in evaluation mode on the CPU.
 
-    Args:
-        path: Its checkpoint.
-
     Returns:
         A module from grey values 0..255 [B, 1, H, W] to attributes float32 [B, n].
 

@@ -87,10 +87,6 @@ def committee_variants(
 ) -> tuple[dict[str, Split], list[str]]:
     """Groups of networks with the split that each learns from; the served group is first.
 
-    Args:
-        data: The lots.
-        recipe: What to train.
-
     Returns:
         The groups by name, and sentences on what lots of a folder cannot carry.
 

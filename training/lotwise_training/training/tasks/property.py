@@ -95,10 +95,6 @@ def regressor_splits(data: TileDataset, recipe: RegressorRecipe) -> dict[str, Sp
 
     Lots of a folder are split by region, so the served network is the region-blocked one too.
 
-    Args:
-        data: Lots with a measured property.
-        recipe: What to train.
-
     Raises:
         DatasetError: PROPERTY_UNKNOWN: a lot has no value. PROPERTY_CONSTANT: all have the same.
             The lots cannot be split so.
