@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -44,6 +43,7 @@ from lotwise_training.data.tiles import (
     TileDataset,
     dataset_version,
 )
+from lotwise_training.store.arrays import Arrays, save_arrays
 
 LOTS_TABLE: Final = "lots.csv"
 TILES_TABLE: Final = "tiles.csv"
@@ -287,20 +287,10 @@ def _fingerprint(root: Path, lots: Sequence[_Lot], geometry: TileGeometry) -> st
 def _store(path: Path, root: Path, tiles: _Tiles) -> None:
     images, lots, regions, positions, unreadable = tiles
     said = [[str(each.path.relative_to(root)), each.reason, each.message] for each in unreadable]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}.partial")
-    with unfinished.open("wb") as file:
-        # Text as an array of letters, so that nothing has to be pickled.
-        np.savez(
-            file,
-            allow_pickle=False,
-            images=images,
-            lots=lots,
-            regions=regions,
-            positions=positions,
-            unreadable=np.array(json.dumps(said)),
-        )
-    unfinished.replace(path)
+    # Text as an array of letters, so that nothing has to be pickled.
+    text = np.array(json.dumps(said))
+    arrays: Arrays = {"images": images, "lots": lots, "regions": regions, "positions": positions}
+    save_arrays(path, {**arrays, "unreadable": text})
 
 
 def _load(path: Path, root: Path) -> _Tiles | None:

@@ -26,6 +26,7 @@ from lotwise.core.preprocessing import resample_area
 from lotwise_simulator.instrument import NOMINAL, InstrumentState
 from lotwise_simulator.lots import SCENE_TILES, Lot, mosaic
 from lotwise_training.data.processes import parallel_map
+from lotwise_training.store.arrays import save_arrays
 
 Images = npt.NDArray[np.uint8]
 
@@ -109,10 +110,7 @@ def _render_all(sets: Mapping[str, Sequence[RenderOrder]], path: Path, title: st
     orders = [order for ordered in sets.values() for order in ordered]
     images = iter(parallel_map(render, orders, title=title))
     built = {key: np.concatenate([next(images) for _ in ordered]) for key, ordered in sets.items()}
-    unfinished = path.with_name(f"{path.stem}.partial.npz")
-    # Not compressed: the tiles are noise to a compressor, and loading is what happens often.
-    np.savez(unfinished, allow_pickle=False, **built)
-    unfinished.replace(path)
+    save_arrays(path, built)
 
 
 def _fingerprint(sets: Mapping[str, Sequence[RenderOrder]]) -> str:

@@ -33,7 +33,7 @@ from lotwise_training.inference.predict import (
     load_members,
     load_network,
 )
-from lotwise_training.store.arrays import Arrays
+from lotwise_training.store.arrays import Arrays, save_arrays
 from lotwise_training.training.base import checkpoint_path
 from lotwise_training.training.tasks.ensemble import DROPOUT_NAME, SERVED
 
@@ -178,11 +178,6 @@ class PredictionCache:
         digest.update(np.ascontiguousarray(images).data)
         path = self.runs / FOLDER / f"{digest.hexdigest()[:20]}.npz"
         if not path.exists():
-            arrays = predict()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_suffix(".partial")
-            with unfinished.open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
-            unfinished.replace(path)
+            save_arrays(path, predict())
         with np.load(path) as stored:
             return {name: stored[name] for name in stored.files}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -183,6 +184,18 @@ def find(kind: type[R], folder: Path) -> R | None:
     path = folder / f"{kind.stem}.json"
     exists = path.exists() or path.with_suffix(".npz").exists()
     return read(kind, folder) if exists else None
+
+
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Write an .npz file so that a crash leaves the old file or the new, never a half.
+
+    Not compressed: tiles are noise to a compressor, and loading is what happens often.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(f".{os.getpid()}.partial")
+    with unfinished.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    unfinished.replace(path)
 
 
 class _Context:
