@@ -367,12 +367,9 @@ def show(measured: Mapping[str, Measured], title: str) -> None:
     table.add_column("time against branches (quartiles)", justify="right")
     table.add_column("processor time (quartiles)", justify="right")
     for name, each in measured.items():
-        table.add_row(
-            name,
-            f"{statistics.median(each.wall) * 1e3:.1f}",
-            _ratios(each.wall, each.served_wall),
-            _ratios(each.processor, each.served_processor),
-        )
+        wall = _ratios(each.wall, each.served_wall)
+        processor = _ratios(each.processor, each.served_processor)
+        table.add_row(name, f"{statistics.median(each.wall) * 1e3:.1f}", wall, processor)
     Console(width=120).print(table)
 
 
@@ -386,8 +383,7 @@ def main(members: Sequence[int], batches: Sequence[int], rounds: int, repository
     for count in members:
         with tempfile.TemporaryDirectory() as folder:
             committee = read_members(repository / "committee" / "1", count)
-            forms = Forms(committee, Path(folder), tiles(3))
-            ways = dict(arrangements(forms))
+            ways = dict(arrangements(Forms(committee, Path(folder), tiles(3))))
             parity = check(ways, tiles(3))
             for batch in batches:
                 title = f"{count} members, batch of {batch}, parity {parity:.0e}"

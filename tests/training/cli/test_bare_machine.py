@@ -36,7 +36,7 @@ def test_trainings_import_nothing_that_only_serving_needs():
     ended = run(
         f"import sys; sys.modules.update(dict.fromkeys({SERVING!r})); "
         "import lotwise_training.pipelines.train, lotwise_training.pipelines.edit_measurements, "
-        "lotwise_training.pipelines.intervals, lotwise_training.pipelines.property_predictions"
+        "lotwise_training.pipelines.measure, lotwise_training.pipelines.property_predictions"
     )
     assert ended.returncode == 0, ended.stderr
 

@@ -27,6 +27,18 @@ class Scaled(nn.Module):
         return self.layer(x) * self.factor + self.offset
 
 
+class Mapped(nn.Module):
+    """Uses a weight twice, once in a way that is computed beforehand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) + (self.layer.weight[:1] * x).sum(1, keepdim=True)
+
+
 def member(seed: int, lots: int = 3) -> TileClassifier:
     torch.manual_seed(seed)
     return TileClassifier(small_network(lots)).eval()
@@ -87,3 +99,11 @@ def test_a_graph_that_lacks_one_of_the_weights_is_not_kept(tmp_path):
     graph_cache.clear()
     graph_cache.keep(b"", model, Scaled())  # other weights
     assert graph_cache.find(b"", Scaled()) is None
+
+
+def test_what_follows_from_weights_follows_from_those_of_each_network(tmp_path):
+    x = torch.rand(2, 4)
+    for number in range(2):
+        module, path = Mapped(), tmp_path / f"{number}.onnx"
+        export_module(module, [x], ["x"], ["y"], path, half_weights=False)
+        assert check_parity(module, path, [x]) < 1e-6

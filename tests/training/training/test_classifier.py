@@ -167,7 +167,7 @@ def test_half_a_training_is_not_taken_for_a_whole_one(tmp_path):
 
     with pytest.raises(Broken):
         train(tmp_path, report=plug)
-    with pytest.raises(CheckpointError, match="not finished"):
+    with pytest.raises(CheckpointError, match="no finished network"):
         load_network(checkpoint_path(tmp_path, JOB.name))
 
 

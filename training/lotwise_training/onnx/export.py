@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import onnxscript.optimizer
 import torch
 from numpy.typing import NDArray
@@ -80,11 +81,12 @@ def export_module(
     if any(example.shape[0] < 2 for example in example_inputs):
         raise ValueError("example inputs need a batch of at least 2 to make the batch dynamic")
     key = graph_cache.fingerprint(module, example_inputs, input_names, output_names, opset)
-    model = graph_cache.find(key, module) if key else None
-    if model is None:
-        model = _trace(module, example_inputs, input_names, output_names, opset)
+    traced = graph_cache.find(key, module) if key else None
+    if traced is None:
+        traced = _trace(module, example_inputs, input_names, output_names, opset)
         if key:
-            graph_cache.keep(key, model, module)
+            graph_cache.keep(key, traced, module)
+    model = _simplify(traced)
     if half_weights:
         save_half(model, path)
     else:
@@ -109,18 +111,23 @@ def _trace(
             output_names=list(output_names),
             dynamic_shapes=dynamic,
             opset_version=opset,
-            # torch's own optimiser fuses batch norm; the passes below are the rest of it.
+            # torch's own optimiser fuses batch norm; `_simplify` does the rest of it.
             optimize=False,
             verbose=False,
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
-    graph = program.model
+    return program.model_proto
+
+
+def _simplify(traced: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph without what can be computed beforehand, from the weights too."""
+    graph = ir.from_proto(traced)
     onnxscript.optimizer.fold_constants(graph)
     ir_passes.CommonSubexpressionEliminationPass()(graph)
     onnxscript.optimizer.remove_unused_nodes(graph)
     ir_passes.ClearMetadataAndDocStringPass()(graph)
-    model: onnx.ModelProto = program.model_proto
+    model: onnx.ModelProto = ir.to_proto(graph)
     _name_batch(model)
     return model
 

@@ -58,7 +58,7 @@ def keep(key: bytes, model: onnx.ModelProto, module: nn.Module) -> None:
 
     Args:
         key: Its `fingerprint`.
-        model: In single precision; stays as it is.
+        model: As it was traced, before anything is computed from weights; stays as it is.
         module: What was traced.
     """
     weights = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
