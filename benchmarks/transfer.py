@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -228,11 +229,11 @@ def steps_to_reach(model: Model, figures: Mapping[str, float]) -> int | None:
 
 def table_of(model: Model, draws: list[dict[int, dict[str, float]]], title: str) -> Table:
     """One row a number of tiles: mean and standard deviation over draws."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     steps = model.recipe.steps
-    headings = ("tiles a lot", f"from nothing, {steps} steps")
-    tuned = (f"fine-tuned, {each}" for each in tuned_steps(model))
-    for heading in (*headings, *tuned, "steps to reach it"):
+    headings = ("tiles\na lot", f"from nothing,\n{steps} steps")
+    tuned = (f"fine-tuned,\n{each} steps" for each in tuned_steps(model))
+    for heading in (*headings, *tuned, "steps\nto reach it"):
         table.add_column(heading, justify="right")
     for tiles in draws[0]:
         cells = []
