@@ -1,10 +1,12 @@
 """What works on a machine without the packages of serving, or without torch."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
+from tests.support.triton import ROOT
 from tests.training.commands import LOTS, write_grey_lots
 
 SERVING = ("grpc", "tritonclient", "prometheus_client", "pydantic_settings", "pythonjsonlogger")
@@ -32,12 +34,10 @@ def run(program, *arguments):
 
 
 def test_trainings_import_nothing_that_only_serving_needs():
-    # In a process of its own: this one has them all.
-    ended = run(
-        f"import sys; sys.modules.update(dict.fromkeys({SERVING!r})); "
-        "import lotwise_training.pipelines.train, lotwise_training.pipelines.edit_measurements, "
-        "lotwise_training.pipelines.measure, lotwise_training.pipelines.property_predictions"
-    )
+    # What the script looks for before it trains, in a process of its own: this one has them all.
+    script = (ROOT / "scripts" / "train-on-gpu").read_text(encoding="utf-8").replace("\\\n", "")
+    (imports,) = re.findall(r'-c "(import lotwise_training[^"]+)"', script)
+    ended = run(f"import sys; sys.modules.update(dict.fromkeys({SERVING!r})); {imports}")
     assert ended.returncode == 0, ended.stderr
 
 
