@@ -52,6 +52,9 @@ class Platform:
         triton_home: The server's own environment, made by `make triton`.
         engine: None takes Triton where it is installed, the in-process engine elsewhere.
         further: Where further replicas listen.
+
+    Attributes:
+        parts: Names of the services that the repository has models for: `explain` needs an editor.
     """
 
     def __init__(
@@ -67,6 +70,8 @@ class Platform:
         self.state = state
         self.ports = ports
         self.replicas = (ports, *further)
+        explains = (repository / GRADIENT / "config.pbtxt").is_file()
+        self.parts = tuple(name for name in SERVICES if explains or name != "explain")
         self.without_triton: str | None = None
         self.tritons: list[TritonServer] = []
         self._processes: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
@@ -91,12 +96,6 @@ class Platform:
     def engine(self) -> Engine:
         """The engine that the services ask."""
         return "triton" if self.tritons else "onnxruntime"
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Names of the services that the repository has models for: `explain` needs an editor."""
-        explains = (self.repository / GRADIENT / "config.pbtxt").is_file()
-        return SERVICES if explains else tuple(name for name in SERVICES if name != "explain")
 
     @property
     def services(self) -> list[tuple[str, int]]:

@@ -8,11 +8,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from lotwise_training.data.folder_split import divide_lot, split_lots
+from lotwise_training.data.splits import LEAST_LEARNED
 from lotwise_training.data.tiles import DatasetError, TileDataset
 
 USES = ("committee", "policy", "regressor", "intervals")
-LEAST_RECIPES = 3
-"""With values, for intervals: one is held out, and two are learned from."""
 
 
 def lot_uses(data: TileDataset) -> list[tuple[bool, bool, bool, bool]]:
@@ -21,7 +20,9 @@ def lot_uses(data: TileDataset) -> list[tuple[bool, bool, bool, bool]]:
     tested = ~np.isnan(values)
     known = values[tested]
     enough = len(known) > 1 and np.ptp(known) > 0.0
-    held_out = len(set(recipes[tested])) >= LEAST_RECIPES
+    # For intervals one recipe with values is held out, and the others are learned from.
+    held_out = len(set(recipes[tested])) > LEAST_LEARNED
+    several = len(values) > 1
     found = []
     for lot in range(len(values)):
         rows = np.flatnonzero(data.lots == lot)
@@ -30,7 +31,6 @@ def lot_uses(data: TileDataset) -> list[tuple[bool, bool, bool, bool]]:
             for calibrate in (False, True)
         )
         learned = bool(split and enough and tested[lot])
-        several = len(values) > 1
         found.append((several and split, several and policy, learned, learned and held_out))
     return found
 

@@ -31,6 +31,8 @@ TEST_SHARE: Final = 0.1
 """Of tiles or regions; validation takes as many."""
 UNSEEN_SHARE: Final = 0.2
 """Of recipes, held out."""
+LEAST_LEARNED: Final = 2
+"""Recipes that a network learns from, at least, where others are held out."""
 
 
 UNKNOWN: Final = -1
@@ -114,7 +116,7 @@ def _drawn_recipes(data: TileDataset, seed: int) -> list[str]:
 def _without(data: TileDataset, held: Sequence[str], seed: int) -> Split:
     """Tiles of the held recipes unseen, the others split by region."""
     left = len(set(data.table.recipes)) - len(held)
-    if left < 2:
+    if left < LEAST_LEARNED:
         raise DatasetError(
             "RECIPES_TOO_FEW",
             f"Of {left + len(held)} recipes {len(held)} would be held out; at least two have to "

@@ -23,7 +23,13 @@ import numpy as np
 import torch
 
 from lotwise_training.config.schema import PropertyNetworkRecipe, RegressorRecipe
-from lotwise_training.data.splits import Split, recipe_folds, region_blocked, tile_random
+from lotwise_training.data.splits import (
+    LEAST_LEARNED,
+    Split,
+    recipe_folds,
+    region_blocked,
+    tile_random,
+)
 from lotwise_training.data.tiles import DatasetError, Floats, TileDataset, some_of_each_lot
 from lotwise_training.metrics import mape, rmse
 from lotwise_training.training.base import Job, Validation, validation_sample
@@ -36,8 +42,6 @@ COMPARISONS: Final = "regressor-comparisons"
 REGION_BLOCKED: Final = f"{COMPARISONS}/region-blocked"
 SECOND: Final = f"{COMPARISONS}/fold_0_second"
 """Learns what the first fold's network does, from another beginning, to see what two are worth."""
-LEAST_LEARNED: Final = 2
-"""Recipes that a network learns from, at least."""
 SEEDS: Final = 100
 """Seeds of the comparisons are this far from the served network's."""
 
